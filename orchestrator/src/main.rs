@@ -1,0 +1,2 @@
+//! phisync
+fn main() {}

@@ -1,0 +1,16 @@
+//! Compiles workflow definitions: YAML text in, diagnostics or a validated [`Machine`] out.
+//!
+//! Pure: this crate knows no clock, no disk, no other crate of the workspace. The same text gives
+//! the same bytes of diagnostics and the same machine, run after run.
+
+pub mod compile;
+pub mod diagnostic;
+pub mod expr;
+pub mod machine;
+pub mod schema;
+pub mod source;
+
+pub use compile::{Catalog, CatalogAgent, CatalogPerson, Compiled, compile};
+pub use diagnostic::{Diagnostic, Severity};
+pub use machine::{Machine, StepIndex};
+pub use source::{SourceText, Span};
