@@ -1,1 +1,16 @@
-//! placeholder
+//! The team: who may work, who is alive, who holds what, and who gets the next task.
+//!
+//! Everything the server decides with is pure ([`registry`], [`heartbeat`], [`detector`], [`lease`],
+//! [`assignment`]): time is an argument, nothing is read or waited for. [`protocol`] is what crosses
+//! the wire; [`client`] and [`worker`] are the other end of it, the side an agent's machine runs.
+//! This crate never sees a workflow: a task is an opaque piece of work here.
+
+pub mod assignment;
+pub mod detector;
+pub mod heartbeat;
+mod id;
+pub mod lease;
+pub mod protocol;
+//R
+
+pub use id::{AgentName, NameError};
