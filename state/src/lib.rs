@@ -5,10 +5,11 @@
 
 pub mod backend;
 pub mod env;
+mod journal;
 mod time;
 
 pub use backend::{
-    AppendError, Appended, Durability, Durable, Entry, Expected, Head, ReadError, Record, Seq,
-    Store, StreamName, Unknown, Version,
+    AppendError, Appended, Durability, Durable, Entry, Expected, Head, MemoryStore, ReadError,
+    Record, Seq, Store, StreamName, Unknown, Version,
 };
 pub use time::Timestamp;

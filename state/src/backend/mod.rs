@@ -5,6 +5,12 @@
 //! moments: [`Store::append`] settles the order at once, [`Store::when_durable`] tells when a
 //! crash can no longer take it back. The contract knows no files.
 
+mod memory;
+mod order;
+mod waiters;
+
+pub use memory::MemoryStore;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,7 +63,8 @@ pub enum Expected {
 }
 
 /// One stream's part of a batch. Without events it is a guard: its version is checked, nothing is
-/// written.
+/// written. Where one stream has several entries, a later one sees the version that the earlier
+/// ones leave.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The stream.
@@ -104,6 +111,14 @@ pub enum AppendError {
         expected: Version,
         /// What it really has.
         actual: Version,
+    },
+    /// The batch cannot be written as it stands, whatever the store holds.
+    #[error("stream `{stream}`: {reason}")]
+    Malformed {
+        /// The stream.
+        stream: StreamName,
+        /// What is wrong with its name or an event.
+        reason: &'static str,
     },
     /// The store takes nothing any more.
     #[error(transparent)]
@@ -175,7 +190,8 @@ pub trait Store: Send + Sync {
     /// later append sees includes this one.
     ///
     /// # Errors
-    /// [`AppendError::Conflict`] names the first entry whose expected version is wrong.
+    /// [`AppendError::Conflict`] names the first entry whose expected version is wrong,
+    /// [`AppendError::Malformed`] the first that cannot be written.
     fn append(&self, at: Timestamp, batch: Vec<Entry>) -> Result<Appended, AppendError>;
 
     /// Calls `then` as soon as everything up to `seq` is durable, at once if it is.
