@@ -11,6 +11,6 @@ pub mod heartbeat;
 mod id;
 pub mod lease;
 pub mod protocol;
-//R
+pub mod registry;
 
 pub use id::{AgentName, NameError};
