@@ -6,6 +6,7 @@
 //! This crate never sees a workflow: a task is an opaque piece of work here.
 
 pub mod assignment;
+pub mod client;
 pub mod detector;
 pub mod heartbeat;
 mod id;
