@@ -1,10 +1,35 @@
 //! The expression language: a profile of CEL (`phi-cel/1`), parsed, checked and evaluated here.
+//!
+//! The way of a text: [`lexer`] and [`parser`] make an [`ast`] with the place of every node,
+//! [`check`](mod@check) gives it types against an [`Env`], [`eval`] computes it against a
+//! [`Scope`]. No text overflows the stack, no evaluation outlives its fuel, and the same scope
+//! gives the same value everywhere: there is no clock, no chance and no thread in here.
+//!
+//! Where the profile leaves CEL: an int and a double may be added (JSON does not keep them
+//! apart); a null counts as absent for `has`, `.?` and `coalesce`; maps have string keys and keep
+//! the order in which they were written.
 
-use serde_json::Value as Json;
+mod analysis;
+mod ast;
+mod check;
+mod env;
+mod error;
+mod eval;
+mod format;
+pub(crate) mod nearest;
+pub(crate) mod pattern;
+pub(crate) mod time;
+mod types;
+mod value;
 
-/// A checked expression.
-#[derive(Clone, Debug)]
-pub struct Expr {}
+
+use std::sync::Arc;
+
+pub use check::{check, check_condition, check_text};
+pub use env::{Env, StepView};
+pub use error::{Checked, EvalError, ExprError};
+pub use types::{ObjectType, Type};
+pub use value::{Map, Value};
 
 /// What an expression can read while it is evaluated.
 pub trait Scope {
@@ -16,67 +41,70 @@ pub trait Scope {
     fn step(&self, id: &str) -> Option<Value>;
 }
 
-/// A value of the language.
+/// A checked expression. Cheap to clone.
 #[derive(Clone, Debug)]
-pub enum Value {
-    /// Null.
-    Null,
+pub struct Expr {
+    inner: Arc<ExprInner>,
 }
 
-impl Value {
-    /// From JSON: integers stay integers, other numbers are doubles.
-    #[must_use]
-    pub fn from_json(_json: &Json) -> Self {
-        Self::Null
-    }
-
-    /// As JSON; timestamps as RFC 3339 text, durations as text (`90s`).
-    ///
-    /// # Errors
-    /// An absent optional, a number that JSON cannot hold, a result over the size limit.
-    pub fn into_json(self) -> Result<Json, EvalError> {
-        Ok(Json::Null)
-    }
-
-    /// A scalar as text for interpolation.
-    ///
-    /// # Errors
-    /// A list, a map, or an absent optional.
-    pub fn to_text(&self) -> Result<String, EvalError> {
-        Ok(String::new())
-    }
+#[derive(Debug)]
+struct ExprInner {
+    source: String,
+    ast: ast::Ast,
 }
 
 impl Expr {
+    fn new(source: &str, ast: ast::Ast) -> Self {
+        Self {
+            inner: Arc::new(ExprInner {
+                source: source.to_owned(),
+                ast,
+            }),
+        }
+    }
+
     /// The text as written, without `${{ }}`.
     #[must_use]
     pub fn source(&self) -> &str {
-        ""
+        &self.inner.source
+    }
+
+    /// The steps whose `output` this expression reads, or whose whole value it takes; each once,
+    /// sorted.
+    pub fn step_outputs_read(&self) -> impl Iterator<Item = &str> {
+        analysis::step_outputs_read(&self.inner.ast).into_iter()
+    }
+
+    /// The steps that must have succeeded for this condition to be true: those with a conjunct
+    /// `steps.X.outcome == 'succeeded'`. Each once, sorted.
+    #[must_use]
+    pub fn requires_success_of(&self) -> Vec<String> {
+        analysis::requires_success_of(&self.inner.ast)
     }
 
     /// Evaluates with fuel: 100,000 steps, 256 KiB of result.
     ///
     /// # Errors
     /// See [`EvalError`].
-    pub fn eval(&self, _scope: &dyn Scope) -> Result<Value, EvalError> {
-        Ok(Value::Null)
+    pub fn eval(&self, scope: &dyn Scope) -> Result<Value, EvalError> {
+        eval::evaluate(&self.inner.ast, scope).map_err(|failure| self.error(failure.message))
     }
 
     /// Evaluates a condition.
     ///
     /// # Errors
     /// See [`EvalError`]; also when the result is not a bool.
-    pub fn eval_bool(&self, _scope: &dyn Scope) -> Result<bool, EvalError> {
-        Ok(true)
+    pub fn eval_bool(&self, scope: &dyn Scope) -> Result<bool, EvalError> {
+        match self.eval(scope)? {
+            Value::Bool(verdict) => Ok(verdict),
+            other => Err(self.error(format!("a condition is a bool, this is {}", other.kind()))),
+        }
     }
-}
 
-/// Why an expression has no value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message} in `{source_text}`")]
-pub struct EvalError {
-    /// What went wrong.
-    pub message: String,
-    /// The expression.
-    pub source_text: String,
+    fn error(&self, message: String) -> EvalError {
+        EvalError {
+            message,
+            source_text: self.source().to_owned(),
+        }
+    }
 }

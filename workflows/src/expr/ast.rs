@@ -1,0 +1,3 @@
+//! Placeholder of the public API.
+#[derive(Debug)]
+pub(super) struct Ast;

@@ -1,0 +1,237 @@
+//! Static types, as the checker knows them and as users write them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::machine::InputSpec;
+use crate::schema::Schema;
+
+/// What is known of a value before the run. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Type {
+    /// Nothing is known; checked when it is evaluated.
+    Any,
+    /// Only null.
+    Null,
+    /// True or false.
+    Bool,
+    /// A 64-bit integer.
+    Int,
+    /// A double; in JSON also a number without fraction.
+    Double,
+    /// Text.
+    String,
+    /// One of these texts.
+    Enum(Arc<[String]>),
+    /// A point in time.
+    Timestamp,
+    /// A length of time.
+    Duration,
+    /// A list of one type.
+    List(Arc<Type>),
+    /// A map from text to one type.
+    Map(Arc<Type>),
+    /// A map with known fields.
+    Object(Arc<ObjectType>),
+    /// The result of `.?`: a value or none.
+    Optional(Arc<Type>),
+}
+
+/// The fields of [`Type::Object`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObjectType {
+    fields: BTreeMap<String, Field>,
+    open: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Field {
+    pub(super) ty: Type,
+    /// Why it may be missing; `None` if it is always there.
+    pub(super) absent: Option<String>,
+}
+
+impl ObjectType {
+    /// Adds a field that is always there.
+    #[must_use]
+    pub fn field(mut self, name: impl Into<String>, ty: Type) -> Self {
+        self.fields.insert(name.into(), Field { ty, absent: None });
+        self
+    }
+
+    /// Adds a field that may be missing, with the reason, as `it is optional`.
+    #[must_use]
+    pub fn optional_field(
+        mut self,
+        name: impl Into<String>,
+        ty: Type,
+        why: impl Into<String>,
+    ) -> Self {
+        let absent = Some(why.into());
+        self.fields.insert(name.into(), Field { ty, absent });
+        self
+    }
+
+    /// Lets expressions read fields that are not named here, as [`Type::Any`].
+    #[must_use]
+    pub fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Field> {
+        self.fields.get(name)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
+        self.fields
+            .iter()
+            .map(|(name, field)| (name.as_str(), field))
+    }
+}
+
+impl From<ObjectType> for Type {
+    fn from(object: ObjectType) -> Self {
+        Self::Object(Arc::new(object))
+    }
+}
+
+impl Type {
+    /// A map with exactly these fields, all of them always there.
+    #[must_use]
+    pub fn object<N: Into<String>>(fields: impl IntoIterator<Item = (N, Type)>) -> Self {
+        fields
+            .into_iter()
+            .fold(ObjectType::default(), |object, (name, ty)| {
+                object.field(name, ty)
+            })
+            .into()
+    }
+
+    /// A list of `item`.
+    #[must_use]
+    pub fn list(item: Type) -> Self {
+        Self::List(Arc::new(item))
+    }
+
+    /// A map from text to `value`.
+    #[must_use]
+    pub fn map(value: Type) -> Self {
+        Self::Map(Arc::new(value))
+    }
+
+    /// One of these texts.
+    #[must_use]
+    pub fn one_of<N: Into<String>>(values: impl IntoIterator<Item = N>) -> Self {
+        Self::Enum(values.into_iter().map(Into::into).collect())
+    }
+
+    /// The type of the values that `schema` allows. A value that may be null is
+    /// [`Type::Any`]; a property that may be missing is a field that may be absent.
+    #[must_use]
+    pub fn from_schema(schema: &Schema) -> Self {
+        schema.static_type()
+    }
+
+    /// The type of `inputs`: an input without a value and without a default is absent.
+    #[must_use]
+    pub fn of_inputs(inputs: &[InputSpec]) -> Self {
+        inputs
+            .iter()
+            .fold(ObjectType::default(), |object, input| {
+                let ty = input.schema.static_type_when_present();
+                let has_default = input.default.as_ref().is_some_and(|value| !value.is_null());
+                if input.schema.is_optional() && !has_default {
+                    object.optional_field(&input.name, ty, "the input is optional")
+                } else {
+                    object.field(&input.name, ty)
+                }
+            })
+            .into()
+    }
+
+    pub(super) fn optional(self) -> Self {
+        match self {
+            Self::Optional(_) => self,
+            inner => Self::Optional(Arc::new(inner)),
+        }
+    }
+
+    /// Whether a value may stand inside text. [`Type::Any`] may: it is checked when the text is
+    /// made.
+    #[must_use]
+    pub fn is_scalar(&self) -> bool {
+        match self {
+            Self::List(_) | Self::Map(_) | Self::Object(_) | Self::Optional(_) => false,
+            Self::Any
+            | Self::Null
+            | Self::Bool
+            | Self::Int
+            | Self::Double
+            | Self::String
+            | Self::Enum(_)
+            | Self::Timestamp
+            | Self::Duration => true,
+        }
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self, Self::String | Self::Enum(_))
+    }
+
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self, Self::Int | Self::Double)
+    }
+
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self, Self::Map(_) | Self::Object(_))
+    }
+
+    /// The type of a value that is one or the other.
+    pub(crate) fn join(&self, other: &Self) -> Self {
+        match (self, other) {
+            (a, b) if a == b => a.clone(),
+            (a, b) if a.is_number() && b.is_number() => Self::Double,
+            (a, b) if a.is_text() && b.is_text() => Self::String,
+            (Self::List(a), Self::List(b)) => Self::list(a.join(b)),
+            (Self::Optional(a), Self::Optional(b)) => a.join(b).optional(),
+            _ => Self::Any,
+        }
+    }
+
+    /// Whether a value of the one can ever equal a value of the other.
+    pub(super) fn comparable(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any | Self::Null, _) | (_, Self::Any | Self::Null) => true,
+            (a, b) if a.is_number() && b.is_number() => true,
+            (a, b) if a.is_text() && b.is_text() => true,
+            (Self::List(a), Self::List(b)) => a.comparable(b),
+            (a, b) if a.is_map() && b.is_map() => true,
+            (Self::Optional(a), Self::Optional(b)) => a.comparable(b),
+            (a, b) => a == b,
+        }
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Null => f.write_str("null"),
+            Self::Bool => f.write_str("bool"),
+            Self::Int => f.write_str("int"),
+            Self::Double => f.write_str("number"),
+            Self::String | Self::Enum(_) => f.write_str("string"),
+            Self::Timestamp => f.write_str("timestamp"),
+            Self::Duration => f.write_str("duration"),
+            Self::List(item) => write!(f, "{item}[]"),
+            Self::Map(_) | Self::Object(_) => f.write_str("map"),
+            Self::Optional(inner) => write!(f, "{inner}?"),
+        }
+    }
+}
