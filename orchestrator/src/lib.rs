@@ -1,2 +1,4 @@
-#![forbid(unsafe_code)]
-//! phisync
+//! The orchestrator: engine, coordinator, server, API and command line of phisync.
+
+pub mod engine;
+pub mod protocol;

@@ -1,0 +1,152 @@
+//! The way into the engine: one input, checked first, then followed to everything that it causes
+//! at once.
+
+use std::sync::Arc;
+
+use phisync_workflows::{Machine, StepIndex};
+
+use super::apply;
+use super::event::RunEvent;
+use super::input::{Input, Moment, Rejection, Start};
+use super::run::{Phase, RunState};
+
+/// What one input means: facts, in order. They are already applied to the run that was decided
+/// on; storing them is the caller's duty, and a caller who cannot store them must drop the run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// The facts.
+    pub events: Vec<RunEvent>,
+}
+
+/// A run in the middle of a decision: every fact is applied as soon as it is found, so that the
+/// next one builds on it.
+pub(super) struct Draft<'a> {
+    pub run: &'a mut RunState,
+    pub moment: Moment,
+    pub events: Vec<RunEvent>,
+}
+
+impl Draft<'_> {
+    pub(super) fn emit(&mut self, event: RunEvent) {
+        apply(self.run, &event);
+        self.events.push(event);
+    }
+
+    pub(super) fn machine(&self) -> Arc<Machine> {
+        Arc::clone(&self.run.machine)
+    }
+
+    pub(super) fn id_of(&self, step: StepIndex) -> String {
+        self.run.machine.step(step).id.clone()
+    }
+}
+
+/// Makes a new run: its first facts, and the run they give.
+#[must_use]
+pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, Decision) {
+    let mut run = RunState::new(Arc::clone(&machine), start.run.clone());
+    let mut draft = Draft {
+        run: &mut run,
+        moment,
+        events: Vec::new(),
+    };
+    draft.emit(RunEvent::RunStarted {
+        run: start.run,
+        workflow: machine.name().to_owned(),
+        definition: machine.hash().to_owned(),
+        inputs: start.inputs,
+        labels: start.labels,
+        by: start.by,
+        at: moment.now,
+        deadline: moment.now.saturating_add(machine.timeout()),
+    });
+    let roots = (0u32..).zip(machine.steps());
+    let roots = roots.filter(|(_, step)| step.needs.is_empty());
+    let roots = roots.map(|(index, _)| StepIndex(index)).collect();
+    draft.settle(roots);
+    let events = draft.events;
+    (run, Decision { events })
+}
+
+/// Decides what one input means for one run; never reads a clock, a file or a random source.
+///
+/// The run is changed in place (see `docs/adr/0002-decide-in-place.md`): on `Ok` it holds the
+/// returned facts already, on `Err` it is as it was.
+///
+/// # Errors
+/// See [`Rejection`].
+pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decision, Rejection> {
+    let mut draft = Draft {
+        run,
+        moment,
+        events: Vec::new(),
+    };
+    match input {
+        Input::Claim {
+            step,
+            undo,
+            agent,
+            epoch,
+        } => draft.claim(&step, undo, agent, epoch)?,
+        Input::Complete {
+            step,
+            undo,
+            token,
+            output,
+        } => draft.complete(&step, undo, token, output)?,
+        Input::Fail {
+            step,
+            undo,
+            token,
+            error,
+            retryable,
+            retry_after_ms,
+        } => draft.fail(&step, undo, token, error, retryable, retry_after_ms)?,
+        Input::Release { step, undo, token } => draft.release(&step, undo, token)?,
+        Input::LoseLease {
+            step,
+            undo,
+            token,
+            why,
+        } => draft.lose_lease(&step, undo, token, why)?,
+        Input::Decide {
+            step,
+            approved,
+            by,
+            comment,
+            shown_hash,
+        } => draft.decide_approval(&step, approved, by, comment, shown_hash.as_deref())?,
+        Input::Tick => draft.tick(),
+        Input::Cancel { by, reason } => draft.cancel(by, reason)?,
+        Input::Resolve {
+            step,
+            action,
+            reason,
+            by,
+        } => draft.resolve(&step, action, reason, by)?,
+    }
+    let events = draft.events;
+    Ok(Decision { events })
+}
+
+impl Draft<'_> {
+    fn cancel(&mut self, by: String, reason: Option<String>) -> Result<(), Rejection> {
+        match self.run.phase {
+            Phase::Closed => Err(Rejection::RunClosed {
+                run: self.run.id.clone(),
+            }),
+            // Asked twice, or it is ending anyway: nothing to add.
+            Phase::Cancelling | Phase::Failing | Phase::Compensating => Ok(()),
+            Phase::Forward => {
+                self.emit(RunEvent::RunCancelling {
+                    by,
+                    reason,
+                    at: self.moment.now,
+                });
+                self.stop_open_steps(super::CancelReason::RunCancelled);
+                self.close_if_quiet();
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The facts of a run, as they stand in the journal.
+//!
+//! This is a format: version 1. Fields are only ever added, with a default; `tests/fixtures`
+//! holds journals that every later version must replay. Events are externally tagged
+//! (`{"task_claimed":{...}}`), because payloads stay raw text and serde cannot keep raw text
+//! inside an internally tagged enum.
+
+use std::collections::BTreeMap;
+
+use phisync_state::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{RawJson, RunId};
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Why an attempt, a step or a run failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A code of the language's list, as `timeout.run` or `app.no_seats`.
+    pub code: String,
+    /// For people.
+    pub message: String,
+    /// More, if the one who failed gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<RawJson>,
+}
+
+impl Failure {
+    /// A failure without data.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+            data: None,
+        }
+    }
+
+    /// Whether the world may have changed though nobody reported it: the attempt ended by
+    /// silence, not by an answer.
+    #[must_use]
+    pub fn leaves_effect_unknown(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "timeout.run" | "timeout.total" | "agent.lost" | "cancelled"
+        )
+    }
+}
+
+/// What follows the end of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// Back into the queue at once.
+    Requeue {
+        /// When somebody must have taken it.
+        queue_deadline: Timestamp,
+    },
+    /// Back into the queue later.
+    Retry {
+        /// When.
+        at: Timestamp,
+    },
+    /// The task has failed.
+    Fail,
+}
+
+/// Why a step was cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelReason {
+    /// What it needs cannot come any more.
+    Upstream,
+    /// The run has failed.
+    RunFailed,
+    /// The run was cancelled.
+    RunCancelled,
+    /// Another branch of a `join: first` was faster.
+    Outrun,
+}
+
+/// How far a closed run was undone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// Nothing was to be undone.
+    #[default]
+    None,
+    /// Everything that was to be undone is.
+    Done,
+    /// Some undoing was skipped by a person.
+    Partial,
+    /// A person gave the undoing up.
+    Abandoned,
+}
+
+/// One fact of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEvent {
+    /// The run exists.
+    RunStarted {
+        /// Its name.
+        run: RunId,
+        /// The workflow's name.
+        workflow: String,
+        /// SHA-256 of the definition it is pinned to.
+        definition: String,
+        /// Checked inputs, defaults filled in.
+        inputs: Map<String, Value>,
+        /// For searching.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        labels: BTreeMap<String, String>,
+        /// Who asked for it.
+        by: String,
+        /// When.
+        at: Timestamp,
+        /// When it must have ended.
+        deadline: Timestamp,
+    },
+    /// A condition was false.
+    StepSkipped {
+        /// The step.
+        step: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A step that is not done by an agent succeeded.
+    StepCompleted {
+        /// The step.
+        step: String,
+        /// Its output.
+        output: RawJson,
+        /// When.
+        at: Timestamp,
+    },
+    /// A step failed without an attempt of an agent: a bad expression, a `fail`, a refusal.
+    StepFailed {
+        /// The step.
+        step: String,
+        /// Why.
+        error: Failure,
+        /// When.
+        at: Timestamp,
+    },
+    /// A step will not run, or not on.
+    StepCancelled {
+        /// The step.
+        step: String,
+        /// Why.
+        reason: CancelReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// A task entered the queue for its first attempt.
+    TaskReady {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// What the agent gets.
+        input: RawJson,
+        /// Instructions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt: Option<String>,
+        /// Idempotency key, the same for all attempts; absent: the task's id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// When.
+        at: Timestamp,
+        /// When somebody must have taken it.
+        queue_deadline: Timestamp,
+        /// When it must have ended for good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total_deadline: Option<Timestamp>,
+    },
+    /// An agent took it.
+    TaskClaimed {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Number of this attempt, from 1.
+        attempt: u32,
+        /// Who.
+        agent: String,
+        /// Fencing token: larger than every earlier one of the task.
+        token: u64,
+        /// When.
+        at: Timestamp,
+        /// When the attempt must have ended.
+        run_deadline: Timestamp,
+    },
+    /// The holder's result was accepted.
+    TaskCompleted {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Under which token.
+        token: u64,
+        /// The result as it came.
+        output: RawJson,
+        /// The step's output where `yield` maps the result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        yielded: Option<RawJson>,
+        /// When.
+        at: Timestamp,
+    },
+    /// An attempt, or the wait for one, ended with an error.
+    TaskFailed {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Under which token; absent when nobody held it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<u64>,
+        /// Why.
+        error: Failure,
+        /// What follows.
+        then: Then,
+        /// When.
+        at: Timestamp,
+    },
+    /// The holder gave it back unharmed.
+    TaskReleased {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Under which token.
+        token: u64,
+        /// When.
+        at: Timestamp,
+        /// When somebody must have taken it.
+        queue_deadline: Timestamp,
+    },
+    /// The back-off is over.
+    TaskRetried {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// When.
+        at: Timestamp,
+        /// When somebody must have taken it.
+        queue_deadline: Timestamp,
+    },
+    /// The holder is asked to stop, in the answer to its next heartbeat.
+    TaskCancelRequested {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Why.
+        reason: CancelReason,
+    },
+    /// A decision is wanted.
+    ApprovalRequested {
+        /// The step.
+        step: String,
+        /// What is asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt: Option<String>,
+        /// What is shown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        show: Option<RawJson>,
+        /// SHA-256 of prompt and show: a decision says which one it is about.
+        shown_hash: String,
+        /// Names that may not decide: who did the work.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        excluded: Vec<String>,
+        /// When.
+        at: Timestamp,
+        /// Until when.
+        deadline: Timestamp,
+    },
+    /// Somebody decided.
+    ApprovalDecided {
+        /// The step.
+        step: String,
+        /// Yes or no.
+        approved: bool,
+        /// Who.
+        by: String,
+        /// In their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The run will fail; what is open is being cancelled.
+    RunFailing {
+        /// The step that failed; absent: the run itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+        /// Why.
+        error: Failure,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody cancelled the run; what is open is being cancelled.
+    RunCancelling {
+        /// Who.
+        by: String,
+        /// In their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The undoing begins, in this order.
+    UndoStarted {
+        /// Steps, first to undo first.
+        steps: Vec<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// An undo failed for good: a person decides.
+    IncidentOpened {
+        /// The step that could not be undone.
+        step: String,
+        /// Why.
+        error: Failure,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person decided.
+    IncidentResolved {
+        /// The step.
+        step: String,
+        /// What.
+        action: super::Resolution,
+        /// In their words.
+        reason: String,
+        /// Who.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Closed well.
+    RunCompleted {
+        /// The outputs.
+        outputs: RawJson,
+        /// When.
+        at: Timestamp,
+    },
+    /// Closed badly.
+    RunFailed {
+        /// How far it was undone.
+        undo: Undo,
+        /// When.
+        at: Timestamp,
+    },
+    /// Closed because somebody wanted it.
+    RunCancelled {
+        /// How far it was undone.
+        undo: Undo,
+        /// When.
+        at: Timestamp,
+    },
+}

@@ -1,0 +1,77 @@
+//! The doors of a run: which step is meant, and whether the caller still holds it.
+//!
+//! A task accepts exactly one token, the current holder's; revoking clears it. An answer to a
+//! stale token never changes anything.
+
+use phisync_workflows::StepIndex;
+
+use super::TaskId;
+use super::input::Rejection;
+use super::run::{Phase, RunState, TaskState};
+
+impl RunState {
+    /// Whether the holder of `token` is asked to stop.
+    ///
+    /// # Errors
+    /// As for any report: no such step or task, or a stale token.
+    pub fn heartbeat(&self, step: &str, undo: bool, token: u64) -> Result<bool, Rejection> {
+        let index = self.find(step)?;
+        self.check_token(index, undo, token)?;
+        Ok(self.existing(index, undo)?.cancel_requested)
+    }
+
+    pub(super) fn find(&self, id: &str) -> Result<StepIndex, Rejection> {
+        let found = self.machine.step_named(id);
+        found.ok_or_else(|| Rejection::NoSuchStep {
+            run: self.id.clone(),
+            step: id.to_owned(),
+        })
+    }
+
+    pub(super) fn existing(&self, index: StepIndex, undo: bool) -> Result<&TaskState, Rejection> {
+        let task = self.task(index, undo);
+        task.ok_or_else(|| self.not_in_state(index, undo, "a task now"))
+    }
+
+    pub(super) fn check_token(
+        &self,
+        index: StepIndex,
+        undo: bool,
+        token: u64,
+    ) -> Result<(), Rejection> {
+        let task = self.existing(index, undo)?;
+        let current = match &task.holder {
+            Some(holder) if holder.token == token => return Ok(()),
+            Some(holder) => format!("`{}` holds it with token {}", holder.agent, holder.token),
+            None => format!("the task is {}", task.status.as_str()),
+        };
+        Err(Rejection::StaleToken {
+            task: self.print_task(index, undo),
+            token,
+            current,
+        })
+    }
+
+    pub(super) fn not_in_state(
+        &self,
+        index: StepIndex,
+        undo: bool,
+        wanted: &'static str,
+    ) -> Rejection {
+        let found = match self.task(index, undo) {
+            Some(task) => task.status.as_str(),
+            None if self.phase == Phase::Closed => "gone, the run is closed",
+            None => self.step(index).status.as_str(),
+        };
+        Rejection::NotInState {
+            task: self.print_task(index, undo),
+            wanted,
+            found: found.to_owned(),
+        }
+    }
+
+    pub(super) fn print_task(&self, step: StepIndex, undo: bool) -> String {
+        let run = self.id.clone();
+        TaskId { run, step, undo }.print(&self.machine)
+    }
+}

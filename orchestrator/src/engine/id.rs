@@ -1,0 +1,97 @@
+//! Names of runs and tasks.
+
+use std::fmt;
+use std::sync::Arc;
+
+use phisync_workflows::{Machine, StepIndex};
+use serde::{Deserialize, Serialize};
+
+/// A run's name: safe as a file name on every system.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(Arc<str>);
+
+impl RunId {
+    /// Checks `text` against `[a-z0-9][a-z0-9_-]{0,62}` and the device names of Windows.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let first = text.bytes().next()?;
+        let tail = text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+        (tail && text.len() <= 63 && first.is_ascii_alphanumeric()).then(|| Self(Arc::from(text)))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The stream that holds the run's events.
+    #[must_use]
+    pub fn stream(&self) -> phisync_state::StreamName {
+        phisync_state::StreamName::new(format!("run/{}", self.0))
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("`{text}` is not a run id"))
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.0.to_string()
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One dispatchable piece of a run: a step's own task, or the task that undoes the step.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId {
+    /// The run.
+    pub run: RunId,
+    /// The step, by its place in the machine.
+    pub step: StepIndex,
+    /// Whether it undoes the step.
+    pub undo: bool,
+}
+
+/// A text that names no task of its run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a task: task ids look like `RUN.STEP` or `RUN.STEP.undo`")]
+pub struct BadTaskId(pub String);
+
+impl TaskId {
+    /// Prints as `RUN.STEP`, or `RUN.STEP.undo`.
+    #[must_use]
+    pub fn print(&self, machine: &Machine) -> String {
+        let step = &machine.step(self.step).id;
+        let tail = if self.undo { ".undo" } else { "" };
+        format!("{}.{step}{tail}", self.run)
+    }
+
+    /// Splits a printed id into the run, the step's name, and whether it is an undo.
+    ///
+    /// # Errors
+    /// [`BadTaskId`] if the text has another shape.
+    pub fn split(text: &str) -> Result<(RunId, &str, bool), BadTaskId> {
+        let bad = || BadTaskId(text.to_owned());
+        let (run, rest) = text.split_once('.').ok_or_else(bad)?;
+        let (step, undo) = match rest.split_once('.') {
+            None => (rest, false),
+            Some((step, "undo")) => (step, true),
+            Some(_) => return Err(bad()),
+        };
+        Ok((RunId::parse(run).ok_or_else(bad)?, step, undo))
+    }
+}

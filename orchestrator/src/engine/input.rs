@@ -1,0 +1,220 @@
+//! Everything that can happen to a run from outside, and why it may be refused.
+
+use std::collections::BTreeMap;
+
+use phisync_state::Timestamp;
+use phisync_workflows::schema::Violation;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Failure, RawJson, RunId};
+
+/// The outside world at the time of a decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The wall clock.
+    pub now: Timestamp,
+    /// 64 random bits, for jitter.
+    pub dice: u64,
+}
+
+/// A request for a new run, its inputs checked already.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Its name.
+    pub run: RunId,
+    /// Checked inputs, defaults filled in.
+    pub inputs: Map<String, Value>,
+    /// For searching.
+    pub labels: BTreeMap<String, String>,
+    /// Who asks.
+    pub by: String,
+}
+
+/// What a person does about an undo that failed for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// Try again.
+    Retry,
+    /// Go on with the next.
+    Skip,
+    /// Undo nothing more.
+    Abandon,
+}
+
+/// Something from outside, for one run that exists.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// An agent takes a ready task.
+    Claim {
+        /// The step's name.
+        step: String,
+        /// Whether it is the step's undo.
+        undo: bool,
+        /// Who.
+        agent: String,
+        /// The epoch of the store, the upper part of the token.
+        epoch: u64,
+    },
+    /// The holder reports a result.
+    Complete {
+        /// The step's name.
+        step: String,
+        /// Whether it is the step's undo.
+        undo: bool,
+        /// The holder's token.
+        token: u64,
+        /// The result.
+        output: RawJson,
+    },
+    /// The holder reports an error.
+    Fail {
+        /// The step's name.
+        step: String,
+        /// Whether it is the step's undo.
+        undo: bool,
+        /// The holder's token.
+        token: u64,
+        /// What went wrong.
+        error: Failure,
+        /// The agent's own opinion whether trying again makes sense.
+        retryable: Option<bool>,
+        /// No attempt before this long from now, in milliseconds.
+        retry_after_ms: Option<u64>,
+    },
+    /// The holder gives the task back.
+    Release {
+        /// The step's name.
+        step: String,
+        /// Whether it is the step's undo.
+        undo: bool,
+        /// The holder's token.
+        token: u64,
+    },
+    /// The holder has been silent for too long, or is dead.
+    LoseLease {
+        /// The step's name.
+        step: String,
+        /// Whether it is the step's undo.
+        undo: bool,
+        /// The token that is revoked.
+        token: u64,
+        /// How it was noticed.
+        why: String,
+    },
+    /// Somebody decides an approval. Whether they may was checked by the caller, who knows roles.
+    Decide {
+        /// The step's name.
+        step: String,
+        /// Yes or no.
+        approved: bool,
+        /// Who.
+        by: String,
+        /// In their words.
+        comment: Option<String>,
+        /// What they were shown.
+        shown_hash: Option<String>,
+    },
+    /// Time has passed: every deadline up to now is due.
+    Tick,
+    /// Somebody wants the run to end.
+    Cancel {
+        /// Who.
+        by: String,
+        /// In their words.
+        reason: Option<String>,
+    },
+    /// A person decides about an undo that failed for good.
+    Resolve {
+        /// The step's name.
+        step: String,
+        /// What.
+        action: Resolution,
+        /// In their words.
+        reason: String,
+        /// Who.
+        by: String,
+    },
+}
+
+/// Why an input had no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The run has no such step.
+    #[error("run `{run}` has no step `{step}`")]
+    NoSuchStep {
+        /// The run.
+        run: RunId,
+        /// What was asked for.
+        step: String,
+    },
+    /// The step has no such task (now).
+    #[error("`{task}` is not {wanted}: it is {found}")]
+    NotInState {
+        /// The task, approval or incident.
+        task: String,
+        /// What the input needs.
+        wanted: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// A fencing token that is not the current holder's.
+    #[error("token {token} of `{task}` is stale: {current}")]
+    StaleToken {
+        /// The task.
+        task: String,
+        /// The token that came.
+        token: u64,
+        /// Who holds it now, in words.
+        current: String,
+    },
+    /// The same token with another result.
+    #[error("`{task}` is already {outcome} under token {token}, with another result")]
+    AlreadyEnded {
+        /// The task.
+        task: String,
+        /// The token that came.
+        token: u64,
+        /// `completed` or `failed`.
+        outcome: &'static str,
+    },
+    /// A result that breaks the step's schema. The attempt stays open.
+    #[error("the result of `{task}` does not match its schema")]
+    BadOutput {
+        /// The task.
+        task: String,
+        /// Everything that is wrong.
+        violations: Vec<Violation>,
+    },
+    /// A decision about something else than what stands there now.
+    #[error("the decision is about another content of `{step}`: look at it again")]
+    OtherContent {
+        /// The step.
+        step: String,
+    },
+    /// Somebody decides the other way after having decided.
+    #[error("`{by}` has already decided `{step}` the other way")]
+    AlreadyDecided {
+        /// The step.
+        step: String,
+        /// Who.
+        by: String,
+    },
+    /// Somebody who may not decide.
+    #[error("`{by}` may not decide `{step}`: {reason}")]
+    MayNotDecide {
+        /// The step.
+        step: String,
+        /// Who.
+        by: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The run is closed.
+    #[error("run `{run}` is closed")]
+    RunClosed {
+        /// The run.
+        run: RunId,
+    },
+}

@@ -1,0 +1,36 @@
+//! The engine: what an input means for one run. Pure: no clock, no disk, no randomness.
+//!
+//! [`decide`] turns an input into facts ([`RunEvent`]s); [`apply`] folds a fact into a
+//! [`RunState`]. Replaying a run's events gives its state again, byte for byte. Times and dice
+//! come in with the input ([`Moment`]) and leave in events, so a fold never needs them again.
+//! Who stores the facts, and who answers whom, is the `coordinator`'s business.
+
+mod apply;
+mod approval;
+mod decide;
+mod event;
+mod fencing;
+mod id;
+mod input;
+mod raw;
+mod retry;
+mod run;
+mod saga;
+mod scope;
+mod settle;
+mod task;
+mod trace;
+mod waker;
+
+pub use apply::apply;
+pub use decide::{Decision, decide, start};
+pub use event::{CancelReason, Failure, RunEvent, Then, Undo};
+pub use id::{BadTaskId, RunId, TaskId};
+pub use input::{Input, Moment, Rejection, Resolution, Start};
+pub use raw::RawJson;
+pub use run::{
+    Approval, Holder, Phase, RunState, RunStatus, StepState, StepStatus, TaskState, TaskStatus,
+    Verdict,
+};
+pub use trace::{Transition, apply_traced};
+pub use waker::Waker;

@@ -1,0 +1,148 @@
+//! What expressions of a run can read.
+
+use phisync_workflows::expr::{Scope, Value};
+use phisync_workflows::machine::Template;
+use serde_json::Value as Json;
+
+use super::run::{RunState, StepState};
+use super::{Failure, Moment, RawJson};
+
+/// The variables that only some places have.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Extra<'a> {
+    /// `result`, in `yield`.
+    pub result: Option<&'a RawJson>,
+    /// `error`, in `retry.when` and `compensate`.
+    pub error: Option<(&'a Failure, u32)>,
+    /// `self`, in `compensate`.
+    pub itself: Option<&'a StepState>,
+}
+
+pub(super) struct RunScope<'a> {
+    run: &'a RunState,
+    moment: Moment,
+    extra: Extra<'a>,
+}
+
+impl<'a> RunScope<'a> {
+    pub(super) fn new(run: &'a RunState, moment: Moment) -> Self {
+        Self::with(run, moment, Extra::default())
+    }
+
+    pub(super) fn with(run: &'a RunState, moment: Moment, extra: Extra<'a>) -> Self {
+        Self { run, moment, extra }
+    }
+
+    /// Evaluates the entries of an `input:` or `outputs:` into one JSON object.
+    pub(super) fn object(&self, entries: &[(String, Template)]) -> Result<RawJson, Failure> {
+        let mut object = serde_json::Map::new();
+        for (name, template) in entries {
+            object.insert(name.clone(), self.value(template)?);
+        }
+        Ok(RawJson::from_value(&Json::Object(object)))
+    }
+
+    pub(super) fn value(&self, template: &Template) -> Result<Json, Failure> {
+        template
+            .eval(self)
+            .map_err(|error| Failure::new("expr", error.to_string()))
+    }
+
+    /// Evaluates a text; a result that is not text is printed as JSON.
+    pub(super) fn text(&self, template: &Template) -> Result<String, Failure> {
+        Ok(match self.value(template)? {
+            Json::String(text) => text,
+            other => other.to_string(),
+        })
+    }
+}
+
+fn raw(value: &RawJson) -> Value {
+    Value::from_json(&value.parse())
+}
+
+fn failure(error: &Failure) -> Vec<(&'static str, Value)> {
+    let mut fields = vec![
+        ("code", Value::string(error.code.as_str())),
+        ("message", Value::string(error.message.as_str())),
+    ];
+    if let Some(data) = &error.data {
+        fields.push(("data", raw(data)));
+    }
+    fields
+}
+
+impl Scope for RunScope<'_> {
+    fn variable(&self, name: &str) -> Option<Value> {
+        match name {
+            "inputs" => {
+                Some(Value::map(self.run.inputs.iter().map(|(name, value)| {
+                    (name.as_str(), Value::from_json(value))
+                })))
+            }
+            "run" => {
+                let labels = self.run.labels.iter();
+                Some(Value::map([
+                    ("id", Value::string(self.run.id.as_str())),
+                    ("workflow", Value::string(self.run.machine.name())),
+                    ("version", Value::string(self.run.machine.version())),
+                    (
+                        "started_at",
+                        Value::timestamp_micros(self.run.started_at.as_micros()),
+                    ),
+                    ("now", Value::timestamp_micros(self.moment.now.as_micros())),
+                    ("attempt", Value::Int(1)),
+                    ("trigger", Value::string("manual")),
+                    (
+                        "labels",
+                        Value::map(labels.map(|(k, v)| (k.as_str(), Value::string(v.as_str())))),
+                    ),
+                ]))
+            }
+            "result" => self.extra.result.map(raw),
+            "error" => self.extra.error.map(|(error, attempt)| {
+                let mut fields = failure(error);
+                fields.push(("attempt", Value::Int(i64::from(attempt))));
+                Value::map(fields)
+            }),
+            "self" => self.extra.itself.map(|step| {
+                let mut fields = Vec::new();
+                if let Some(task) = &step.task {
+                    fields.push(("input", raw(&task.input)));
+                }
+                if let Some(output) = &step.output {
+                    fields.push(("output", raw(output)));
+                }
+                Value::map(fields)
+            }),
+            _ => None,
+        }
+    }
+
+    fn step(&self, id: &str) -> Option<Value> {
+        let step = self.run.step(self.run.machine.step_named(id)?);
+        let mut fields = Vec::new();
+        if let Some(word) = step.outcome_word() {
+            fields.push(("outcome", Value::string(word)));
+        }
+        if let Some(output) = &step.output {
+            fields.push(("output", raw(output)));
+        }
+        if let Some(error) = &step.error {
+            fields.push(("error", Value::map(failure(error))));
+        }
+        if let Some(task) = &step.task {
+            fields.push(("attempts", Value::Int(i64::from(task.attempt))));
+            if let Some(agent) = &task.last_agent {
+                fields.push(("agent", Value::string(agent.as_str())));
+            }
+        }
+        if let Some(at) = step.started_at {
+            fields.push(("started_at", Value::timestamp_micros(at.as_micros())));
+        }
+        if let Some(at) = step.ended_at {
+            fields.push(("ended_at", Value::timestamp_micros(at.as_micros())));
+        }
+        Some(Value::map(fields))
+    }
+}

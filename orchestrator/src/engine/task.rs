@@ -1,0 +1,467 @@
+//! Tasks: from the queue to an agent and back, forward and undo alike.
+
+use std::time::Duration;
+
+use phisync_state::Timestamp;
+use phisync_workflows::StepIndex;
+use phisync_workflows::machine::{
+    Assign, Compensate, Compensation, Retry, Step, StepKind, TaskSpec, Timeouts,
+};
+use phisync_workflows::schema::Schema;
+
+use super::decide::Draft;
+use super::event::{RunEvent, Then};
+use super::input::Rejection;
+use super::retry;
+use super::run::{Clock, TaskStatus};
+use super::scope::{Extra, RunScope};
+use super::{Failure, RawJson};
+
+/// The rules of one task, from the step or from its `compensate`.
+pub(crate) struct Rules<'a> {
+    pub spec: &'a TaskSpec,
+    pub output: &'a Schema,
+    pub assign: &'a Assign,
+    pub timeouts: &'a Timeouts,
+    pub retry: &'a Retry,
+}
+
+/// The rules of a step's task or undo; `None` if the step has no such task.
+pub(crate) fn rules(step: &Step, undo: bool) -> Option<Rules<'_>> {
+    if undo {
+        let compensation = compensation(step)?;
+        return Some(Rules {
+            spec: &compensation.task,
+            output: &compensation.output,
+            assign: &compensation.assign,
+            timeouts: &compensation.timeouts,
+            retry: &compensation.retry,
+        });
+    }
+    match &step.kind {
+        StepKind::Task(spec) => Some(Rules {
+            spec,
+            output: &step.output,
+            assign: &step.assign,
+            timeouts: &step.timeouts,
+            retry: &step.retry,
+        }),
+        StepKind::Approval(_) | StepKind::Fail(_) => None,
+    }
+}
+
+pub(super) fn compensation(step: &Step) -> Option<&Compensation> {
+    match &step.compensate {
+        Compensate::Task(compensation) => Some(compensation),
+        Compensate::Absent | Compensate::None => None,
+    }
+}
+
+impl Draft<'_> {
+    /// The fact that puts a step's task into the queue.
+    pub(super) fn task_ready(&self, index: StepIndex, step: &Step) -> Result<RunEvent, Failure> {
+        let scope = RunScope::new(self.run, self.moment);
+        let rules = self.rules_of(index, false, step)?;
+        Ok(RunEvent::TaskReady {
+            step: step.id.clone(),
+            undo: false,
+            input: scope.object(&step.input)?,
+            prompt: match &rules.spec.prompt {
+                Some(prompt) => Some(scope.text(prompt)?),
+                None => None,
+            },
+            key: match &step.key {
+                Some(key) => Some(scope.text(key)?),
+                None => None,
+            },
+            at: self.moment.now,
+            queue_deadline: self.after(rules.timeouts.queue),
+            total_deadline: rules.timeouts.total.map(|total| self.after(total)),
+        })
+    }
+
+    /// The fact that puts a step's undo into the queue.
+    pub(super) fn undo_ready(&self, index: StepIndex) -> Result<RunEvent, Failure> {
+        let machine = self.machine();
+        let step = machine.step(index);
+        let rules = self.rules_of(index, true, step)?;
+        let error = self.run.error.as_ref();
+        let scope = RunScope::with(
+            self.run,
+            self.moment,
+            Extra {
+                itself: Some(self.run.step(index)),
+                error: error.map(|error| (error, 1)),
+                ..Extra::default()
+            },
+        );
+        let input = compensation(step).map_or(&[][..], |undo| &undo.input);
+        Ok(RunEvent::TaskReady {
+            step: step.id.clone(),
+            undo: true,
+            input: scope.object(input)?,
+            prompt: match &rules.spec.prompt {
+                Some(prompt) => Some(scope.text(prompt)?),
+                None => None,
+            },
+            key: None,
+            at: self.moment.now,
+            queue_deadline: self.after(rules.timeouts.queue),
+            total_deadline: rules.timeouts.total.map(|total| self.after(total)),
+        })
+    }
+
+    fn rules_of<'s>(
+        &self,
+        index: StepIndex,
+        undo: bool,
+        step: &'s Step,
+    ) -> Result<Rules<'s>, Failure> {
+        rules(step, undo).ok_or_else(|| {
+            let task = self.run.print_task(index, undo);
+            Failure::new("policy", format!("`{task}` is not a task"))
+        })
+    }
+
+    pub(super) fn after(&self, wait: Duration) -> Timestamp {
+        self.moment.now.saturating_add(wait)
+    }
+
+    pub(super) fn claim(
+        &mut self,
+        step: &str,
+        undo: bool,
+        agent: String,
+        epoch: u64,
+    ) -> Result<(), Rejection> {
+        let index = self.run.find(step)?;
+        let machine = self.machine();
+        let task = self.run.existing(index, undo)?;
+        if task.status != TaskStatus::Ready {
+            return Err(self.run.not_in_state(index, undo, "ready"));
+        }
+        let attempt = task.attempt + 1;
+        let Some(rules) = rules(machine.step(index), undo) else {
+            return Err(self.run.not_in_state(index, undo, "a task"));
+        };
+        let run_deadline = self.after(rules.timeouts.run);
+        self.emit(RunEvent::TaskClaimed {
+            step: step.to_owned(),
+            undo,
+            attempt,
+            agent,
+            // The version that this very fact gets: larger than at every earlier claim.
+            token: (epoch << 40) | (self.run.version + 1),
+            at: self.moment.now,
+            run_deadline,
+        });
+        Ok(())
+    }
+
+    pub(super) fn complete(
+        &mut self,
+        step: &str,
+        undo: bool,
+        token: u64,
+        output: RawJson,
+    ) -> Result<(), Rejection> {
+        let index = self.run.find(step)?;
+        let machine = self.machine();
+        let spec = machine.step(index);
+        if let Some((accepted, earlier)) = &self.run.existing(index, undo)?.accepted
+            && *accepted == token
+        {
+            if *earlier == output {
+                return Ok(());
+            }
+            return Err(Rejection::AlreadyEnded {
+                task: self.run.print_task(index, undo),
+                token,
+                outcome: "completed",
+            });
+        }
+        self.run.check_token(index, undo, token)?;
+        let schema = rules(spec, undo).map(|rules| rules.output);
+        if let Some(schema) = schema.filter(|schema| !schema.is_any()) {
+            let violations = schema.violations("output", &output.parse());
+            if !violations.is_empty() {
+                return Err(Rejection::BadOutput {
+                    task: self.run.print_task(index, undo),
+                    violations,
+                });
+            }
+        }
+        let yielded = match (&spec.yields, undo) {
+            (Some(template), false) => {
+                let extra = Extra {
+                    result: Some(&output),
+                    ..Extra::default()
+                };
+                match RunScope::with(self.run, self.moment, extra).value(template) {
+                    Ok(value) => Some(RawJson::from_value(&value)),
+                    Err(error) => {
+                        self.end_attempt(index, undo, Some(token), error, Some(false), None);
+                        return Ok(());
+                    }
+                }
+            }
+            (None, _) | (_, true) => None,
+        };
+        self.emit(RunEvent::TaskCompleted {
+            step: step.to_owned(),
+            undo,
+            token,
+            output,
+            yielded,
+            at: self.moment.now,
+        });
+        self.after_task(index, undo);
+        Ok(())
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        step: &str,
+        undo: bool,
+        token: u64,
+        error: Failure,
+        retryable: Option<bool>,
+        retry_after_ms: Option<u64>,
+    ) -> Result<(), Rejection> {
+        let index = self.run.find(step)?;
+        if let Some((Some(failed), earlier)) = &self.run.existing(index, undo)?.last_error
+            && *failed == token
+        {
+            if *earlier == error {
+                return Ok(());
+            }
+            return Err(Rejection::AlreadyEnded {
+                task: self.run.print_task(index, undo),
+                token,
+                outcome: "failed",
+            });
+        }
+        self.run.check_token(index, undo, token)?;
+        let retry_after = retry_after_ms.map(Duration::from_millis);
+        self.end_attempt(index, undo, Some(token), error, retryable, retry_after);
+        Ok(())
+    }
+
+    pub(super) fn release(&mut self, step: &str, undo: bool, token: u64) -> Result<(), Rejection> {
+        let index = self.run.find(step)?;
+        self.run.check_token(index, undo, token)?;
+        if self.run.existing(index, undo)?.cancel_requested {
+            let error = Failure::new("cancelled", "given back after it was asked to stop");
+            self.end_attempt(index, undo, Some(token), error, Some(false), None);
+            return Ok(());
+        }
+        let queue_deadline = self.queue_deadline(index, undo);
+        self.emit(RunEvent::TaskReleased {
+            step: step.to_owned(),
+            undo,
+            token,
+            at: self.moment.now,
+            queue_deadline,
+        });
+        Ok(())
+    }
+
+    pub(super) fn lose_lease(
+        &mut self,
+        step: &str,
+        undo: bool,
+        token: u64,
+        why: String,
+    ) -> Result<(), Rejection> {
+        let index = self.run.find(step)?;
+        self.run.check_token(index, undo, token)?;
+        let error = Failure::new("agent.lost", why);
+        self.end_attempt(index, undo, Some(token), error, None, None);
+        Ok(())
+    }
+
+    /// Ends the current attempt (or the wait in the queue) with an error and lets the task's own
+    /// rules say what follows.
+    fn end_attempt(
+        &mut self,
+        index: StepIndex,
+        undo: bool,
+        token: Option<u64>,
+        error: Failure,
+        retryable: Option<bool>,
+        retry_after: Option<Duration>,
+    ) {
+        let Some(task) = self.run.task(index, undo) else {
+            return;
+        };
+        if task.cancel_requested && !undo {
+            self.emit(RunEvent::TaskFailed {
+                step: self.id_of(index),
+                undo,
+                token,
+                error,
+                then: Then::Fail,
+                at: self.moment.now,
+            });
+            self.after_task(index, undo);
+            return;
+        }
+        let then = self.what_follows(index, undo, &error, retryable, retry_after);
+        self.emit(RunEvent::TaskFailed {
+            step: self.id_of(index),
+            undo,
+            token,
+            error,
+            then,
+            at: self.moment.now,
+        });
+        if then == Then::Fail {
+            self.after_task(index, undo);
+        }
+    }
+
+    fn what_follows(
+        &self,
+        index: StepIndex,
+        undo: bool,
+        error: &Failure,
+        retryable: Option<bool>,
+        retry_after: Option<Duration>,
+    ) -> Then {
+        let machine = self.machine();
+        let (Some(rules), Some(task)) =
+            (rules(machine.step(index), undo), self.run.task(index, undo))
+        else {
+            return Then::Fail;
+        };
+        if error.code == "agent.lost" && task.losses < rules.assign.reassignments {
+            return Then::Requeue {
+                queue_deadline: self.after(rules.timeouts.queue),
+            };
+        }
+        // Whoever waits in the same queue again waits for the same agents that did not come; and
+        // a total clock that has run out leaves no time for anything.
+        let hopeless = matches!(error.code.as_str(), "timeout.queue" | "timeout.total");
+        let failed = task.failures + 1;
+        if hopeless
+            || retryable == Some(false)
+            || failed >= rules.retry.max_attempts
+            || !self.covers(index, rules.retry, error, retryable, failed)
+        {
+            return Then::Fail;
+        }
+        let at = self.after(retry::wait(
+            rules.retry,
+            failed,
+            self.moment.dice,
+            retry_after,
+        ));
+        let last = rules.retry.max_elapsed;
+        let last = last.map(|elapsed| task.first_ready_at.saturating_add(elapsed));
+        let too_late = [last, task.total_deadline].into_iter().flatten();
+        if too_late.into_iter().any(|end| at > end) {
+            return Then::Fail;
+        }
+        Then::Retry { at }
+    }
+
+    /// Whether the policy repeats after this error.
+    fn covers(
+        &self,
+        index: StepIndex,
+        retry: &Retry,
+        error: &Failure,
+        retryable: Option<bool>,
+        failed: u32,
+    ) -> bool {
+        let listed = retry.errors.iter().any(|p| p.matches(&error.code));
+        let excepted = retry.except.iter().any(|p| p.matches(&error.code));
+        if excepted || !(listed || retryable == Some(true)) {
+            return false;
+        }
+        let Some(when) = &retry.when else {
+            return true;
+        };
+        let extra = Extra {
+            error: Some((error, failed)),
+            itself: Some(self.run.step(index)),
+            ..Extra::default()
+        };
+        // A condition that cannot be evaluated does not hold: the error itself is then final.
+        when.eval_bool(&RunScope::with(self.run, self.moment, extra))
+            .unwrap_or(false)
+    }
+
+    fn after_task(&mut self, index: StepIndex, undo: bool) {
+        if undo {
+            self.after_undo(index);
+        } else {
+            self.settle_after(index);
+        }
+    }
+
+    /// Everything that is due by the clock.
+    pub(super) fn tick(&mut self) {
+        while let Some((at, clock)) = self.run.deadlines.first().copied() {
+            if at > self.moment.now {
+                return;
+            }
+            match clock {
+                Clock::Run => {
+                    let limit = self.machine().timeout();
+                    let message = format!("the run took longer than {}s", limit.as_secs());
+                    self.fail_run(None, Failure::new("timeout.total", message));
+                }
+                Clock::Approval { step } => self.expire_approval(step),
+                Clock::Total { step, undo } => self.total_is_over(step, undo),
+                Clock::Attempt { step, undo } => self.attempt_is_over(step, undo),
+            }
+        }
+    }
+
+    fn total_is_over(&mut self, index: StepIndex, undo: bool) {
+        let token = self.holder_token(index, undo);
+        let error = Failure::new("timeout.total", "all attempts together took too long");
+        self.end_attempt(index, undo, token, error, None, None);
+    }
+
+    fn attempt_is_over(&mut self, index: StepIndex, undo: bool) {
+        let Some(task) = self.run.task(index, undo) else {
+            return;
+        };
+        let error = match task.status {
+            TaskStatus::Backoff => {
+                let queue_deadline = self.queue_deadline(index, undo);
+                self.emit(RunEvent::TaskRetried {
+                    step: self.id_of(index),
+                    undo,
+                    at: self.moment.now,
+                    queue_deadline,
+                });
+                return;
+            }
+            TaskStatus::Ready => Failure::new("timeout.queue", "no agent took it in time"),
+            TaskStatus::Running
+            | TaskStatus::Completed
+            | TaskStatus::Failed
+            | TaskStatus::Cancelled => {
+                let agent = task.last_agent.as_deref().unwrap_or("the agent");
+                Failure::new("timeout.run", format!("{agent} gave no result in time"))
+            }
+        };
+        let token = self.holder_token(index, undo);
+        self.end_attempt(index, undo, token, error, None, None);
+    }
+
+    fn holder_token(&self, index: StepIndex, undo: bool) -> Option<u64> {
+        let task = self.run.task(index, undo)?;
+        task.holder.as_ref().map(|holder| holder.token)
+    }
+
+    fn queue_deadline(&self, index: StepIndex, undo: bool) -> Timestamp {
+        let machine = self.machine();
+        let rules = rules(machine.step(index), undo);
+        let queue = rules.map_or(Timeouts::default().queue, |rules| rules.timeouts.queue);
+        self.after(queue)
+    }
+}
