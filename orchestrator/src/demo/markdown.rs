@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::source::Lines;
+
 /// A heading.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Heading {
@@ -81,6 +83,7 @@ impl Document {
 
     /// Inline links and images `[text](target)`, and definitions `[label]: target`.
     fn read_links(&mut self, text: &str) {
+        let lines = Lines::of(text);
         for (at, _) in text.match_indices("](") {
             let Some(open) = opening_bracket(text, at) else {
                 continue;
@@ -90,7 +93,7 @@ impl Document {
             };
             let link = Link {
                 target,
-                line: line_of(text, at),
+                line: lines.at(at),
             };
             let is_image = text[..open].ends_with('!');
             if is_image && text[open + 1..at].trim().is_empty() {
@@ -120,11 +123,12 @@ impl Document {
     }
 
     fn read_html_images(&mut self, text: &str) {
+        let lines = Lines::of(text);
         for tag in tags(text) {
             if !tag.text.starts_with("img") {
                 continue;
             }
-            let line = line_of(text, tag.at);
+            let line = lines.at(tag.at);
             let target = attribute(tag.text, "src").unwrap_or_default().to_owned();
             // `alt=""` says on purpose that an image is decoration.
             if attribute(tag.text, "alt").is_none() {
@@ -138,6 +142,14 @@ impl Document {
             }
         }
     }
+}
+
+/// How far a link, a span or a tag may reach, in bytes: a document of nothing but opening marks would
+/// take time by the square of its length otherwise.
+const REACH_BYTES: usize = 2048;
+
+fn within_reach(text: &str) -> &str {
+    &text[..text.floor_char_boundary(REACH_BYTES)]
 }
 
 /// The anchor that GitHub gives to a heading: lower case, punctuation dropped, spaces to hyphens.
@@ -226,7 +238,8 @@ fn blank_spans(text: &str) -> String {
         rest = &rest[start..];
         let count = rest.chars().take_while(|c| *c == '`').count();
         let body = &rest[count..];
-        let paragraph = &body[..body.find("\n\n").unwrap_or(body.len())];
+        let near = within_reach(body);
+        let paragraph = &near[..near.find("\n\n").unwrap_or(near.len())];
         match closing_run(paragraph, count) {
             Some(end) => {
                 let span = &rest[..count + end + count];
@@ -320,7 +333,10 @@ fn plain(heading: &str) -> String {
 
 /// Where the bracket opens that closes at `close`, in the same paragraph.
 fn opening_bracket(text: &str, close: usize) -> Option<usize> {
-    let start = text[..close].rfind("\n\n").unwrap_or(0);
+    let near = text.ceil_char_boundary(close.saturating_sub(REACH_BYTES));
+    let start = text[near..close]
+        .rfind("\n\n")
+        .map_or(near, |gap| near + gap);
     let mut depth = 0_usize;
     for (at, c) in text[start..close].char_indices().rev() {
         match c {
@@ -335,7 +351,7 @@ fn opening_bracket(text: &str, close: usize) -> Option<usize> {
 
 /// The target of an inline link whose `(` was just read; `None` if it never closes.
 fn destination(rest: &str) -> Option<String> {
-    let rest = rest.trim_start();
+    let rest = within_reach(rest).trim_start();
     if let Some(quoted) = rest.strip_prefix('<') {
         let (target, after) = quoted.split_once('>')?;
         return after.contains(')').then(|| target.to_owned());
@@ -364,7 +380,7 @@ struct Tag<'a> {
 
 fn tags(text: &str) -> impl Iterator<Item = Tag<'_>> {
     text.match_indices('<').filter_map(|(at, _)| {
-        let rest = &text[at + 1..];
+        let rest = within_reach(&text[at + 1..]);
         let end = rest.find('>')?;
         rest.starts_with(|c: char| c.is_ascii_alphabetic())
             .then(|| Tag {
@@ -384,10 +400,6 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
         let mark = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
         value[1..].split(mark).next()
     })
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    1 + text[..offset].matches('\n').count()
 }
 
 #[cfg(test)]

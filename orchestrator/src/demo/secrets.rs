@@ -186,7 +186,11 @@ impl Shape {
                     return None;
                 }
                 let tail = &line[start + prefix.len()..];
-                let length = tail.chars().take_while(|c| (self.alphabet)(*c)).count();
+                let length = tail
+                    .chars()
+                    .take(self.length.1 + 1)
+                    .take_while(|c| (self.alphabet)(*c))
+                    .count();
                 let ends = !tail[length..].chars().next().is_some_and(word);
                 let fits = (self.length.0..=self.length.1).contains(&length);
                 let real = !is_placeholder(&tail[..length]);

@@ -3,6 +3,8 @@
 //! The result has the lines of the original: what is not code is blanked in place, so that line
 //! numbers stay true. A heuristic for every language but Rust, whose literals are followed exactly.
 
+use std::collections::BTreeMap;
+
 use super::language::{Functions, Language};
 
 /// A text taken apart. Both parts have the same lines as the original.
@@ -214,9 +216,24 @@ pub(super) fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = us
         })
 }
 
-/// The line, from 1, of a byte offset.
-pub(super) fn line_of(text: &str, offset: usize) -> usize {
-    1 + text[..offset].matches('\n').count()
+/// Finds the line of a byte offset without counting from the start each time.
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// Where each line ends, ascending.
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        Self {
+            ends: text.match_indices('\n').map(|(at, _)| at).collect(),
+        }
+    }
+
+    /// The line of `offset`, from 1.
+    pub(super) fn at(&self, offset: usize) -> usize {
+        1 + self.ends.partition_point(|end| *end < offset)
+    }
 }
 
 /// A function's place and length.
@@ -234,14 +251,31 @@ pub(super) fn functions(code: &str, language: &Language) -> Vec<Function> {
     match language.functions {
         Functions::Unknown => Vec::new(),
         Functions::Indented => indented_functions(code),
-        Functions::Braces { keyword } => words(code, keyword)
-            .filter_map(|at| braced_function(code, at, at + keyword.len()))
-            .collect(),
+        Functions::Braces { keyword } => {
+            let lines = Lines::of(code);
+            let bodies = matching_braces(code);
+            words(code, keyword)
+                .filter_map(|at| {
+                    let (name, open) = signature(code, at + keyword.len())?;
+                    let line = lines.at(at);
+                    Some(Function {
+                        name,
+                        line,
+                        lines: lines.at(*bodies.get(&open)?) - line + 1,
+                    })
+                })
+                .collect()
+        }
     }
 }
 
-fn braced_function(code: &str, start: usize, after_keyword: usize) -> Option<Function> {
-    let rest = code[after_keyword..].trim_start();
+/// Signatures longer than this are not functions but something the heuristic misread, in bytes.
+const SIGNATURE_BYTES_MAX: usize = 4096;
+
+/// The name of a function, and where its body opens; `None` without name or body.
+fn signature(code: &str, after_keyword: usize) -> Option<(String, usize)> {
+    let end = code.floor_char_boundary(after_keyword + SIGNATURE_BYTES_MAX);
+    let rest = code[after_keyword..end].trim_start();
     // The receiver of a Go method stands between keyword and name.
     let rest = match rest.strip_prefix('(') {
         Some(receiver) => receiver.split_once(')')?.1.trim_start(),
@@ -251,33 +285,36 @@ fn braced_function(code: &str, start: usize, after_keyword: usize) -> Option<Fun
     if name.is_empty() {
         return None;
     }
-    let mut parentheses = 0_i64;
-    let mut braces = 0_i64;
+    let start = rest.as_ptr().addr() - code.as_ptr().addr();
+    let mut depth = 0_i64;
     for (at, c) in rest.char_indices() {
         match c {
-            '(' | '[' => parentheses += 1,
-            ')' | ']' => parentheses -= 1,
-            ';' if parentheses == 0 && braces == 0 => return None,
-            '{' => braces += 1,
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            ';' | '}' if depth <= 0 => return None,
+            '{' => return Some((name, start + at)),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where the brace that opens at each key is closed.
+fn matching_braces(code: &str) -> BTreeMap<usize, usize> {
+    let mut open = Vec::new();
+    let mut pairs = BTreeMap::new();
+    for (at, c) in code.char_indices() {
+        match c {
+            '{' => open.push(at),
             '}' => {
-                braces -= 1;
-                if braces == 0 {
-                    let end = code.len() - rest.len() + at;
-                    let line = line_of(code, start);
-                    return Some(Function {
-                        name,
-                        line,
-                        lines: line_of(code, end) - line + 1,
-                    });
-                }
-                if braces < 0 {
-                    return None;
+                if let Some(start) = open.pop() {
+                    pairs.insert(start, at);
                 }
             }
             _ => {}
         }
     }
-    None
+    pairs
 }
 
 fn indented_functions(code: &str) -> Vec<Function> {
