@@ -135,3 +135,106 @@ impl<K: Ord + Clone> Leases<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Leases;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn an_expired_lease_has_a_holder_until_it_is_revoked() {
+        let mut leases = Leases::new();
+        leases.grant("t", "dc", s(10), s(0));
+        assert_eq!(leases.expired(s(9)), Vec::<&str>::new());
+        assert_eq!(leases.expired(s(10)), ["t"]);
+        assert_eq!(leases.holder(&"t"), Some("dc"));
+        assert!(leases.revoke(&"t"));
+        assert_eq!(leases.holder(&"t"), None);
+        assert!(!leases.revoke(&"t"));
+        assert_eq!(leases.renew(&"t", s(11)), None);
+        assert_eq!(leases.count("dc"), 0);
+    }
+
+    #[test]
+    fn a_pause_of_our_own_ends_no_lease() {
+        let mut leases = Leases::new();
+        leases.grant(1, "dc", s(10), s(0));
+        leases.grant(2, "dc", s(20), s(0));
+        leases.extend_all(s(60));
+        assert_eq!(leases.expired(s(69)), Vec::<i32>::new());
+        assert_eq!(leases.next_expiry(), Some(s(70)));
+        assert_eq!(leases.renew(&1, s(30)), Some(s(10)));
+        assert_eq!(leases.expires(&1), Some(s(70)), "the grace was taken back");
+        assert_eq!(leases.expired(s(80)), [1, 2]);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Grant(u8, u8, u64),
+        Renew(u8),
+        Revoke(u8),
+        Extend(u64),
+        Wait(u64),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            (0u8..6, 0u8..3, 0u64..30).prop_map(|(key, agent, ttl)| Op::Grant(key, agent, ttl)),
+            (0u8..6).prop_map(Op::Renew),
+            (0u8..6).prop_map(Op::Revoke),
+            (0u64..5).prop_map(Op::Extend),
+            (0u64..20).prop_map(Op::Wait),
+        ]
+    }
+
+    proptest! {
+        /// Against a map that is searched in full for every answer.
+        #[test]
+        fn every_answer_is_that_of_a_plain_list(ops in prop::collection::vec(op(), 0..60)) {
+            let mut leases = Leases::new();
+            let mut plain: BTreeMap<u8, (String, Duration, Duration)> = BTreeMap::new();
+            let mut now = s(0);
+            for op in ops {
+                match op {
+                    Op::Grant(key, agent, ttl) => {
+                        let agent = format!("a{agent}");
+                        leases.grant(key, &agent, s(ttl), now);
+                        plain.insert(key, (agent, s(ttl), now + s(ttl)));
+                    }
+                    Op::Renew(key) => {
+                        let renewed = plain.get_mut(&key).map(|(_, ttl, expires)| {
+                            *expires = (now + *ttl).max(*expires);
+                            *ttl
+                        });
+                        prop_assert_eq!(leases.renew(&key, now), renewed);
+                    }
+                    Op::Revoke(key) => prop_assert_eq!(leases.revoke(&key), plain.remove(&key).is_some()),
+                    Op::Extend(by) => {
+                        leases.extend_all(s(by));
+                        plain.values_mut().for_each(|(_, _, expires)| *expires += s(by));
+                    }
+                    Op::Wait(by) => now += s(by),
+                }
+                let mut ends: Vec<(Duration, u8)> = plain.iter().map(|(key, (_, _, expires))| (*expires, *key)).collect();
+                ends.sort_unstable();
+                prop_assert_eq!(leases.next_expiry(), ends.first().map(|(expires, _)| *expires));
+                let over: Vec<u8> = ends.iter().filter(|(expires, _)| *expires <= now).map(|(_, key)| *key).collect();
+                prop_assert_eq!(leases.expired(now), over);
+                for agent in ["a0", "a1", "a2"] {
+                    let held: Vec<u8> = plain.iter().filter(|(_, (holder, _, _))| holder == agent).map(|(key, _)| *key).collect();
+                    prop_assert_eq!(leases.count(agent), held.len());
+                    prop_assert_eq!(leases.held_by(agent), held);
+                }
+                for key in 0..6 {
+                    prop_assert_eq!(leases.holder(&key), plain.get(&key).map(|(holder, _, _)| holder.as_str()));
+                }
+            }
+        }
+    }
+}

@@ -13,5 +13,6 @@ mod id;
 pub mod lease;
 pub mod protocol;
 pub mod registry;
+pub mod worker;
 
 pub use id::{AgentName, NameError};

@@ -116,3 +116,7 @@ pub fn choose<K>(offer: &Offer<K>, candidates: &[Candidate<'_>]) -> Option<usize
     });
     best.map(|(index, _)| index)
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

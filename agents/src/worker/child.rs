@@ -1,0 +1,158 @@
+//! A task's command at work: what it is given, and what it leaves.
+//!
+//! The task is on standard input and in a file; the result may be put into another. Both live in a
+//! directory of this attempt alone, readable by this user alone, which is removed with the value.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::capture::{Capture, Mirror};
+use super::outcome::{Ending, Exit, OutputFile, RESULT_BYTES_MAX, STDERR_BYTES_MAX};
+use super::tree::{Life, Pipes, Tree};
+use crate::protocol::Task;
+
+/// How long a stream may stay open after the whole group was killed.
+const STREAMS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What to start for each task.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    pub(super) path: PathBuf,
+    pub(super) arguments: Vec<String>,
+}
+
+/// A started command.
+pub(super) struct Worked {
+    tree: Tree,
+    stdout: Capture,
+    stderr: Capture,
+    directory: TempDir,
+}
+
+/// Why no command runs.
+#[derive(Debug)]
+pub(super) enum StartError {
+    /// The program cannot be started, now or for any other task.
+    Program(io::Error),
+    /// This machine is short of something.
+    Machine(io::Error),
+}
+
+impl Worked {
+    /// Starts `program` for `task`; `tell` hears what becomes of it.
+    pub(super) fn start(
+        program: &Program,
+        task: &Task,
+        mirror: Option<Mirror>,
+        tell: impl Fn(Life) + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let mut text =
+            serde_json::to_vec(task).map_err(|cause| StartError::Machine(cause.into()))?;
+        text.push(b'\n');
+        let directory = task_directory(&text).map_err(StartError::Machine)?;
+        let mut command = Command::new(&program.path);
+        command
+            .args(&program.arguments)
+            .env("PHISYNC_TASK_ID", &task.id)
+            .env("PHISYNC_RUN_ID", &task.run)
+            .env("PHISYNC_ATTEMPT", task.attempt.to_string())
+            .env("PHISYNC_TASK_FILE", task_file(directory.path()))
+            .env("PHISYNC_OUTPUT_FILE", output_file(directory.path()));
+        let (tree, pipes) = Tree::spawn(command).map_err(|cause| match cause.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => StartError::Machine(cause),
+            _ => StartError::Program(cause),
+        })?;
+        let Pipes {
+            mut stdin,
+            stdout,
+            stderr,
+        } = pipes;
+        let stdout = Capture::start(stdout, RESULT_BYTES_MAX, None).map_err(StartError::Machine)?;
+        let stderr =
+            Capture::start(stderr, STDERR_BYTES_MAX, mirror).map_err(StartError::Machine)?;
+        // On a thread of its own, because a child may print a lot before it reads; a child that
+        // does not read at all ends the write when it ends.
+        let feed = move || {
+            stdin.write_all(&text).ok();
+        };
+        let feeding = thread::Builder::new().name("feed".to_owned()).spawn(feed);
+        feeding.map_err(StartError::Machine)?;
+        tree.watch(tell).map_err(StartError::Machine)?;
+        Ok(Self {
+            tree,
+            stdout,
+            stderr,
+            directory,
+        })
+    }
+
+    /// Kills the command and everything it started; its end is told as any other.
+    pub(super) fn kill(&self) {
+        self.tree.kill();
+    }
+
+    /// Collects a command that ended, and kills what it left running.
+    pub(super) fn collect(self) -> Ending {
+        let exit = self.tree.collect().map_or(Exit::Unknown, exit);
+        Ending {
+            exit,
+            file: read_output(&output_file(self.directory.path())),
+            stdout: self.stdout.finish(STREAMS_WITHIN),
+            stderr: self.stderr.finish(STREAMS_WITHIN),
+        }
+    }
+}
+
+fn task_file(directory: &Path) -> PathBuf {
+    directory.join("task.json")
+}
+
+fn output_file(directory: &Path) -> PathBuf {
+    directory.join("output.json")
+}
+
+/// A directory (0700) with the task file (0600) in it.
+fn task_directory(text: &[u8]) -> io::Result<TempDir> {
+    let directory = tempfile::Builder::new().prefix("phisync-task-").tempdir()?;
+    let mut file = tempfile::Builder::new().tempfile_in(directory.path())?;
+    file.write_all(text)?;
+    file.persist_noclobber(task_file(directory.path()))?;
+    Ok(directory)
+}
+
+fn read_output(path: &Path) -> OutputFile {
+    match read_limited(path) {
+        Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => OutputFile::Empty,
+        Ok(bytes) if bytes.len() > RESULT_BYTES_MAX => {
+            OutputFile::Unreadable(format!("it has more than {RESULT_BYTES_MAX} bytes"))
+        }
+        Ok(bytes) => OutputFile::Bytes(bytes),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => OutputFile::Empty,
+        Err(cause) => OutputFile::Unreadable(cause.to_string()),
+    }
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+    // Looked at before it is opened: opening a pipe would wait for a writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let limit = u64::try_from(RESULT_BYTES_MAX).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return Exit::Signal(signal);
+    }
+    status.code().map_or(Exit::Unknown, Exit::Code)
+}
