@@ -1,4 +1,5 @@
 //! The orchestrator: engine, coordinator, server, API and command line of phisync.
 
+pub mod demo;
 pub mod engine;
 pub mod protocol;
