@@ -6,10 +6,16 @@
 pub mod backend;
 pub mod env;
 mod journal;
+mod lock;
 mod time;
 
 pub use backend::{
-    AppendError, Appended, Durability, Durable, Entry, Expected, Head, MemoryStore, ReadError,
-    Record, Seq, Store, StreamName, Unknown, Version,
+    AppendError, Appended, Durability, Durable, Entry, Expected, FileOptions, FileStore, Head,
+    MemoryStore, OnFailure, OpenError, Opened, ReadError, Record, Seq, Store, StreamName, Unknown,
+    Version,
 };
+pub use journal::Corruption;
+pub use journal::recovery::TornTail;
+pub use journal::writer::Sizes;
+pub use lock::{DirLock, LockError};
 pub use time::Timestamp;

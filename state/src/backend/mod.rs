@@ -5,10 +5,16 @@
 //! moments: [`Store::append`] settles the order at once, [`Store::when_durable`] tells when a
 //! crash can no longer take it back. The contract knows no files.
 
+mod committer;
+pub mod conformance;
+mod file;
+mod index;
 mod memory;
-mod order;
+pub(crate) mod order;
 mod waiters;
 
+pub use committer::OnFailure;
+pub use file::{FileOptions, FileStore, OpenError, Opened};
 pub use memory::MemoryStore;
 
 use std::fmt;

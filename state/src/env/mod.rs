@@ -1,7 +1,17 @@
-//! Ports: the only ways to a clock, a disk and randomness. `os` is the one real implementation.
+//! Ports: the only ways to a clock, a disk and randomness.
+//!
+//! [`OsDisk`], [`OsClock`] and [`OsEntropy`] are the one real implementation of each and live in
+//! one file; [`SimDisk`] is the disk's faulty twin for tests. Nothing else in the workspace touches
+//! `std::fs` or `std::time` for data that must last.
 
 mod clock;
+mod disk;
 mod entropy;
+mod os;
+mod sim;
 
 pub use clock::{Clock, ManualClock};
+pub use disk::{Access, Disk, DiskFile, DiskLock, read_all, replace_file};
 pub use entropy::{Entropy, SeededEntropy};
+pub use os::{OsClock, OsDisk, OsEntropy};
+pub use sim::{Fault, SimDisk, Survive};

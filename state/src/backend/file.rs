@@ -1,0 +1,299 @@
+//! The embedded default: a store in a directory of one machine.
+//!
+//! Opening locks the directory, recovers the journal and starts the thread that writes it; see
+//! [`super::committer`]. Records stay on disk: memory holds where they lie. A store that failed
+//! stays failed until it is opened again.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::committer::{self, OnFailure, Shared};
+use super::index::Index;
+use super::order::{self, Order};
+use crate::env::Disk;
+use crate::journal::frame::Chain;
+use crate::journal::recovery::{RecoverError, TornTail, recover};
+use crate::journal::walk::{Found, WalkError};
+use crate::journal::writer::{Sizes, WriteError};
+use crate::journal::{Corruption, DIRECTORY};
+use crate::lock::{DirLock, LockError};
+use crate::{
+    AppendError, Appended, Durability, Durable, Entry, Head, ReadError, Record, Seq, Store,
+    StreamName, Timestamp, Unknown, Version,
+};
+
+/// How a file store works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileOptions {
+    /// The sizes of its files.
+    pub sizes: Sizes,
+    /// How long nothing must be appended before the journal is sealed.
+    pub seal_after: Duration,
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        Self {
+            sizes: Sizes::default(),
+            seal_after: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What opening found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The last record.
+    pub head: Head,
+    /// Which life of the store this is.
+    pub epoch: u64,
+    /// Whether the process before stopped in order, or there was none.
+    pub clean: bool,
+    /// What was cut: bytes of a batch that nobody was told about.
+    pub torn: Option<TornTail>,
+}
+
+/// Why a store could not be opened. Each variant is one exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory cannot be used (74).
+    #[error("the data directory `{}` is not usable: {reason}: {source}", dir.display())]
+    NotUsable {
+        /// The directory.
+        dir: PathBuf,
+        /// What was tried.
+        reason: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Another process has it (75).
+    #[error("the data directory `{}` is in use by {}", dir.display(), holder(*.pid))]
+    Held {
+        /// The directory.
+        dir: PathBuf,
+        /// The other process, as it said itself.
+        pid: Option<u32>,
+    },
+    /// The journal is not what was written (76).
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+    /// A newer program wrote it (78).
+    #[error("`{file}` has format {format}, which needs a newer program")]
+    Newer {
+        /// The file, relative to the data directory.
+        file: String,
+        /// Its format.
+        format: u64,
+    },
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
+}
+
+/// A store in a directory. Dropping it closes it.
+pub struct FileStore {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    lock: DirLock,
+}
+
+impl FileStore {
+    /// Opens the store in `dir`, which is created if it does not exist; its parent must.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. Corruption and a newer format leave everything as it is.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: FileOptions,
+    ) -> Result<(Self, Opened), OpenError> {
+        let unusable = |reason: &str| {
+            let reason = reason.to_owned();
+            move |source| OpenError::NotUsable {
+                dir: dir.to_owned(),
+                reason,
+                source,
+            }
+        };
+        ensure_dir(&*disk, dir).map_err(unusable("cannot create it"))?;
+        disk.check_private(dir)
+            .map_err(unusable("it is not private"))?;
+        let lock = DirLock::acquire(&*disk, dir).map_err(|error| match error {
+            LockError::Held { pid } => OpenError::Held {
+                dir: dir.to_owned(),
+                pid,
+            },
+            LockError::Io(source) => unusable("cannot lock it")(source),
+        })?;
+        let journal = dir.join(DIRECTORY);
+        ensure_dir(&*disk, &journal).map_err(unusable("cannot create its journal"))?;
+
+        let mut order = Order::new();
+        let mut index = Index::new(Chain::GENESIS.head(Seq(0)));
+        let recovered = recover(&disk, dir, options.sizes, &mut |found| {
+            match found {
+                Found::Segment(file, header, start) => {
+                    index.begin_segment(Arc::clone(file), header.first, start);
+                }
+                Found::Batch(start) => index.mark(start),
+                Found::Record(record) => {
+                    let stream = order.restore(record.line)?;
+                    index.add(stream, record.offset, record.text);
+                }
+                Found::End(end) => index.advance(end),
+            }
+            Ok(())
+        });
+        let recovered = recovered.map_err(|error| match error {
+            RecoverError::Walk(WalkError::Corrupt(corruption)) => corruption.into(),
+            RecoverError::Walk(WalkError::Newer(file, format)) => OpenError::Newer { file, format },
+            RecoverError::Walk(WalkError::Io(file, source)) => {
+                unusable(&format!("cannot read `{file}`"))(source)
+            }
+            RecoverError::Write(WriteError { verb, file, source }) => {
+                unusable(&format!("cannot {verb} `{file}`"))(source)
+            }
+        })?;
+        index.replace_file(recovered.file);
+        let opened = Opened {
+            head: index.head().clone(),
+            epoch: recovered.header.epoch,
+            clean: recovered.clean,
+            torn: recovered.torn,
+        };
+        let shared = Arc::new(Shared::new(order, index));
+        let (of_thread, writer) = (Arc::clone(&shared), recovered.writer);
+        let thread = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || committer::run(&of_thread, writer, options.seal_after))
+            .map_err(unusable("cannot start the journal's thread"))?;
+        let store = Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+            lock,
+        };
+        Ok((store, opened))
+    }
+
+    /// Why the store stopped, if it failed. The process should then end with exit code 70.
+    #[must_use]
+    pub fn failed(&self) -> Option<Unknown> {
+        self.shared.failed()
+    }
+
+    /// Calls `then` when the store fails; at once if it has.
+    pub fn when_failed(&self, then: OnFailure) {
+        self.shared.when_failed(then);
+    }
+
+    /// Whether the directory's lock is still ours; see [`DirLock::still_ours`].
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn still_ours(&self) -> io::Result<bool> {
+        self.lock.still_ours()
+    }
+}
+
+/// Creates a directory unless it exists; its name is then durable.
+fn ensure_dir(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.make_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => disk.sync_dir(parent),
+        _ => disk.sync_dir(Path::new(".")),
+    }
+}
+
+impl Store for FileStore {
+    fn append(&self, at: Timestamp, batch: Vec<Entry>) -> Result<Appended, AppendError> {
+        order::check(&batch)?;
+        self.shared.append(at, &batch)
+    }
+
+    fn when_durable(&self, seq: Seq, then: Durable) {
+        self.shared.when_durable(seq, then);
+    }
+
+    fn read(&self, stream: &StreamName, from: Version) -> Result<Vec<Record>, ReadError> {
+        let Some(stream) = self.shared.with_order(|order| order.stream(stream)) else {
+            return Ok(Vec::new());
+        };
+        let places = {
+            let index = self.shared.index.read();
+            let index = index.unwrap_or_else(PoisonError::into_inner);
+            index.places(stream, from)
+        };
+        let records = places.into_iter();
+        records
+            .map(|(place, segment)| segment.read(place))
+            .collect()
+    }
+
+    fn scan(
+        &self,
+        prefix: &str,
+        after: Seq,
+        visit: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<(), ReadError> {
+        let segments = {
+            let index = self.shared.index.read();
+            let index = index.unwrap_or_else(PoisonError::into_inner);
+            index.segments_after(after)
+        };
+        for (segment, from) in segments {
+            let more = segment.scan(from, &mut |line| {
+                let wanted = line.seq > after && line.stream.starts_with(prefix);
+                !wanted || visit(line.to_record())
+            })?;
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn version(&self, stream: &StreamName) -> Version {
+        self.shared.with_order(|order| order.version(stream))
+    }
+
+    fn head(&self) -> Head {
+        self.shared.head()
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Sync
+    }
+
+    fn close(&self) -> Result<(), Unknown> {
+        let outcome = self.shared.close();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the journal's thread panicked");
+        }
+        outcome
+    }
+}
+
+impl Drop for FileStore {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::debug!(%error, "dropped a store that had failed");
+        }
+    }
+}

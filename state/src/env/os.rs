@@ -1,0 +1,312 @@
+//! The real clock, disk and randomness: the only file that touches them, and the only one that
+//! knows which system it runs on.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the port that everybody else is sent to"
+)]
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::{Access, Clock, Disk, DiskFile, DiskLock, Entropy};
+use crate::Timestamp;
+
+/// The system's clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct OsClock {
+    start: Instant,
+}
+
+impl OsClock {
+    /// The monotonic clock starts at zero here.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Default for OsClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for OsClock {
+    fn now(&self) -> Timestamp {
+        let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
+            Err(before) => {
+                i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros)
+            }
+        };
+        Timestamp::from_micros(micros)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+/// The system's generator; fit for secrets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    fn next_u64(&mut self) -> u64 {
+        getrandom::u64().expect("every supported system has a source of randomness once it is up")
+    }
+}
+
+/// The system's files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsDisk;
+
+struct OsFile(File);
+
+struct OsLock {
+    path: PathBuf,
+    /// Held for its lock; compared by identity where there is one.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "dropping it releases the lock"))]
+    file: File,
+}
+
+impl Disk for OsDisk {
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file =
+            private(OpenOptions::new().read(true).write(true).create_new(true)).open(path)?;
+        Ok(Box::new(OsFile(file)))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Box<dyn DiskFile>> {
+        if !fs::symlink_metadata(path)?.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is not a regular file",
+            ));
+        }
+        let write = access == Access::Write;
+        let file = OpenOptions::new().read(true).write(write).open(path)?;
+        Ok(Box::new(OsFile(file)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        system::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path)? {
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn make_dir(&self, path: &Path) -> io::Result<()> {
+        system::make_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        system::sync_dir(path)
+    }
+
+    fn check_private(&self, path: &Path) -> io::Result<()> {
+        let metadata = fs::metadata(path)?;
+        if !metadata.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::NotADirectory));
+        }
+        system::check_private(&metadata)
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        let file = private(
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false),
+        )
+        .open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(OsLock {
+                path: path.to_owned(),
+                file,
+            }))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl DiskFile for OsFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match system::read_at(&self.0, &mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match system::write_at(&self.0, &bytes[written..], offset + written as u64) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
+
+impl DiskLock for OsLock {
+    fn still_ours(&self) -> io::Result<bool> {
+        system::still_ours(self)
+    }
+}
+
+/// Only the owner may read or write what these options create.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+#[cfg(unix)]
+mod system {
+    use std::fs::{self, DirBuilder, File, Metadata};
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
+    use std::path::Path;
+
+    pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.read_at(buffer, offset)
+    }
+
+    pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        file.write_at(bytes, offset)
+    }
+
+    pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    pub(super) fn make_dir(path: &Path) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(path)
+    }
+
+    pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    pub(super) fn check_private(directory: &Metadata) -> io::Result<()> {
+        if directory.mode() & 0o022 == 0 {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "other users may write to it",
+        ))
+    }
+
+    pub(super) fn still_ours(lock: &super::OsLock) -> io::Result<bool> {
+        let held = lock.file.metadata()?;
+        match fs::symlink_metadata(&lock.path) {
+            Ok(named) => Ok((held.dev(), held.ino()) == (named.dev(), named.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use std::fs::{self, File, Metadata};
+    use std::io;
+    use std::os::windows::fs::FileExt as _;
+    use std::path::Path;
+    use std::time::Duration;
+
+    /// Access denied, sharing violation, lock violation: a scanner or reader that is soon gone.
+    const PASSING: [i32; 3] = [5, 32, 33];
+    /// Front-loaded: most holders let go at once.
+    const PAUSES_MS: [u64; 6] = [10, 25, 50, 100, 200, 400];
+
+    pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match file.seek_read(buffer, offset) {
+            // Reading at the end is an error here (ERROR_HANDLE_EOF) where others read nothing.
+            Err(error) if error.raw_os_error() == Some(38) => Ok(0),
+            read => read,
+        }
+    }
+
+    pub(super) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        file.seek_write(bytes, offset)
+    }
+
+    pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+        for pause in PAUSES_MS {
+            match fs::rename(from, to) {
+                Err(error)
+                    if error
+                        .raw_os_error()
+                        .is_some_and(|code| PASSING.contains(&code)) =>
+                {
+                    std::thread::sleep(Duration::from_millis(pause));
+                }
+                renamed => return renamed,
+            }
+        }
+        fs::rename(from, to)
+    }
+
+    pub(super) fn make_dir(path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    pub(super) fn sync_dir(_path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// The profile directory's own access list keeps others out.
+    pub(super) fn check_private(_directory: &Metadata) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn still_ours(lock: &super::OsLock) -> io::Result<bool> {
+        lock.path.try_exists()
+    }
+}

@@ -1,0 +1,235 @@
+//! The one who appends to the journal. Each batch is synced before the next is written.
+//!
+//! The open segment is extended with zeros in steps, so that a sync need not update the file's
+//! size; the zeros behind the content are cut when it is closed. After an error the writer must
+//! not be used again: what reached the disk is unknown. It does not index and does not lock.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::frame::{Control, Header};
+use super::reader::Mark;
+use super::{DIRECTORY, TEMPORARY, display_name, segment_path};
+use crate::Seq;
+use crate::backend::order::Batch;
+use crate::env::{Disk, DiskFile};
+
+const PREALLOCATE_MIN: u64 = 256 << 10;
+
+/// Sizes of the journal's files, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// A segment takes no further batch that would make it longer, unless it holds none.
+    pub segment: u64,
+    /// The largest step by which the open segment is extended; 0 extends nothing ahead.
+    pub preallocate: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            segment: 64 << 20,
+            preallocate: 4 << 20,
+        }
+    }
+}
+
+/// What could not be done, and to which file.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {verb} `{file}`: {source}")]
+pub(crate) struct WriteError {
+    pub(crate) verb: &'static str,
+    pub(crate) file: String,
+    pub(crate) source: io::Error,
+}
+
+/// Says what was tried when it fails.
+pub(crate) fn at<'e>(
+    verb: &'static str,
+    file: &'e str,
+) -> impl FnOnce(io::Error) -> WriteError + use<'e> {
+    move |source| WriteError {
+        verb,
+        file: file.to_owned(),
+        source,
+    }
+}
+
+/// A segment just begun.
+pub(crate) struct Begun {
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) header: Header,
+    pub(crate) start: Mark,
+}
+
+/// Appends to the last segment.
+pub(crate) struct Writer {
+    disk: Arc<dyn Disk>,
+    data: PathBuf,
+    sizes: Sizes,
+    name: String,
+    file: Arc<dyn DiskFile>,
+    epoch: u64,
+    /// Where the segment's first batch begins.
+    content: u64,
+    end: Mark,
+    allocated: u64,
+    sealed: bool,
+}
+
+impl Writer {
+    /// Goes on in `file` at `end`, which is its length too.
+    pub(crate) fn resume(
+        disk: Arc<dyn Disk>,
+        data: &Path,
+        sizes: Sizes,
+        file: Arc<dyn DiskFile>,
+        header: Header,
+        end: Mark,
+    ) -> Self {
+        Self {
+            disk,
+            data: data.to_owned(),
+            sizes,
+            name: display_name(header.first),
+            file,
+            epoch: header.epoch,
+            content: header.encode().len() as u64,
+            end,
+            allocated: end.offset,
+            sealed: false,
+        }
+    }
+
+    /// Where the next batch begins.
+    pub(crate) fn end(&self) -> Mark {
+        self.end
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// Begins the next segment if `batch` does not fit into this one.
+    pub(crate) fn make_room(&mut self, batch: &Batch) -> Result<Option<Begun>, WriteError> {
+        let length = self.end.offset + batch.bytes.len() as u64;
+        if length <= self.sizes.segment || self.end.offset <= self.content {
+            return Ok(None);
+        }
+        self.close()?;
+        let header = Header {
+            epoch: self.epoch,
+            first: Seq(self.end.last.0 + 1),
+            previous: self.end.chain,
+        };
+        let begun = begin(&*self.disk, &self.data, header)?;
+        *self = Self::resume(
+            Arc::clone(&self.disk),
+            &self.data,
+            self.sizes,
+            Arc::clone(&begun.file),
+            header,
+            begun.start,
+        );
+        Ok(Some(begun))
+    }
+
+    /// Writes a batch and makes it durable. Its bytes gain the commit line.
+    pub(crate) fn write(&mut self, batch: &mut Batch) -> Result<(), WriteError> {
+        let chain = self.end.chain.after(&batch.bytes);
+        let commit = Control::Commit {
+            first: batch.first,
+            count: batch.count(),
+            chain,
+        };
+        commit.encode(&mut batch.bytes);
+        self.put(&batch.bytes)?;
+        self.end.last = batch.last();
+        self.end.chain = chain;
+        self.sealed = false;
+        Ok(())
+    }
+
+    /// States durably that everything so far is complete, unless that stands there already.
+    pub(crate) fn seal(&mut self) -> Result<(), WriteError> {
+        if self.sealed {
+            return Ok(());
+        }
+        let seal = Control::Seal {
+            seq: self.end.last,
+            chain: self.end.chain,
+        };
+        let mut line = Vec::new();
+        seal.encode(&mut line);
+        self.put(&line)?;
+        self.sealed = true;
+        Ok(())
+    }
+
+    /// Seals and cuts the zeros off.
+    pub(crate) fn close(&mut self) -> Result<(), WriteError> {
+        self.seal()?;
+        if self.allocated > self.end.offset {
+            let length = self.end.offset;
+            self.file.set_len(length).map_err(at("cut", &self.name))?;
+            self.file.sync_all().map_err(at("sync", &self.name))?;
+            self.allocated = length;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        let length = self.end.offset + bytes.len() as u64;
+        if length > self.allocated && self.sizes.preallocate > 0 {
+            self.preallocate(length)?;
+        }
+        let written = self.file.write_at(self.end.offset, bytes);
+        written.map_err(at("write to", &self.name))?;
+        self.file.sync_data().map_err(at("sync", &self.name))?;
+        self.end.offset = length;
+        self.allocated = self.allocated.max(length);
+        Ok(())
+    }
+
+    /// Fills the file with zeros up to a step past `length`. Steps grow with the file, so that a
+    /// small store stays small.
+    fn preallocate(&mut self, length: u64) -> Result<(), WriteError> {
+        let least = PREALLOCATE_MIN.min(self.sizes.preallocate);
+        let step = self.allocated.clamp(least, self.sizes.preallocate);
+        let target = length + step;
+        let zeros = vec![0; 64 << 10];
+        while self.allocated < target {
+            let count = (target - self.allocated).min(zeros.len() as u64);
+            let chunk = &zeros[..usize::try_from(count).expect("a chunk fits into memory")];
+            let written = self.file.write_at(self.allocated, chunk);
+            written.map_err(at("extend", &self.name))?;
+            self.allocated += count;
+        }
+        Ok(())
+    }
+}
+
+/// Creates a segment with its header; the name is durable before anything is written below it.
+/// It gets its name last, so a segment without a whole header is never the trace of a crash.
+pub(crate) fn begin(disk: &dyn Disk, data: &Path, header: Header) -> Result<Begun, WriteError> {
+    let journal = data.join(DIRECTORY);
+    let name = display_name(header.first);
+    let temporary = journal.join(TEMPORARY);
+    let file = disk.create_new(&temporary).map_err(at("create", &name))?;
+    let line = header.encode();
+    file.write_at(0, &line).map_err(at("write to", &name))?;
+    file.sync_all().map_err(at("sync", &name))?;
+    disk.rename(&temporary, &segment_path(data, header.first))
+        .map_err(at("name", &name))?;
+    disk.sync_dir(&journal).map_err(at("sync", DIRECTORY))?;
+    Ok(Begun {
+        file: Arc::from(file),
+        header,
+        start: Mark {
+            offset: line.len() as u64,
+            last: Seq(header.first.0 - 1),
+            chain: header.previous,
+        },
+    })
+}

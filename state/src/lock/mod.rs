@@ -1,0 +1,71 @@
+//! One writer for a data directory.
+//!
+//! The lock is the operating system's and dies with its holder; the file is never deleted. A
+//! neighbour file tells who holds it, for messages only: nothing is decided by it.
+
+use std::io;
+use std::path::Path;
+
+use crate::env::{Disk, DiskLock, read_all, replace_file};
+
+const LOCK: &str = "lock";
+const HOLDER: &str = "lock.holder";
+const HOLDER_TEMPORARY: &str = "lock.holder.tmp";
+const HOLDER_BYTES_MAX: u64 = 64;
+
+/// The held lock of a data directory; dropping it releases.
+pub struct DirLock(Box<dyn DiskLock>);
+
+/// Why a data directory could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("it is in use by {}", holder(*.pid))]
+    Held {
+        /// That process, as it said itself.
+        pid: Option<u32>,
+    },
+    /// The system does not let us.
+    #[error("cannot lock it: {0}")]
+    Io(#[source] io::Error),
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
+}
+
+impl DirLock {
+    /// Locks the data directory without waiting.
+    ///
+    /// # Errors
+    /// See [`LockError`].
+    pub fn acquire(disk: &dyn Disk, data: &Path) -> Result<Self, LockError> {
+        let Some(lock) = disk.try_lock(&data.join(LOCK)).map_err(LockError::Io)? else {
+            let pid = read_all(disk, &data.join(HOLDER), HOLDER_BYTES_MAX)
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok()?.trim().parse().ok());
+            return Err(LockError::Held { pid });
+        };
+        let lock = Self(lock);
+        // Between opening and locking the file may have been replaced under the same name.
+        if !lock.still_ours().map_err(LockError::Io)? {
+            return Err(LockError::Held { pid: None });
+        }
+        let pid = format!("{}\n", std::process::id());
+        let (path, temporary) = (data.join(HOLDER), data.join(HOLDER_TEMPORARY));
+        replace_file(disk, &path, &temporary, pid.as_bytes(), false).map_err(LockError::Io)?;
+        Ok(lock)
+    }
+
+    /// Whether the lock file is still the one that was locked. If not, somebody else may believe
+    /// to be the only writer too: stop.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn still_ours(&self) -> io::Result<bool> {
+        self.0.still_ours()
+    }
+}
