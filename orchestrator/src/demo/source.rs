@@ -434,4 +434,25 @@ mod tests {
         assert_eq!(found[0].name, "Run");
         assert_eq!(found[0].lines, 2);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn masking_keeps_every_character_in_its_place(
+            text in "[ -~\\n\u{e9}r\"'/*#`\\\\{}]{0,80}",
+            name in proptest::sample::select(vec!["a.rs", "a.py", "a.js", "a.sh", "a.html", "a.toml"]),
+        ) {
+            let masked = masked(name, &text);
+            let original: Vec<char> = text.chars().collect();
+            let code: Vec<char> = masked.code.chars().collect();
+            let comments: Vec<char> = masked.comments.chars().collect();
+            proptest::prop_assert_eq!(code.len(), original.len());
+            proptest::prop_assert_eq!(comments.len(), original.len());
+            for (index, &c) in original.iter().enumerate() {
+                proptest::prop_assert_eq!(code[index] == '\n', c == '\n');
+                proptest::prop_assert!([c, ' ', STRING_FILLER].contains(&code[index]));
+                proptest::prop_assert!([c, ' '].contains(&comments[index]));
+            }
+            functions(&masked.code, language::of(name));
+        }
+    }
 }

@@ -121,3 +121,21 @@ fn an_input_of_the_wrong_shape_is_refused_with_the_field() {
         "app.bad_input: the input of `audit.plan` is wrong: unknown field `rot`, expected `root`"
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn agents_answer_about_any_text(
+        text in "([a-c \\n#=`~!<>/|\u{e9}%-]|\\[a\\]|\\]\\(|\\]:|```|<!--|-->|<img |alt=\"|-----BEGIN |AKIA|token=\"|unsafe |fn a|\\{|\\}){0,60}",
+        name in proptest::sample::select(vec!["a.md", "a.rs", "a.env", "a.py"]),
+    ) {
+        let dir = make_tree(&[(name, &text)]);
+        for (agent, task_type) in [
+            ("vssc", "audit.measure"),
+            ("kalic", "audit.security"),
+            ("webc", "audit.links"),
+        ] {
+            let result = ask(agent, task_type, &dir, json!({}));
+            proptest::prop_assert!(result.is_object());
+        }
+    }
+}
