@@ -5,17 +5,23 @@
 
 pub mod backend;
 pub mod env;
+mod fsck;
+mod id;
 mod journal;
 mod lock;
 mod time;
+pub mod view;
 
 pub use backend::{
     AppendError, Appended, Durability, Durable, Entry, Expected, FileOptions, FileStore, Head,
-    MemoryStore, OnFailure, OpenError, Opened, ReadError, Record, Seq, Store, StreamName, Unknown,
-    Version,
+    HeadError, MemoryStore, OnFailure, OpenError, Opened, ReadError, Record, Seq, Store,
+    StreamName, Unknown, Version,
 };
+pub use fsck::{FsckError, FsckReport, JournalEnd, ViewFault, Witness, dump, fsck};
+pub use id::{FILE_ID_MAX, FileId, FileIdError};
 pub use journal::Corruption;
 pub use journal::recovery::TornTail;
 pub use journal::writer::Sizes;
 pub use lock::{DirLock, LockError};
 pub use time::Timestamp;
+pub use view::{ViewError, ViewName, ViewWriter};

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::journal::record;
 
 /// A record's place in the store's total order, from 1. 0 is "before everything".
 #[derive(
@@ -96,6 +97,26 @@ pub struct Record {
     pub event: String,
 }
 
+impl Record {
+    /// The record as its line in a journal, without a newline.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let mut line = Vec::new();
+        record::encode(
+            &mut line,
+            record::Line {
+                seq: self.seq,
+                stream: self.stream.as_str(),
+                version: self.version,
+                at: self.at,
+                event: &self.event,
+            },
+        );
+        line.pop();
+        String::from_utf8(line).expect("a line is made of text")
+    }
+}
+
 /// An append that took its place in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -152,6 +173,27 @@ impl fmt::Display for Head {
     /// `seq:hash`, the witness that answers carry.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.seq.0, self.hash)
+    }
+}
+
+/// Why a text is no head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a head is a sequence, a colon and 64 lower-case hexadecimal digits")]
+pub struct HeadError;
+
+impl std::str::FromStr for Head {
+    type Err = HeadError;
+
+    fn from_str(text: &str) -> Result<Self, HeadError> {
+        let (seq, hash) = text.split_once(':').ok_or(HeadError)?;
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if hash.len() != 64 || !hash.bytes().all(digit) {
+            return Err(HeadError);
+        }
+        Ok(Self {
+            seq: Seq(seq.parse().map_err(|_| HeadError)?),
+            hash: Arc::from(hash),
+        })
     }
 }
 

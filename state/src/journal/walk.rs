@@ -50,8 +50,6 @@ pub(crate) struct Walked {
     pub(crate) seq: Seq,
     /// The chain up to it.
     pub(crate) chain: Chain,
-    /// How many seals stand.
-    pub(crate) seals: u64,
 }
 
 /// The segment that is written to.
@@ -86,7 +84,6 @@ pub(crate) fn walk(
         last: None,
         seq: Seq(0),
         chain: Chain::GENESIS,
-        seals: 0,
     };
     for (index, &first) in segments.iter().enumerate() {
         let is_last = index + 1 == segments.len();
@@ -161,10 +158,7 @@ fn walk_segment(
         };
         match piece {
             Piece::End => break,
-            Piece::Seal => {
-                walked.seals += 1;
-                tail = Tail::Sealed;
-            }
+            Piece::Seal => tail = Tail::Sealed,
             Piece::Batch(batch) => {
                 tail = Tail::Open;
                 visit(Found::Batch(before))
