@@ -483,6 +483,7 @@ mod tests {
         check_links("~~~\n```\n[a](b)\n~~~\n[d](e)", &[("e", 5)]);
         check_links("<!-- [a](b)\n[c](d) -->\n[^1]: note", &[]);
         check_links("array[i](unclosed", &[]);
+        check_links("` a ``` b ` [c](d) `", &[("d", 1)]);
         assert!(Document::read("```\n# c\n").headings.is_empty());
     }
 

@@ -328,6 +328,7 @@ mod tests {
         let upper = random(16).to_ascii_uppercase();
         assert!(rules(&format!("XAKIA{upper}")).is_empty());
         assert!(rules(&format!("AKIA{upper}X")).is_empty());
+        assert!(rules(&format!("AKIA{upper}x")).is_empty());
         assert!(rules(&format!("AKIA{}", &upper[..15])).is_empty());
         assert!(rules(&format!("ghp_{}", random(35))).is_empty());
     }

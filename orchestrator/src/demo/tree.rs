@@ -16,10 +16,19 @@ use super::language::{self, Language};
 /// Directories that hold nothing anybody wrote for this tree.
 const SKIPPED: [&str; 4] = [".git", ".phisync", "node_modules", "target"];
 
-/// Files listed at most.
-const FILES_MAX: usize = 20_000;
-/// Directories below the root at most, one in the other.
-const DEPTH_MAX: usize = 40;
+/// How far a walk goes.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// Files listed at most.
+    files: usize,
+    /// Directories below the root at most, one in the other.
+    depth: usize,
+}
+
+const BOUNDS: Bounds = Bounds {
+    files: 20_000,
+    depth: 40,
+};
 /// Larger files are listed but not read, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// What one walk reads at most, in bytes.
@@ -75,6 +84,10 @@ impl Tree {
     /// `app.no_root` if `root` is not a directory that can be read, `transient.tree_changed` if a
     /// directory vanished meanwhile.
     pub(super) fn walk(root: &str) -> Result<Self, Failure> {
+        Self::walk_within(root, BOUNDS)
+    }
+
+    fn walk_within(root: &str, bounds: Bounds) -> Result<Self, Failure> {
         let top = Path::new(root);
         if !top.is_dir() {
             return Err(Failure::lasting(
@@ -88,13 +101,14 @@ impl Tree {
             not_followed: 0,
             truncated: false,
         };
-        tree.descend(top, "", 0)?;
+        tree.descend(top, "", bounds)?;
         tree.entries.sort_by(|a, b| a.path.cmp(&b.path));
         tree.directories.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(tree)
     }
 
-    fn descend(&mut self, directory: &Path, prefix: &str, depth: usize) -> Result<(), Failure> {
+    /// `left.depth` shrinks on the way down; `left.files` counts for the whole walk.
+    fn descend(&mut self, directory: &Path, prefix: &str, left: Bounds) -> Result<(), Failure> {
         let listing = fs::read_dir(directory)
             .and_then(Iterator::collect::<io::Result<Vec<_>>>)
             .map_err(|error| cannot("list", prefix, &error))?;
@@ -118,14 +132,14 @@ impl Tree {
                 if SKIPPED.contains(&name.as_str()) {
                     continue;
                 }
-                if depth == DEPTH_MAX {
+                let Some(depth) = left.depth.checked_sub(1) else {
                     self.truncated = true;
                     continue;
-                }
-                self.descend(&location, &format!("{path}/"), depth + 1)?;
+                };
+                self.descend(&location, &format!("{path}/"), Bounds { depth, ..left })?;
                 self.directories.push(Directory { path, mode });
             } else if metadata.is_file() {
-                if self.entries.len() == FILES_MAX {
+                if self.entries.len() == left.files {
                     self.truncated = true;
                     return Ok(());
                 }
@@ -280,6 +294,32 @@ mod tests {
         let tree = Tree::walk(&root_of(&dir)).unwrap();
         assert_eq!(paths(&tree), ["a.txt", "a/z.md", "b.rs"]);
         assert!(!tree.truncated);
+    }
+
+    #[test]
+    fn a_bound_cuts_the_same_tree_at_the_same_place_and_says_so() {
+        let names: Vec<String> = (0..30).map(|n| format!("{n:02}.txt")).collect();
+        let files: Vec<(&str, &str)> = names.iter().rev().map(|name| (name.as_str(), "")).collect();
+        let dir = make_tree(&files);
+        let walk = |files| {
+            let depth = BOUNDS.depth;
+            Tree::walk_within(&root_of(&dir), Bounds { files, depth }).unwrap()
+        };
+        assert_eq!(paths(&walk(3)), ["00.txt", "01.txt", "02.txt"]);
+        assert!(walk(29).truncated);
+        assert!(!walk(30).truncated);
+    }
+
+    #[test]
+    fn directories_below_the_depth_bound_are_left_out() {
+        let dir = make_tree(&[("0.txt", ""), ("a/1.txt", ""), ("a/b/2.txt", "")]);
+        let walk = |depth| {
+            let files = BOUNDS.files;
+            Tree::walk_within(&root_of(&dir), Bounds { files, depth }).unwrap()
+        };
+        assert_eq!(paths(&walk(1)), ["0.txt", "a/1.txt"]);
+        assert!(walk(1).truncated);
+        assert!(!walk(2).truncated);
     }
 
     #[cfg(unix)]

@@ -151,6 +151,18 @@ fn triage_finds_every_copy_of_a_critical_secret() {
 }
 
 #[test]
+fn triage_looks_for_critical_findings_alone() {
+    let other = format!("{}{}", "AKIA", "Z9X8TN4LWBQ7RK2P");
+    let dir = make_tree(&[("a.env", &format!("A={}\nB={other}\n", aws_key()))]);
+    let security = ask("kalic", "audit.security", &dir, json!({}));
+    let mut findings = security["findings"].clone();
+    findings[0]["severity"] = "high".into();
+    let triage = ask("kalic", "audit.triage", &dir, json!({"findings": findings}));
+    assert_eq!(triage["secrets"], 1);
+    assert_eq!(triage["items"][0]["places"], json!(["a.env:2"]));
+}
+
+#[test]
 fn triage_tells_two_private_keys_apart() {
     let key = |seed: &str| format!("-----BEGIN {} KEY-----\n{}\n", "PRIVATE", seed.repeat(8));
     let dir = make_tree(&[
