@@ -1,5 +1,6 @@
 //! The orchestrator: engine, coordinator, server, API and command line of phisync.
 
+pub mod coordinator;
 pub mod demo;
 pub mod engine;
 pub mod protocol;

@@ -8,7 +8,8 @@ use phisync_workflows::StepIndex;
 
 use super::event::{RunEvent, Then, Undo};
 use super::run::{
-    Approval, Clock, Holder, Phase, RunState, RunStatus, StepStatus, TaskState, TaskStatus, Verdict,
+    Approval, Clock, Ended, Holder, Phase, RunState, RunStatus, StepStatus, TaskState, TaskStatus,
+    Verdict,
 };
 use super::{Failure, Resolution, Waker};
 
@@ -261,7 +262,11 @@ fn apply_to_task(run: &mut RunState, index: StepIndex, event: &RunEvent) {
                 if !matches!(then, Then::Requeue { .. }) {
                     task.failures += 1;
                 }
-                task.last_error = Some((*token, error.clone()));
+                task.last_error = Some(Ended {
+                    token: *token,
+                    agent: task.holder.as_ref().map(|holder| holder.agent.clone()),
+                    error: error.clone(),
+                });
                 match then {
                     Then::Requeue { queue_deadline } => {
                         task.status = TaskStatus::Ready;

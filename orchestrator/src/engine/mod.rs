@@ -29,8 +29,9 @@ pub use id::{BadTaskId, RunId, TaskId};
 pub use input::{Input, Moment, Rejection, Resolution, Start};
 pub use raw::RawJson;
 pub use run::{
-    Approval, Holder, Phase, RunState, RunStatus, StepState, StepStatus, TaskState, TaskStatus,
-    Verdict,
+    Approval, Ended, Holder, Phase, RunState, RunStatus, StepState, StepStatus, TaskState,
+    TaskStatus, Verdict,
 };
+pub(crate) use task::rules;
 pub use trace::{Transition, apply_traced};
 pub use waker::Waker;

@@ -164,6 +164,17 @@ pub struct Holder {
     pub run_deadline: Timestamp,
 }
 
+/// How an attempt ended badly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its token; `None`: nobody had taken the task.
+    pub token: Option<u64>,
+    /// Who held it.
+    pub agent: Option<String>,
+    /// Why.
+    pub error: Failure,
+}
+
 /// One task through all its attempts.
 #[derive(Clone, Debug)]
 pub struct TaskState {
@@ -193,8 +204,8 @@ pub struct TaskState {
     pub cancel_requested: bool,
     /// The agent of the last attempt.
     pub last_agent: Option<String>,
-    /// The token and error of the last attempt that failed.
-    pub last_error: Option<(Option<u64>, Failure)>,
+    /// How the last attempt that failed ended.
+    pub last_error: Option<Ended>,
     /// The token and result that were accepted.
     pub accepted: Option<(u64, RawJson)>,
     /// When the back-off ends, while backing off.

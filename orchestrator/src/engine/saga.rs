@@ -52,7 +52,10 @@ impl Draft<'_> {
             return;
         }
         let error = task.last_error.clone();
-        let error = error.map_or_else(|| Failure::new("saga.failed", ""), |(_, error)| error);
+        let error = error.map_or_else(
+            || Failure::new("saga.failed", "no reason given"),
+            |ended| ended.error,
+        );
         self.park(index, error);
     }
 

@@ -229,10 +229,10 @@ impl Draft<'_> {
         retry_after_ms: Option<u64>,
     ) -> Result<(), Rejection> {
         let index = self.run.find(step)?;
-        if let Some((Some(failed), earlier)) = &self.run.existing(index, undo)?.last_error
-            && *failed == token
+        if let Some(ended) = &self.run.existing(index, undo)?.last_error
+            && ended.token == Some(token)
         {
-            if *earlier == error {
+            if ended.error == error {
                 return Ok(());
             }
             return Err(Rejection::AlreadyEnded {

@@ -1,0 +1,43 @@
+//! What one operation appends: all of it, or nothing.
+
+use std::collections::BTreeSet;
+
+use phisync_state::{Entry, Expected, StreamName, Version};
+use serde::Serialize;
+
+use crate::engine::RunId;
+
+/// Facts that wait for the operation's end.
+#[derive(Default)]
+pub(super) struct Batch {
+    /// One entry per stream, in the order in which the streams were first touched.
+    pub entries: Vec<Entry>,
+    /// The runs among them.
+    pub touched: BTreeSet<RunId>,
+}
+
+impl Batch {
+    /// Adds facts to a stream that had version `before` when the first of this batch was decided.
+    pub(super) fn add<E: Serialize>(&mut self, stream: StreamName, before: Version, events: &[E]) {
+        let events = events.iter();
+        let texts = events.filter_map(|event| serde_json::to_string(event).ok());
+        if let Some(entry) = self.entries.iter_mut().find(|e| e.stream == stream) {
+            entry.events.extend(texts);
+            return;
+        }
+        self.entries.push(Entry {
+            stream,
+            expected: Expected::Version(before),
+            events: texts.collect(),
+        });
+    }
+
+    /// Relies on a stream that this batch does not write: if it has moved, nothing happens.
+    pub(super) fn guard(&mut self, stream: StreamName, version: Version) {
+        self.add::<()>(stream, version, &[]);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.iter().all(|entry| entry.events.is_empty())
+    }
+}

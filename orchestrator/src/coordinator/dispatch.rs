@@ -1,0 +1,414 @@
+//! From ready tasks to agents: the queue, the waiting polls, and the wire form of a task.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use phisync_agents::assignment::{self, Candidate, Offer};
+use phisync_agents::protocol::Task;
+use phisync_workflows::machine::Reassign;
+
+use crate::engine::{self, Input, RunEvent, RunId, TaskId, TaskStatus};
+
+use super::liveness::Agent;
+use super::{Coordinator, EPOCH, Now, Refusal};
+
+/// Names a poll that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PollId(u64);
+
+/// What a poll gets at once.
+#[derive(Debug)]
+pub enum Polled {
+    /// These tasks; none if the poll was not willing to wait.
+    Tasks(Vec<Task>),
+    /// It waits; see [`Coordinator::take_handed`].
+    Waiting(PollId),
+}
+
+/// What a waiting poll got: none if its time ran out.
+#[derive(Debug)]
+pub struct Handed {
+    /// Which poll.
+    pub poll: PollId,
+    /// What.
+    pub tasks: Vec<Task>,
+}
+
+#[derive(Clone, Debug)]
+struct Poll {
+    agent: String,
+    capabilities: Option<Vec<String>>,
+    max: u32,
+    until: Duration,
+}
+
+/// The polls that wait, and those that were served by the operation under way.
+#[derive(Default)]
+pub(super) struct Polls {
+    next: u64,
+    waiting: BTreeMap<PollId, Poll>,
+    by_agent: BTreeMap<String, VecDeque<PollId>>,
+    /// Served, but not committed yet.
+    serving: Vec<(Poll, Handed)>,
+    served: Vec<Handed>,
+    /// Tasks that became ready, and agents that became free, since polls were last served.
+    fresh: Vec<TaskId>,
+    freed: BTreeSet<String>,
+}
+
+impl Polls {
+    fn wait(&mut self, poll: Poll) -> PollId {
+        self.next += 1;
+        let id = PollId(self.next);
+        self.insert(id, poll);
+        id
+    }
+
+    fn insert(&mut self, id: PollId, poll: Poll) {
+        let queue = self.by_agent.entry(poll.agent.clone()).or_default();
+        queue.push_back(id);
+        self.waiting.insert(id, poll);
+    }
+
+    fn remove(&mut self, id: PollId) -> Option<Poll> {
+        let poll = self.waiting.remove(&id)?;
+        if let Some(queue) = self.by_agent.get_mut(&poll.agent) {
+            queue.retain(|other| *other != id);
+            if queue.is_empty() {
+                self.by_agent.remove(&poll.agent);
+            }
+        }
+        Some(poll)
+    }
+
+    fn oldest_of(&self, agent: &str) -> Option<(PollId, &Poll)> {
+        let id = *self.by_agent.get(agent)?.front()?;
+        Some((id, self.waiting.get(&id)?))
+    }
+
+    pub(super) fn someone_waits_as(&self, agent: &str) -> bool {
+        self.by_agent.contains_key(agent)
+    }
+
+    pub(super) fn keep_handed(&mut self) {
+        let serving = self.serving.drain(..);
+        self.served.extend(serving.map(|(_, handed)| handed));
+    }
+
+    pub(super) fn take_back_handed(&mut self) {
+        for (poll, handed) in std::mem::take(&mut self.serving) {
+            self.insert(handed.poll, poll);
+        }
+    }
+}
+
+impl Coordinator {
+    /// Gives an agent up to `max` tasks, or lets its poll wait.
+    pub(super) fn take_or_wait(
+        &mut self,
+        agent: &str,
+        capabilities: Option<&[String]>,
+        max: u32,
+        wait: Duration,
+        now: Now,
+    ) -> Result<Polled, Refusal> {
+        let tasks = self.claim_best(agent, capabilities, max, now)?;
+        if !tasks.is_empty() || wait.is_zero() {
+            return Ok(Polled::Tasks(tasks));
+        }
+        Ok(Polled::Waiting(self.polls.wait(Poll {
+            agent: agent.to_owned(),
+            capabilities: capabilities.map(<[String]>::to_vec),
+            max,
+            until: now.mono.saturating_add(wait),
+        })))
+    }
+
+    /// Takes back a poll whose caller is gone. `false`: it was served already.
+    pub fn forget_poll(&mut self, poll: PollId) -> bool {
+        self.polls.remove(poll).is_some()
+    }
+
+    /// What waiting polls got since the last call.
+    pub fn take_handed(&mut self) -> Vec<Handed> {
+        std::mem::take(&mut self.polls.served)
+    }
+
+    /// The earliest end of a waiting poll.
+    pub(super) fn next_poll_end(&self) -> Option<Duration> {
+        self.polls.waiting.values().map(|poll| poll.until).min()
+    }
+
+    pub(super) fn end_polls(&mut self, now: Now) {
+        let over = self.polls.waiting.iter();
+        let over = over.filter(|(_, poll)| poll.until <= now.mono);
+        let over: Vec<_> = over.map(|(id, _)| *id).collect();
+        for poll in over {
+            if let Some(ended) = self.polls.remove(poll) {
+                self.ledger.observe(&ended.agent, now.mono);
+            }
+            let tasks = Vec::new();
+            self.polls.served.push(Handed { poll, tasks });
+        }
+    }
+
+    /// Claims the best tasks for an agent, as many as it may hold.
+    pub(super) fn claim_best(
+        &mut self,
+        agent: &str,
+        capabilities: Option<&[String]>,
+        max: u32,
+        now: Now,
+    ) -> Result<Vec<Task>, Refusal> {
+        let mut tasks = Vec::new();
+        while tasks.len() < max as usize {
+            let Some(known) = self.agents.get(agent) else {
+                break;
+            };
+            let narrowed = narrow(&known.capabilities, capabilities);
+            let candidate = candidate(agent, known, &narrowed, self.leases.count(agent));
+            let Some(task) = self.ready.best_for(&candidate) else {
+                break;
+            };
+            let guard = (Agent::stream(agent), known.version);
+            let machine = self
+                .open
+                .get(&task.run)
+                .map(|run| run.state.machine.clone());
+            let Some(machine) = machine else {
+                self.ready.remove(&task);
+                continue;
+            };
+            let input = Input::Claim {
+                step: machine.step(task.step).id.clone(),
+                undo: task.undo,
+                agent: agent.to_owned(),
+                epoch: EPOCH,
+            };
+            self.decide(&task.run, input, now)?;
+            self.batch.guard(guard.0, guard.1);
+            tasks.extend(self.wire_form(&task, now));
+        }
+        Ok(tasks)
+    }
+
+    /// Serves waiting polls with what became ready, and freed agents with what was ready before.
+    pub(super) fn serve_waiting_polls(&mut self, now: Now) {
+        for task in std::mem::take(&mut self.polls.fresh) {
+            let Some(offer) = self.ready.get(&task) else {
+                continue;
+            };
+            if let Some(agent) = self.best_waiting_agent(offer) {
+                self.serve(&agent, now);
+            }
+        }
+        for agent in std::mem::take(&mut self.polls.freed) {
+            while self.serve(&agent, now) {}
+        }
+    }
+
+    fn best_waiting_agent(&self, offer: &Offer<TaskId>) -> Option<String> {
+        if let Some(agent) = &offer.agent {
+            return self.polls.someone_waits_as(agent).then(|| agent.clone());
+        }
+        let waiting = self.polls.by_agent.keys();
+        let waiting: Vec<_> = waiting
+            .filter_map(|name| {
+                let agent = self.agents.get(name)?;
+                let (_, poll) = self.polls.oldest_of(name)?;
+                let capabilities = narrow(&agent.capabilities, poll.capabilities.as_deref());
+                Some((name, agent, capabilities))
+            })
+            .collect();
+        let candidates: Vec<_> = waiting
+            .iter()
+            .map(|(name, agent, capabilities)| {
+                candidate(name, agent, capabilities, self.leases.count(name))
+            })
+            .collect();
+        let chosen = assignment::choose(offer, &candidates)?;
+        candidates.get(chosen).map(|c| c.name.to_owned())
+    }
+
+    /// Serves the oldest waiting poll of one agent with what is best for it. `false`: there is no
+    /// such poll, or nothing for it.
+    fn serve(&mut self, agent: &str, now: Now) -> bool {
+        let Some((id, poll)) = self.polls.oldest_of(agent) else {
+            return false;
+        };
+        let poll = poll.clone();
+        let claimed = self.claim_best(agent, poll.capabilities.as_deref(), poll.max, now);
+        let Ok(tasks) = claimed else {
+            return false;
+        };
+        if tasks.is_empty() {
+            return false;
+        }
+        self.polls.remove(id);
+        self.polls.serving.push((poll, Handed { poll: id, tasks }));
+        true
+    }
+
+    /// Puts queue and leases in step with the tasks that `events` were about.
+    pub(super) fn follow_tasks(&mut self, id: &RunId, events: &[RunEvent], now: Now) {
+        let Some(run) = self.open.get(id) else { return };
+        let machine = run.state.machine.clone();
+        for event in events {
+            let (step, undo) = match event {
+                RunEvent::TaskReady { step, undo, .. }
+                | RunEvent::TaskClaimed { step, undo, .. }
+                | RunEvent::TaskCompleted { step, undo, .. }
+                | RunEvent::TaskFailed { step, undo, .. }
+                | RunEvent::TaskReleased { step, undo, .. }
+                | RunEvent::TaskRetried { step, undo, .. } => (step, *undo),
+                RunEvent::StepCancelled { step, .. } => (step, false),
+                _ => continue,
+            };
+            if let Some(step) = machine.step_named(step) {
+                let run = id.clone();
+                self.follow_task(&TaskId { run, step, undo }, now);
+            }
+        }
+    }
+
+    /// Queue and leases are a function of the run's state; this makes them agree for one task.
+    pub(super) fn follow_task(&mut self, task: &TaskId, now: Now) {
+        let Some(run) = self.open.get(&task.run) else {
+            return;
+        };
+        let state = run.state.task(task.step, task.undo);
+        match state.map(|state| state.status) {
+            Some(TaskStatus::Ready) => {
+                self.end_lease(task);
+                if let Some(offer) = self.offer(task) {
+                    self.ready.remove(task);
+                    self.ready.push(offer);
+                    self.polls.fresh.push(task.clone());
+                }
+            }
+            Some(TaskStatus::Running) => {
+                self.ready.remove(task);
+                let holder = state.and_then(|state| state.holder.clone());
+                let lease = engine::rules(run.state.machine.step(task.step), task.undo)
+                    .map(|rules| rules.timeouts.lease);
+                if let (Some(holder), Some(lease)) = (holder, lease) {
+                    self.ledger.observe(&holder.agent, now.mono);
+                    let key = task.clone();
+                    self.leases.grant(key, &holder.agent, lease, now.mono);
+                }
+            }
+            Some(
+                TaskStatus::Backoff
+                | TaskStatus::Completed
+                | TaskStatus::Failed
+                | TaskStatus::Cancelled,
+            )
+            | None => {
+                self.ready.remove(task);
+                self.end_lease(task);
+            }
+        }
+    }
+
+    fn end_lease(&mut self, task: &TaskId) {
+        if let Some(agent) = self.leases.holder(task) {
+            if self.polls.someone_waits_as(agent) {
+                self.polls.freed.insert(agent.to_owned());
+            }
+            self.leases.revoke(task);
+        }
+    }
+
+    fn offer(&mut self, task: &TaskId) -> Option<Offer<TaskId>> {
+        let run = &self.open.get(&task.run)?.state;
+        let rules = engine::rules(run.machine.step(task.step), task.undo)?;
+        let state = run.task(task.step, task.undo)?;
+        let assign = rules.assign;
+        let lower = |names: &[String]| names.iter().map(|n| n.to_lowercase()).collect();
+        let last = state.last_agent.clone().filter(|_| state.failures > 0);
+        let (only, not) = match rules.retry.reassign {
+            Reassign::Any => (None, None),
+            Reassign::Same => (last, None),
+            Reassign::Other => (None, last),
+        };
+        Some(Offer {
+            key: task.clone(),
+            agent: assign.agent.as_ref().map(|name| name.to_lowercase()),
+            capabilities: assign.capabilities.clone(),
+            exclude: lower(&assign.exclude),
+            prefer: lower(&assign.prefer),
+            only,
+            not,
+            priority: assign.priority.0,
+            since: u64::try_from(state.first_ready_at.as_micros()).unwrap_or(0),
+        })
+    }
+
+    /// What an agent gets to see of a task that it has just claimed.
+    fn wire_form(&self, task: &TaskId, now: Now) -> Option<Task> {
+        let run = &self.open.get(&task.run)?.state;
+        let step = run.machine.step(task.step);
+        let rules = engine::rules(step, task.undo)?;
+        let state = run.task(task.step, task.undo)?;
+        let holder = state.holder.as_ref()?;
+        let id = task.print(&run.machine);
+        let lease = rules.timeouts.lease;
+        let schema = (!rules.output.is_any()).then(|| rules.output.to_json());
+        Some(Task {
+            run: run.id.to_string(),
+            workflow: run.machine.name().to_owned(),
+            step: step.id.clone(),
+            attempt: state.attempt,
+            token: holder.token,
+            task_type: rules.spec.task_type.clone(),
+            prompt: state.prompt.clone(),
+            input: state.input.to_boxed(),
+            output_schema: schema,
+            lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
+            lease_expires_at: now.wall.saturating_add(lease).to_string(),
+            deadline: holder.run_deadline.to_string(),
+            key: state.key.clone().unwrap_or_else(|| id.clone()),
+            handoff: state.last_error.as_ref().map(|ended| {
+                serde_json::json!({
+                    "previous_attempt": {
+                        "agent": ended.agent,
+                        "error": { "code": ended.error.code, "message": ended.error.message },
+                    }
+                })
+            }),
+            id,
+        })
+    }
+
+    /// What each declared agent lacks for a ready task; empty if it is not in the queue.
+    pub(super) fn why_nobody_takes(&self, task: &TaskId) -> Vec<(String, String)> {
+        let candidates: Vec<_> = self
+            .agents
+            .iter()
+            .map(|(name, agent)| {
+                candidate(name, agent, &agent.capabilities, self.leases.count(name))
+            })
+            .collect();
+        self.ready.lacks(task, &candidates)
+    }
+}
+
+fn narrow(declared: &[String], asked: Option<&[String]>) -> Vec<String> {
+    let wanted = |c: &&String| asked.is_none_or(|asked| asked.contains(c));
+    declared.iter().filter(wanted).cloned().collect()
+}
+
+fn candidate<'a>(
+    name: &'a str,
+    agent: &Agent,
+    capabilities: &'a [String],
+    load: usize,
+) -> Candidate<'a> {
+    Candidate {
+        name,
+        capabilities,
+        load: u32::try_from(load).unwrap_or(u32::MAX),
+        concurrency: agent.concurrency,
+        alive: true,
+    }
+}

@@ -1,0 +1,266 @@
+//! Who is alive, what the dead held, and everything that is due by a clock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use phisync_agents::detector::{Verdict, deadline};
+use phisync_agents::registry::Registry;
+use phisync_state::{StreamName, Timestamp, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Input, TaskId};
+use crate::protocol::AgentSummary;
+
+use super::{Coordinator, Now, Refusal, recovery};
+
+/// A fact of the stream `agent/NAME`. Format version 1. Single heartbeats are not journalled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentEvent {
+    /// The detector changed its mind.
+    VerdictChanged {
+        /// `unseen alive suspect dead`.
+        from: String,
+        /// Likewise.
+        to: String,
+        /// How long it had been silent, in milliseconds.
+        silent_ms: u64,
+        /// The silence that makes it dead, in milliseconds.
+        limit_ms: u64,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// What is known about a declared agent.
+pub(super) struct Agent {
+    declared: String,
+    pub(super) capabilities: Vec<String>,
+    pub(super) concurrency: u32,
+    silence: Duration,
+    /// `None`: never seen.
+    verdict: Option<Verdict>,
+    /// The version of its stream.
+    pub(super) version: Version,
+}
+
+impl Agent {
+    pub(super) fn stream(key: &str) -> StreamName {
+        StreamName::new(format!("agent/{key}"))
+    }
+}
+
+pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
+    let agents = registry.agents.iter().map(|spec| {
+        let agent = Agent {
+            declared: spec.name.declared().to_owned(),
+            capabilities: spec.capabilities.clone(),
+            concurrency: spec.concurrency,
+            silence: spec.silence,
+            verdict: None,
+            version: 0,
+        };
+        (spec.name.key().to_owned(), agent)
+    });
+    agents.collect()
+}
+
+fn word(verdict: Option<Verdict>) -> String {
+    verdict.map_or_else(|| "unseen".to_owned(), |verdict| verdict.to_string())
+}
+
+fn from_word(word: &str) -> Option<Verdict> {
+    match word {
+        "alive" => Some(Verdict::Alive),
+        "suspect" => Some(Verdict::Suspect),
+        "dead" => Some(Verdict::Dead),
+        _ => None,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Coordinator {
+    /// Every word of an agent is a sign of life.
+    pub(super) fn greet(&mut self, name: &str, now: Now) -> Result<(), Refusal> {
+        let Some(agent) = self.agents.get(name) else {
+            return Err(Refusal::NotFound {
+                what: "agent",
+                id: name.to_owned(),
+            });
+        };
+        self.ledger.observe(name, now.mono);
+        if agent.verdict != Some(Verdict::Alive) {
+            self.change_verdict(name, Verdict::Alive, Duration::ZERO, now);
+        }
+        Ok(())
+    }
+
+    fn change_verdict(&mut self, name: &str, to: Verdict, silent: Duration, now: Now) {
+        let Some(agent) = self.agents.get_mut(name) else {
+            return;
+        };
+        let event = AgentEvent::VerdictChanged {
+            from: word(agent.verdict),
+            to: word(Some(to)),
+            silent_ms: millis(silent),
+            limit_ms: millis(agent.silence),
+            at: now.wall,
+        };
+        self.batch.add(Agent::stream(name), agent.version, &[event]);
+        agent.version += 1;
+        agent.verdict = Some(to);
+        self.stale_views.agents_changed();
+    }
+
+    pub(super) fn replay_verdict(&mut self, name: &str, to: String, version: Version) {
+        // An agent that is not declared any more has a past but no part in what follows.
+        if let Some(agent) = self.agents.get_mut(name) {
+            agent.verdict = from_word(&to);
+            agent.version = version;
+        }
+    }
+
+    /// After a restart, the living have their whole limit again to say so.
+    pub(super) fn expect_signs_of_life(&mut self, now: Now) {
+        for (name, agent) in &self.agents {
+            if matches!(agent.verdict, Some(Verdict::Alive | Verdict::Suspect)) {
+                self.ledger.observe(name, now.mono);
+            }
+        }
+    }
+
+    pub(super) fn reload_agents(&mut self) -> Result<(), Refusal> {
+        for (name, agent) in &mut self.agents {
+            let records = self.store.read(&Agent::stream(name), agent.version + 1)?;
+            for record in &records {
+                let AgentEvent::VerdictChanged { to, .. } = recovery::decode(record)?;
+                agent.verdict = from_word(&to);
+            }
+            agent.version = self.store.version(&Agent::stream(name));
+        }
+        Ok(())
+    }
+
+    /// Does everything that is due by now: clocks of runs, lost leases, silent agents, polls that
+    /// have waited long enough.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub fn tick(&mut self, now: Now) -> Result<(), Refusal> {
+        self.transact(now, |c| {
+            while let Some((at, id)) = c.due.first().cloned() {
+                if at > now.wall {
+                    break;
+                }
+                c.decide(&id, Input::Tick, now)?;
+                if c.due
+                    .first()
+                    .is_some_and(|(next, same)| (*next, same) == (at, &id))
+                {
+                    // A clock that does not move on would be rung for ever.
+                    c.due.pop_first();
+                }
+            }
+            for task in c.leases.expired(now.mono) {
+                c.lose_lease(&task, "no heartbeat within the lease", now)?;
+            }
+            c.judge_agents(now)?;
+            c.end_polls(now);
+            Ok(())
+        })
+    }
+
+    fn judge_agents(&mut self, now: Now) -> Result<(), Refusal> {
+        let mut changed = Vec::new();
+        for (name, agent) in &self.agents {
+            if self.polls.someone_waits_as(name) {
+                continue;
+            }
+            let (Some(verdict), Some(silent)) =
+                (agent.verdict, self.ledger.silence(name, now.mono))
+            else {
+                continue;
+            };
+            let next = deadline::verdict(silent, agent.silence);
+            if next != verdict && verdict != Verdict::Dead {
+                changed.push((name.clone(), next, silent));
+            }
+        }
+        for (name, verdict, silent) in changed {
+            self.change_verdict(&name, verdict, silent, now);
+            if verdict == Verdict::Dead {
+                for task in self.leases.held_by(&name) {
+                    let why = format!("{name} has been silent for {}s", silent.as_secs());
+                    self.lose_lease(&task, &why, now)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lose_lease(&mut self, task: &TaskId, why: &str, now: Now) -> Result<(), Refusal> {
+        let open = self.open.get(&task.run);
+        let held = open.and_then(|run| {
+            let holder = run.state.task(task.step, task.undo)?.holder.as_ref()?;
+            Some((run.state.machine.step(task.step).id.clone(), holder.token))
+        });
+        let Some((step, token)) = held else {
+            self.leases.revoke(task);
+            return Ok(());
+        };
+        let input = Input::LoseLease {
+            step,
+            undo: task.undo,
+            token,
+            why: why.to_owned(),
+        };
+        self.decide(&task.run, input, now)
+    }
+
+    /// When something is due next: by the wall clock, and by the monotonic one.
+    #[must_use]
+    pub fn next_due(&self, now: Now) -> (Option<Timestamp>, Option<Duration>) {
+        let wall = self.due.first().map(|(at, _)| *at);
+        let silence = |name: &str| {
+            let agent = self.agents.get(name);
+            agent.map_or(Duration::MAX, |agent| agent.silence)
+        };
+        let mono = [
+            self.leases.next_expiry(),
+            self.next_poll_end(),
+            self.ledger.next_due(now.mono, silence),
+        ];
+        (wall, mono.into_iter().flatten().min())
+    }
+
+    /// This process stood still for `pause`: nobody is late because of that.
+    pub fn excuse_pause(&mut self, pause: Duration) {
+        self.leases.extend_all(pause);
+        self.ledger.excuse(pause);
+    }
+
+    /// Every declared agent.
+    #[must_use]
+    pub fn agents(&self, now: Now) -> Vec<AgentSummary> {
+        let agents = self.agents.iter().map(|(key, agent)| AgentSummary {
+            name: agent.declared.clone(),
+            verdict: word(agent.verdict),
+            capabilities: agent.capabilities.clone(),
+            concurrency: agent.concurrency,
+            holds: self
+                .leases
+                .held_by(key)
+                .iter()
+                .filter_map(|task| {
+                    let run = self.open.get(&task.run)?;
+                    Some(task.print(&run.state.machine))
+                })
+                .collect(),
+            silent_ms: self.ledger.silence(key, now.mono).map(millis),
+        });
+        agents.collect()
+    }
+}

@@ -1,0 +1,254 @@
+//! All runs of one store: who gets which task, who is late, what is due.
+//!
+//! Synchronous and without clocks: every operation takes [`Now`], so the same code runs under the
+//! server, under `exec`, and in tests with virtual time. Every operation follows one order: decide,
+//! append with the expected versions, then tell. Telling is the caller's part, after
+//! [`Coordinator::last_seq`] is durable. What follows from one input at once (a completion makes
+//! a step ready, which goes to a waiting poll) is appended as one batch.
+
+mod batch;
+mod definitions;
+mod dispatch;
+mod liveness;
+mod people;
+mod recovery;
+mod refusal;
+mod report;
+mod runs;
+mod tasks;
+mod views;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use phisync_agents::assignment::ReadyQueue;
+use phisync_agents::heartbeat::Ledger;
+use phisync_agents::lease::Leases;
+use phisync_agents::registry::Registry;
+use phisync_state::env::Entropy;
+use phisync_state::{AppendError, Seq, Store, Timestamp};
+
+use crate::engine::{self, Input, Moment, RunId, RunState, RunStatus, TaskId};
+use crate::protocol::RunSummary;
+
+use batch::Batch;
+use definitions::Definitions;
+use liveness::Agent;
+
+pub use dispatch::{Handed, PollId, Polled};
+pub use liveness::AgentEvent;
+pub use people::Decider;
+pub use refusal::{Refusal, RefusalClass};
+pub use runs::{ListFilter, Target};
+pub use tasks::Completed;
+pub use views::View;
+
+/// Both clocks at the time of an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// The wall clock: what is journalled.
+    pub wall: Timestamp,
+    /// The monotonic clock: leases and silences.
+    pub mono: Duration,
+}
+
+/// The upper part of every token: how often the store was restored after a disaster.
+const EPOCH: u64 = 0;
+
+/// How often an operation is decided again after another writer was faster.
+const LOST_RACES_MAX: u32 = 8;
+
+struct OpenRun {
+    state: RunState,
+    due: Option<Timestamp>,
+}
+
+/// Everything that is known about a closed run without reading the store.
+struct ClosedRun {
+    summary: RunSummary,
+    definition: String,
+}
+
+/// See the module.
+pub struct Coordinator {
+    store: Arc<dyn Store>,
+    entropy: Box<dyn Entropy>,
+    registry: Registry,
+    definitions: Definitions,
+    open: BTreeMap<RunId, OpenRun>,
+    closed: BTreeMap<RunId, ClosedRun>,
+    due: BTreeSet<(Timestamp, RunId)>,
+    ready: ReadyQueue<TaskId>,
+    leases: Leases<TaskId>,
+    ledger: Ledger,
+    agents: BTreeMap<String, Agent>,
+    polls: dispatch::Polls,
+    batch: Batch,
+    last: Seq,
+    changed: BTreeSet<RunId>,
+    stale_views: views::StaleViews,
+}
+
+impl Coordinator {
+    /// The sequence that must be durable before anything that was seen here is told.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        self.last
+    }
+
+    /// The declared team.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The runs that changed since the last call.
+    pub fn take_changed(&mut self) -> BTreeSet<RunId> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// The version of a run's stream, and whether the run is closed.
+    #[must_use]
+    pub fn progress(&self, id: &RunId) -> Option<(u64, bool)> {
+        if let Some(run) = self.open.get(id) {
+            return Some((run.state.version, false));
+        }
+        self.closed.get(id)?;
+        Some((self.store.version(&id.stream()), true))
+    }
+
+    /// Runs `operation` and commits what it decided; again from the start when another writer of
+    /// the store was faster, because then everything it saw may be different.
+    fn transact<T>(
+        &mut self,
+        now: Now,
+        mut operation: impl FnMut(&mut Self) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        for _ in 0..LOST_RACES_MAX {
+            let answer = operation(self);
+            // A refusal found midway does not undo what was decided before it: both are told.
+            self.serve_waiting_polls(now);
+            match self.commit(now) {
+                Ok(()) => return answer,
+                Err(Refusal::LostRace) => {}
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Err(Refusal::LostRace)
+    }
+
+    /// Decides one input for one open run. The facts go into the batch; queue, leases and timers
+    /// follow the run's new state at once.
+    fn decide(&mut self, id: &RunId, input: Input, now: Now) -> Result<(), Refusal> {
+        let moment = self.moment(now);
+        let Some(run) = self.open.get_mut(id) else {
+            return self.decide_on_closed(id, input, moment);
+        };
+        let before = run.state.version;
+        let decision = engine::decide(&mut run.state, input, moment)?;
+        self.record(id, before, &decision.events, now);
+        Ok(())
+    }
+
+    /// A closed run answers repeated reports with its first answer and refuses the rest.
+    fn decide_on_closed(&self, id: &RunId, input: Input, moment: Moment) -> Result<(), Refusal> {
+        let mut run = self.load(id)?;
+        let decision = engine::decide(&mut run, input, moment)?;
+        if decision.events.is_empty() {
+            Ok(())
+        } else {
+            Err(engine::Rejection::RunClosed { run: id.clone() }.into())
+        }
+    }
+
+    fn moment(&mut self, now: Now) -> Moment {
+        Moment {
+            now: now.wall,
+            dice: self.entropy.next_u64(),
+        }
+    }
+
+    fn record(&mut self, id: &RunId, before: u64, events: &[engine::RunEvent], now: Now) {
+        if events.is_empty() {
+            return;
+        }
+        self.batch.add(id.stream(), before, events);
+        self.batch.touched.insert(id.clone());
+        self.follow_tasks(id, events, now);
+        self.follow_deadline(id);
+    }
+
+    /// Keeps the one timer entry of a run in step with its next deadline.
+    fn follow_deadline(&mut self, id: &RunId) {
+        let Some(run) = self.open.get_mut(id) else {
+            return;
+        };
+        let next = run.state.next_deadline();
+        if next == run.due {
+            return;
+        }
+        if let Some(old) = run.due.take() {
+            self.due.remove(&(old, id.clone()));
+        }
+        if let Some(next) = next {
+            self.due.insert((next, id.clone()));
+        }
+        run.due = next;
+    }
+
+    fn commit(&mut self, now: Now) -> Result<(), Refusal> {
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let touched = batch.touched;
+        match self.store.append(now.wall, batch.entries) {
+            Ok(appended) => {
+                self.last = self.last.max(appended.last);
+                self.polls.keep_handed();
+                for id in touched {
+                    self.file_if_closed(&id);
+                    self.stale_views.run_changed(&id, now);
+                    self.changed.insert(id);
+                }
+                Ok(())
+            }
+            Err(AppendError::Conflict { stream, .. }) => {
+                tracing::debug!(%stream, "another writer was faster; deciding again");
+                self.polls.take_back_handed();
+                for id in touched {
+                    self.reload(&id, now)?;
+                }
+                self.reload_agents()?;
+                Err(Refusal::LostRace)
+            }
+            Err(AppendError::Malformed { reason, .. }) => {
+                // Our own events are single JSON lines: this is a defect, but nothing was written.
+                for id in touched {
+                    self.reload(&id, now)?;
+                }
+                Err(Refusal::Unstorable(reason))
+            }
+            Err(AppendError::Closed(unknown)) => Err(Refusal::Unknown(unknown)),
+        }
+    }
+
+    fn file_if_closed(&mut self, id: &RunId) {
+        let closed = |run: &OpenRun| run.state.status != RunStatus::Running;
+        if !self.open.get(id).is_some_and(closed) {
+            return;
+        }
+        if let Some(run) = self.open.remove(id) {
+            if let Some(due) = run.due {
+                self.due.remove(&(due, id.clone()));
+            }
+            self.stale_views.run_closed(&run.state);
+            let closed = ClosedRun {
+                summary: report::summary(&run.state),
+                definition: run.state.machine.hash().to_owned(),
+            };
+            self.closed.insert(id.clone(), closed);
+        }
+    }
+}

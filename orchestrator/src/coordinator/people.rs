@@ -1,0 +1,175 @@
+//! What waits for people: approvals and incidents.
+
+use phisync_workflows::StepIndex;
+use phisync_workflows::machine::{Approvers, StepKind};
+
+use crate::engine::{Input, Rejection, Resolution, RunId, RunState, StepStatus};
+use crate::protocol::{ApprovalSummary, IncidentSummary};
+
+use super::{Coordinator, Now, Refusal, report, runs};
+
+/// Who decides, as the caller's token says.
+#[derive(Clone, Debug)]
+pub enum Decider {
+    /// Whoever owns the data directory.
+    Owner,
+    /// A declared person.
+    Person(String),
+    /// A declared agent.
+    Agent(String),
+}
+
+impl Decider {
+    /// The name that is journalled.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Owner => "owner",
+            Self::Person(name) | Self::Agent(name) => name,
+        }
+    }
+}
+
+impl Coordinator {
+    /// Decides an approval.
+    ///
+    /// # Errors
+    /// One who may not, an approval that does not wait, a decision about other content.
+    pub fn decide_approval(
+        &mut self,
+        id: &str,
+        approved: bool,
+        decider: &Decider,
+        comment: Option<&str>,
+        shown_hash: Option<&str>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let (run, step) = self.split_step_id(id)?;
+        let may = self.with_open(&run, |state| {
+            let index = state.machine.step_named(&step)?;
+            match &state.machine.step(index).kind {
+                StepKind::Approval(spec) => Some(self.may_decide(&spec.from, decider)),
+                StepKind::Task(_) | StepKind::Fail(_) => None,
+            }
+        })?;
+        if let Some(Err(reason)) = may {
+            let by = decider.name().to_owned();
+            return Err(Rejection::MayNotDecide { step, by, reason }.into());
+        }
+        self.transact(now, |c| {
+            let input = Input::Decide {
+                step: step.clone(),
+                approved,
+                by: decider.name().to_owned(),
+                comment: comment.map(str::to_owned),
+                shown_hash: shown_hash.map(str::to_owned),
+            };
+            c.decide(&run, input, now)
+        })
+    }
+
+    /// The owner always may; the declared people by role or name; agents by name alone.
+    fn may_decide(&self, from: &Approvers, decider: &Decider) -> Result<(), String> {
+        let named = |names: &[String], name: &str| {
+            names.iter().any(|other| other.eq_ignore_ascii_case(name))
+        };
+        match decider {
+            Decider::Owner => Ok(()),
+            Decider::Agent(name) if named(&from.agents, name) => Ok(()),
+            Decider::Agent(_) => Err("agents decide only what names them".to_owned()),
+            Decider::Person(name) => {
+                let roles = self.registry.person(name).map(|person| &person.roles[..]);
+                let roles = roles.unwrap_or_default();
+                if named(&from.users, name) || from.roles.iter().any(|role| named(roles, role)) {
+                    return Ok(());
+                }
+                let wanted = from.roles.iter().chain(&from.users);
+                let wanted: Vec<_> = wanted.map(String::as_str).collect();
+                Err(format!("it is for {}", wanted.join(", ")))
+            }
+        }
+    }
+
+    /// Decides about an undo that failed for good.
+    ///
+    /// # Errors
+    /// No open incident of that name.
+    pub fn resolve_incident(
+        &mut self,
+        id: &str,
+        action: Resolution,
+        reason: &str,
+        by: &str,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let (run, step) = self.split_step_id(id)?;
+        self.transact(now, |c| {
+            let input = Input::Resolve {
+                step: step.clone(),
+                action,
+                reason: reason.to_owned(),
+                by: by.to_owned(),
+            };
+            c.decide(&run, input, now)
+        })
+    }
+
+    /// Approvals that wait, the next to expire first.
+    #[must_use]
+    pub fn approvals(&self) -> Vec<ApprovalSummary> {
+        let open = self.open.values();
+        let mut approvals: Vec<_> = open.flat_map(|run| waiting(&run.state)).collect();
+        approvals.sort_by(|a, b| (&a.deadline, &a.id).cmp(&(&b.deadline, &b.id)));
+        approvals
+    }
+
+    /// One approval, open or not.
+    ///
+    /// # Errors
+    /// No such run or step, or a step that is no approval or has not asked yet.
+    pub fn approval(&self, id: &str) -> Result<ApprovalSummary, Refusal> {
+        let (run, step) = self.split_step_id(id)?;
+        let summary = self.with_open(&run, |state| {
+            report::approval(state, state.machine.step_named(&step)?)
+        })?;
+        summary.ok_or_else(|| Refusal::NotFound {
+            what: "approval",
+            id: id.to_owned(),
+        })
+    }
+
+    /// Undos that wait for a person.
+    #[must_use]
+    pub fn incidents(&self) -> Vec<IncidentSummary> {
+        let open = self.open.values();
+        open.filter_map(|run| report::incident(&run.state))
+            .collect()
+    }
+
+    fn with_open<T>(&self, id: &RunId, read: impl FnOnce(&RunState) -> T) -> Result<T, Refusal> {
+        match self.open.get(id) {
+            Some(run) => Ok(read(&run.state)),
+            None => Ok(read(&self.load(id)?)),
+        }
+    }
+
+    /// Splits `RUN.STEP`; the run may be the beginning of an id.
+    fn split_step_id(&self, id: &str) -> Result<(RunId, String), Refusal> {
+        let Some((run, step)) = id.split_once(['.', '/']) else {
+            return Err(Refusal::BadName {
+                what: "name of a step in a run",
+                text: id.to_owned(),
+                rule: "it looks like `RUN.STEP`",
+            });
+        };
+        runs::parse_run_id(run)?;
+        Ok((self.resolve_run(run)?, step.to_owned()))
+    }
+}
+
+fn waiting(run: &RunState) -> impl Iterator<Item = ApprovalSummary> {
+    let steps = run.steps.iter().zip((0u32..).map(StepIndex));
+    let steps =
+        steps.filter(|(step, index)| step.status == StepStatus::Waiting && run.is_approval(*index));
+    steps.filter_map(|(_, index)| report::approval(run, index))
+}

@@ -1,0 +1,173 @@
+//! From the store's records to a coordinator, and back to them when another writer was faster.
+
+use std::sync::Arc;
+
+use phisync_agents::assignment::ReadyQueue;
+use phisync_agents::heartbeat::Ledger;
+use phisync_agents::lease::Leases;
+use phisync_agents::registry::Registry;
+use phisync_state::env::Entropy;
+use phisync_state::{ReadError, Record, Seq, Store};
+
+use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
+
+use super::definitions::{DefinitionEvent, Definitions};
+use super::liveness::{AgentEvent, team};
+use super::{ClosedRun, Coordinator, Now, OpenRun, Refusal, report};
+
+impl Coordinator {
+    /// Replays a store. With `only_run`, other open runs stay untouched in the journal: they are
+    /// listed, but their tasks are offered to nobody and their clocks are not read.
+    ///
+    /// # Errors
+    /// The store cannot be read, or holds a record that is not ours.
+    pub fn open(
+        store: Arc<dyn Store>,
+        registry: Registry,
+        entropy: Box<dyn Entropy>,
+        only_run: Option<&RunId>,
+        now: Now,
+    ) -> Result<Self, ReadError> {
+        let mut coordinator = Self {
+            agents: team(&registry),
+            last: store.head().seq,
+            store: Arc::clone(&store),
+            entropy,
+            registry,
+            definitions: Definitions::default(),
+            open: std::collections::BTreeMap::new(),
+            closed: std::collections::BTreeMap::new(),
+            due: std::collections::BTreeSet::new(),
+            ready: ReadyQueue::new(),
+            leases: Leases::new(),
+            ledger: Ledger::new(),
+            polls: super::dispatch::Polls::default(),
+            batch: super::Batch::default(),
+            changed: std::collections::BTreeSet::new(),
+            stale_views: super::views::StaleViews::default(),
+        };
+        let mut problem = None;
+        store.scan(
+            "",
+            Seq(0),
+            &mut |record| match coordinator.replay(&record) {
+                Ok(()) => true,
+                Err(error) => {
+                    problem = Some(error);
+                    false
+                }
+            },
+        )?;
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        coordinator.expect_signs_of_life(now);
+        let ids: Vec<_> = coordinator.open.keys().cloned().collect();
+        for id in ids {
+            let state = coordinator.open.get(&id).map(|run| run.state.status);
+            if state != Some(RunStatus::Running) {
+                coordinator.file_if_closed(&id);
+            } else if only_run.is_none_or(|only| *only == id) {
+                coordinator.resume(&id, now);
+            }
+        }
+        Ok(coordinator)
+    }
+
+    fn replay(&mut self, record: &Record) -> Result<(), ReadError> {
+        let stream = record.stream.as_str();
+        if let Some(id) = stream.strip_prefix("run/").and_then(RunId::parse) {
+            let event = decode::<RunEvent>(record)?;
+            if let RunEvent::RunStarted { definition, .. } = &event {
+                // Without its machine a run cannot be folded; its records stay as they are.
+                let Some(machine) = self.definitions.get(definition) else {
+                    return Ok(());
+                };
+                let state = RunState::new(machine, id.clone());
+                let open = OpenRun { state, due: None };
+                self.open.insert(id.clone(), open);
+            }
+            if let Some(run) = self.open.get_mut(&id) {
+                engine::apply(&mut run.state, &event);
+                if run.state.status != RunStatus::Running {
+                    self.file_if_closed(&id);
+                }
+            }
+        } else if stream.starts_with("workflow/") {
+            let DefinitionEvent::DefinitionRegistered { hash, source } = decode(record)?;
+            if let Some(machine) = Definitions::recompile(&hash, &source) {
+                self.definitions.add(machine);
+            }
+        } else if let Some(name) = stream.strip_prefix("agent/") {
+            let AgentEvent::VerdictChanged { to, .. } = decode(record)?;
+            self.replay_verdict(name, to, record.version);
+        }
+        Ok(())
+    }
+
+    /// Offers the ready tasks of a run, gives its held ones a new lease of full length, and sets
+    /// its clocks.
+    fn resume(&mut self, id: &RunId, now: Now) {
+        let Some(run) = self.open.get(id) else { return };
+        let live: Vec<_> = run.state.live_tasks().map(|(task, _)| task).collect();
+        for task in live {
+            self.follow_task(&task, now);
+        }
+        self.follow_deadline(id);
+    }
+
+    /// Folds a run from the store again, for a closed run or after a lost race.
+    pub(super) fn load(&self, id: &RunId) -> Result<RunState, Refusal> {
+        let records = self.store.read(&id.stream(), 1)?;
+        let mut state = None;
+        for record in &records {
+            let event = decode::<RunEvent>(record)?;
+            if let RunEvent::RunStarted { definition, .. } = &event {
+                let machine = self.definitions.get(definition);
+                state = machine.map(|machine| RunState::new(machine, id.clone()));
+            }
+            if let Some(state) = &mut state {
+                engine::apply(state, &event);
+            }
+        }
+        state.ok_or_else(|| Refusal::no_run(id.as_str()))
+    }
+
+    /// Forgets what was believed about a run and reads it again.
+    pub(super) fn reload(&mut self, id: &RunId, now: Now) -> Result<(), Refusal> {
+        if let Some(run) = self.open.remove(id) {
+            if let Some(due) = run.due {
+                self.due.remove(&(due, id.clone()));
+            }
+            for (task, _) in run.state.live_tasks() {
+                self.ready.remove(&task);
+                self.leases.revoke(&task);
+            }
+        }
+        match self.load(id) {
+            Ok(state) if state.status == RunStatus::Running => {
+                self.open.insert(id.clone(), OpenRun { state, due: None });
+                self.resume(id, now);
+            }
+            Ok(state) => {
+                let closed = ClosedRun {
+                    summary: report::summary(&state),
+                    definition: state.machine.hash().to_owned(),
+                };
+                self.closed.insert(id.clone(), closed);
+            }
+            // The run's own start lost the race: there is no such run.
+            Err(Refusal::NotFound { .. }) => {}
+            Err(refusal) => return Err(refusal),
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn decode<E: serde::de::DeserializeOwned>(record: &Record) -> Result<E, ReadError> {
+    serde_json::from_str(&record.event).map_err(|error| ReadError::Corrupt {
+        what: format!("record {} of stream `{}`", record.seq.0, record.stream),
+        offset: 0,
+        reason: format!("not an event that this version knows: {error}"),
+    })
+}

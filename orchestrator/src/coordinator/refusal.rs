@@ -1,0 +1,164 @@
+//! Why an operation was refused, and which kind of refusal that is.
+
+use phisync_state::{ReadError, Unknown};
+use phisync_workflows::schema::Violation;
+
+use crate::engine::{BadTaskId, Rejection};
+
+/// What a caller can do about a refusal. HTTP status, exit code and retry policy follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalClass {
+    /// It does not exist.
+    NotFound,
+    /// It is not this caller's to do.
+    Forbidden,
+    /// The caller lost a race, or is late: trying the same again will not help.
+    Conflict,
+    /// What came breaks a rule; nothing happened.
+    Invalid,
+    /// Nobody knows whether it happened.
+    Unknown,
+    /// Too many at once: later.
+    Busy,
+}
+
+/// Why an operation had no effect (or, for `Unknown`, may have had one).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The engine's own reason.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// No such thing.
+    #[error("no {what} `{id}`")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// Its name.
+        id: String,
+    },
+    /// A prefix that several runs share.
+    #[error("`{prefix}` is the beginning of several runs: {}", .candidates.join(", "))]
+    Ambiguous {
+        /// What came.
+        prefix: String,
+        /// Some of them.
+        candidates: Vec<String>,
+    },
+    /// A run of that name exists.
+    #[error("run `{0}` exists already")]
+    Exists(String),
+    /// Not this caller's.
+    #[error("{0}")]
+    Forbidden(String),
+    /// A name that breaks its grammar.
+    #[error("`{text}` is not a {what}: {rule}")]
+    BadName {
+        /// What it should be.
+        what: &'static str,
+        /// What came.
+        text: String,
+        /// The rule it breaks.
+        rule: &'static str,
+    },
+    /// Not a task id.
+    #[error(transparent)]
+    BadTask(#[from] BadTaskId),
+    /// Inputs that the workflow does not take.
+    #[error("the inputs do not fit workflow `{workflow}`")]
+    BadInputs {
+        /// The workflow.
+        workflow: String,
+        /// Everything that is wrong.
+        violations: Vec<Violation>,
+    },
+    /// Several orchestrators share the store and this one lost every race for it.
+    #[error("other writers of the store were faster every time")]
+    LostRace,
+    /// The store failed.
+    #[error(transparent)]
+    Unknown(#[from] Unknown),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+    /// The store does not take what was to be written.
+    #[error("the store refused the record: {0}")]
+    Unstorable(&'static str),
+    /// The server has more to do than it can hold.
+    #[error("the server is busy")]
+    Busy,
+}
+
+impl Refusal {
+    /// The kind of refusal.
+    #[must_use]
+    pub fn class(&self) -> RefusalClass {
+        match self {
+            Self::Rejected(rejection) => match rejection {
+                Rejection::NoSuchStep { .. } => RefusalClass::NotFound,
+                Rejection::MayNotDecide { .. } => RefusalClass::Forbidden,
+                Rejection::BadOutput { .. } => RefusalClass::Invalid,
+                Rejection::NotInState { .. }
+                | Rejection::StaleToken { .. }
+                | Rejection::AlreadyEnded { .. }
+                | Rejection::OtherContent { .. }
+                | Rejection::AlreadyDecided { .. }
+                | Rejection::RunClosed { .. } => RefusalClass::Conflict,
+            },
+            Self::NotFound { .. } => RefusalClass::NotFound,
+            Self::Forbidden(_) => RefusalClass::Forbidden,
+            Self::Ambiguous { .. } | Self::Exists(_) => RefusalClass::Conflict,
+            Self::BadName { .. }
+            | Self::BadTask(_)
+            | Self::BadInputs { .. }
+            | Self::Unstorable(_) => RefusalClass::Invalid,
+            Self::LostRace | Self::Busy => RefusalClass::Busy,
+            Self::Unknown(_) | Self::Unreadable(_) => RefusalClass::Unknown,
+        }
+    }
+
+    /// A stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rejected(rejection) => match rejection {
+                Rejection::NoSuchStep { .. } => "no_such_step",
+                Rejection::NotInState { .. } => "not_in_state",
+                Rejection::StaleToken { .. } => "stale_token",
+                Rejection::AlreadyEnded { .. } => "already_ended",
+                Rejection::BadOutput { .. } => "schema.output",
+                Rejection::OtherContent { .. } => "other_content",
+                Rejection::AlreadyDecided { .. } => "already_decided",
+                Rejection::MayNotDecide { .. } => "may_not_decide",
+                Rejection::RunClosed { .. } => "run_closed",
+            },
+            Self::NotFound { .. } => "not_found",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::Exists(_) => "exists",
+            Self::Forbidden(_) => "forbidden",
+            Self::BadName { .. } | Self::BadTask(_) => "bad_name",
+            Self::BadInputs { .. } => "schema.input",
+            Self::LostRace => "lost_race",
+            Self::Unknown(_) => "unknown_outcome",
+            Self::Unreadable(_) => "unreadable",
+            Self::Unstorable(_) => "unstorable",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// What the values were that broke a schema, one line each.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        match self {
+            Self::Rejected(Rejection::BadOutput { violations, .. })
+            | Self::BadInputs { violations, .. } => violations,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn no_run(id: &str) -> Self {
+        Self::NotFound {
+            what: "run",
+            id: id.to_owned(),
+        }
+    }
+}

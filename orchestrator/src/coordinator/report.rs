@@ -1,0 +1,340 @@
+//! What people get to see of runs: the wire forms of `crate::protocol`, and the chain of reasons
+//! of `why`.
+
+use phisync_workflows::machine::StepKind;
+use phisync_workflows::{Machine, StepIndex};
+
+use crate::engine::{RunState, StepState, TaskId, TaskState, Undo, Waker};
+use crate::protocol::{
+    ApprovalSummary, Failure, IncidentSummary, Registered, RunDetail, RunSummary, Started,
+    StepDetail, Why,
+};
+
+/// Tells what each agent lacks for a ready task.
+pub(super) type Team<'a> = dyn Fn(&TaskId) -> Vec<(String, String)> + 'a;
+
+pub(super) fn registered(machine: &Machine) -> Registered {
+    Registered {
+        name: machine.name().to_owned(),
+        version: machine.version().to_owned(),
+        hash: machine.hash().to_owned(),
+    }
+}
+
+fn failure(error: &crate::engine::Failure, step: Option<&str>) -> Failure {
+    Failure {
+        code: error.code.clone(),
+        message: error.message.clone(),
+        step: step.map(str::to_owned),
+        data: error.data.as_ref().map(crate::engine::RawJson::to_boxed),
+    }
+}
+
+fn run_failure(run: &RunState) -> Option<Failure> {
+    let error = run.error.as_ref()?;
+    Some(failure(error, run.failed_step.as_deref()))
+}
+
+fn undo_word(undo: Undo) -> &'static str {
+    match undo {
+        Undo::None => "none",
+        Undo::Done => "done",
+        Undo::Partial => "partial",
+        Undo::Abandoned => "abandoned",
+    }
+}
+
+pub(super) fn started(run: &RunState) -> Started {
+    Started {
+        id: run.id.to_string(),
+        status: run.status.as_str().to_owned(),
+        seq: run.version,
+        outputs: run.outputs.as_ref().map(crate::engine::RawJson::to_boxed),
+        error: run_failure(run),
+    }
+}
+
+pub(super) fn summary(run: &RunState) -> RunSummary {
+    RunSummary {
+        id: run.id.to_string(),
+        workflow: run.machine.name().to_owned(),
+        version: run.machine.version().to_owned(),
+        status: run.status.as_str().to_owned(),
+        phase: run.phase.as_str().to_owned(),
+        started_at: run.started_at.to_string(),
+        closed_at: run.closed_at.map(|at| at.to_string()),
+        by: run.by.clone(),
+        labels: run.labels.clone(),
+        error: run_failure(run),
+        undo: undo_word(run.undo).to_owned(),
+    }
+}
+
+pub(super) fn detail(run: &RunState) -> RunDetail {
+    RunDetail {
+        summary: summary(run),
+        definition: run.machine.hash().to_owned(),
+        events: run.version,
+        deadline: run.deadline.to_string(),
+        inputs: run.inputs.clone(),
+        steps: (0u32..)
+            .map(StepIndex)
+            .zip(&run.steps)
+            .map(|(index, step)| step_detail(run, index, step))
+            .collect(),
+        outputs: run.outputs.as_ref().map(crate::engine::RawJson::parse),
+    }
+}
+
+fn step_detail(run: &RunState, index: StepIndex, step: &StepState) -> StepDetail {
+    let spec = run.machine.step(index);
+    let kind = match spec.kind {
+        StepKind::Task(_) => "task",
+        StepKind::Approval(_) => "approval",
+        StepKind::Fail(_) => "fail",
+    };
+    let task = step.undo.as_deref().or(step.task.as_deref());
+    StepDetail {
+        id: spec.id.clone(),
+        kind: kind.to_owned(),
+        status: step.status.as_str().to_owned(),
+        attempts: task.map_or(0, |task| task.attempt),
+        agent: task.and_then(|task| task.last_agent.clone()),
+        started_at: step.started_at.map(|at| at.to_string()),
+        ended_at: step.ended_at.map(|at| at.to_string()),
+        output: step.output.as_ref().map(crate::engine::RawJson::parse),
+        error: step.error.as_ref().map(|error| failure(error, None)),
+        waits_for: step
+            .waker
+            .as_ref()
+            .map(|waker| waits_for(run, index, waker).0),
+    }
+}
+
+pub(super) fn approval(run: &RunState, index: StepIndex) -> Option<ApprovalSummary> {
+    let StepKind::Approval(spec) = &run.machine.step(index).kind else {
+        return None;
+    };
+    let step = run.step(index);
+    let approval = step.approval.as_ref()?;
+    let id = &run.machine.step(index).id;
+    Some(ApprovalSummary {
+        id: format!("{}.{id}", run.id),
+        run: run.id.to_string(),
+        workflow: run.machine.name().to_owned(),
+        step: id.clone(),
+        status: step.status.as_str().to_owned(),
+        prompt: approval.prompt.clone(),
+        show: approval.show.as_ref().map(crate::engine::RawJson::parse),
+        shown_hash: approval.shown_hash.clone(),
+        roles: spec.from.roles.clone(),
+        users: spec.from.users.clone(),
+        agents: spec.from.agents.clone(),
+        excluded: approval.excluded.clone(),
+        quorum: spec.quorum,
+        approved_by: approval
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.approved)
+            .map(|verdict| verdict.by.clone())
+            .collect(),
+        requested_at: approval.requested_at.to_string(),
+        deadline: approval.deadline.to_string(),
+    })
+}
+
+pub(super) fn incident(run: &RunState) -> Option<IncidentSummary> {
+    let (index, error) = run.incident.as_ref()?;
+    let step = run.machine.step(*index).id.clone();
+    Some(IncidentSummary {
+        id: format!("{}.{step}", run.id),
+        run: run.id.to_string(),
+        error: failure(error, Some(&step)),
+        step,
+    })
+}
+
+/// A waker in words, as one word, and its deadline.
+fn waits_for(
+    run: &RunState,
+    index: StepIndex,
+    waker: &Waker,
+) -> (String, &'static str, Option<String>) {
+    let spec = run.machine.step(index);
+    match waker {
+        Waker::Needs => {
+            let open = spec.needs.iter();
+            let open = open.filter(|need| run.step(**need).outcome.is_none());
+            let open: Vec<_> = open
+                .map(|need| run.machine.step(*need).id.as_str())
+                .collect();
+            (format!("needs {}", open.join(", ")), "needs", None)
+        }
+        Waker::Steps => ("its open steps".to_owned(), "steps", None),
+        Waker::Agent { until } => {
+            let undo = run.step(index).undo.is_some();
+            let rules = crate::engine::rules(spec, undo);
+            let who = rules.map_or_else(String::new, |rules| match &rules.assign.agent {
+                Some(agent) => agent.clone(),
+                None if rules.assign.capabilities.is_empty() => "any agent".to_owned(),
+                None => format!("an agent that can {}", rules.assign.capabilities.join(", ")),
+            });
+            (
+                format!("{who} to take it"),
+                "agent",
+                Some(until.to_string()),
+            )
+        }
+        Waker::Lease { agent, until } => (
+            format!("a result from {agent}, or the end of its lease"),
+            "lease",
+            Some(until.to_string()),
+        ),
+        Waker::Timer { at } => (
+            "its back-off to end".to_owned(),
+            "timer",
+            Some(at.to_string()),
+        ),
+        Waker::Person { until } => {
+            let from = approval(run, index).map_or_else(String::new, |approval| {
+                let names = [approval.roles, approval.users, approval.agents].concat();
+                names.join(", ")
+            });
+            (
+                format!("a decision by {from}"),
+                "person",
+                Some(until.to_string()),
+            )
+        }
+        Waker::Undo => ("its steps to be undone".to_owned(), "undo", None),
+        Waker::Incident { step } => (
+            format!("a person: `{step}` could not be undone (retry, skip or abandon)"),
+            "incident",
+            None,
+        ),
+    }
+}
+
+pub(super) fn why_run(run: &RunState, team: &Team<'_>) -> Why {
+    let subject = format!("run {}", run.id);
+    let Some(waker) = &run.waker else {
+        let error = run_failure(run);
+        return Why {
+            subject,
+            state: run.status.as_str().to_owned(),
+            waker: "none".to_owned(),
+            text: match error {
+                Some(error) => format!("it is closed: {}: {}", error.code, error.message),
+                None => "it is closed".to_owned(),
+            },
+            until: None,
+            because: Vec::new(),
+        };
+    };
+    let (text, word, _) = waits_for(run, StepIndex(0), waker);
+    let indices = (0u32..).map(StepIndex).zip(&run.steps);
+    let open = indices.filter(|(_, step)| match waker {
+        Waker::Incident { .. } => false,
+        Waker::Undo => step.undo.as_ref().is_some_and(|undo| undo.waker.is_some()),
+        _ => step.waker.as_ref().is_some_and(|w| *w != Waker::Needs),
+    });
+    Why {
+        subject,
+        state: run.phase.as_str().to_owned(),
+        waker: word.to_owned(),
+        text: format!("waits for {text}"),
+        until: Some(run.deadline.to_string()),
+        because: open.map(|(index, _)| why_step(run, index, team)).collect(),
+    }
+}
+
+pub(super) fn why_step(run: &RunState, index: StepIndex, team: &Team<'_>) -> Why {
+    let step = run.step(index);
+    let spec = run.machine.step(index);
+    let subject = format!("step {}", spec.id);
+    let Some(waker) = &step.waker else {
+        return Why {
+            subject,
+            state: step.status.as_str().to_owned(),
+            waker: "none".to_owned(),
+            text: match &step.error {
+                Some(error) => format!("it has ended: {}: {}", error.code, error.message),
+                None => "it has ended".to_owned(),
+            },
+            until: None,
+            because: Vec::new(),
+        };
+    };
+    let (text, word, until) = waits_for(run, index, waker);
+    let because = match waker {
+        Waker::Needs => {
+            let open = spec.needs.iter();
+            let open = open.filter(|need| run.step(**need).outcome.is_none());
+            open.map(|need| why_step(run, *need, team)).collect()
+        }
+        _ => {
+            let undo = step.undo.as_deref();
+            let task = undo.or(step.task.as_deref());
+            let task = task.map(|task| why_task(run, index, undo.is_some(), task, team));
+            task.into_iter().collect()
+        }
+    };
+    Why {
+        subject,
+        state: step.status.as_str().to_owned(),
+        waker: word.to_owned(),
+        text: format!("waits for {text}"),
+        until,
+        because,
+    }
+}
+
+fn why_task(
+    run: &RunState,
+    index: StepIndex,
+    undo: bool,
+    task: &TaskState,
+    team: &Team<'_>,
+) -> Why {
+    let kind = if undo { "undo" } else { "task" };
+    let running = task.holder.is_some();
+    let number = task.attempt + u32::from(!running);
+    let subject = format!("{kind} {}#{number}", run.machine.step(index).id);
+    let waits = task.waker.as_ref().map(|w| waits_for(run, index, w));
+    let (text, word, until) = waits.unwrap_or_else(|| ("nothing".to_owned(), "none", None));
+    let key = TaskId {
+        run: run.id.clone(),
+        step: index,
+        undo,
+    };
+    let lacking = match task.waker {
+        Some(Waker::Agent { .. }) => team(&key),
+        _ => Vec::new(),
+    };
+    let mut text = format!("waits for {text}");
+    if task.cancel_requested {
+        text.push_str("; it is asked to stop");
+    }
+    if let Some(ended) = &task.last_error {
+        let error = &ended.error;
+        text.push_str(&format!("; before: {}: {}", error.code, error.message));
+    }
+    Why {
+        subject,
+        state: task.status.as_str().to_owned(),
+        waker: word.to_owned(),
+        text,
+        until,
+        because: lacking
+            .into_iter()
+            .map(|(agent, lack)| Why {
+                subject: format!("agent {agent}"),
+                state: "not taking it".to_owned(),
+                waker: "none".to_owned(),
+                text: lack,
+                until: None,
+                because: Vec::new(),
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,194 @@
+//! What agents say about the tasks they hold.
+
+use std::time::Duration;
+
+use phisync_agents::protocol::{HeartbeatResponse, Task};
+
+use crate::engine::{Failure, Input, RawJson, RunId, TaskId};
+
+use super::{Coordinator, Now, Polled, Refusal};
+
+/// At most so many tasks in one poll.
+const CLAIM_MAX: u32 = 64;
+
+/// An accepted result.
+#[derive(Debug)]
+pub struct Completed {
+    /// The next tasks, if they were asked for in the same call.
+    pub tasks: Option<Vec<Task>>,
+}
+
+impl Coordinator {
+    /// An agent asks for work.
+    ///
+    /// # Errors
+    /// An agent that is not declared.
+    pub fn poll(
+        &mut self,
+        agent: &str,
+        capabilities: Option<&[String]>,
+        max: u32,
+        wait: Duration,
+        now: Now,
+    ) -> Result<Polled, Refusal> {
+        self.greet(agent, now)?;
+        let max = max.clamp(1, CLAIM_MAX);
+        self.transact(now, |c| c.take_or_wait(agent, capabilities, max, wait, now))
+    }
+
+    /// An agent lives, and still works on its task.
+    ///
+    /// # Errors
+    /// A stale token, or somebody else's.
+    pub fn heartbeat(
+        &mut self,
+        agent: &str,
+        task: &str,
+        token: u64,
+        now: Now,
+    ) -> Result<HeartbeatResponse, Refusal> {
+        self.greet(agent, now)?;
+        let (run, step, undo) = TaskId::split(task)?;
+        self.check_caller(&run, step, undo, token, agent)?;
+        let Some(open) = self.open.get(&run) else {
+            let closed = self.load(&run)?;
+            closed.heartbeat(step, undo, token)?;
+            return Err(Refusal::no_run(run.as_str()));
+        };
+        let cancel_requested = open.state.heartbeat(step, undo, token)?;
+        let key = open.state.machine.step_named(step).map(|step| TaskId {
+            run: run.clone(),
+            step,
+            undo,
+        });
+        let lease = key.and_then(|key| self.leases.renew(&key, now.mono));
+        let lease = lease.unwrap_or_default();
+        Ok(HeartbeatResponse {
+            lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
+            lease_expires_at: now.wall.saturating_add(lease).to_string(),
+            cancel_requested,
+        })
+    }
+
+    /// An agent alone says that it lives.
+    ///
+    /// # Errors
+    /// An agent that is not declared.
+    pub fn agent_heartbeat(&mut self, agent: &str, now: Now) -> Result<(), Refusal> {
+        self.greet(agent, now)?;
+        self.transact(now, |_| Ok(()))
+    }
+
+    /// An agent reports a result, and may ask for the next tasks with it.
+    ///
+    /// # Errors
+    /// A stale token, another result under the same token, a result that breaks the schema (the
+    /// attempt then stays open), somebody else's task.
+    pub fn complete(
+        &mut self,
+        agent: &str,
+        task: &str,
+        token: u64,
+        output: &RawJson,
+        next: Option<(Option<&[String]>, u32)>,
+        now: Now,
+    ) -> Result<Completed, Refusal> {
+        self.greet(agent, now)?;
+        let (run, step, undo) = TaskId::split(task)?;
+        self.check_caller(&run, step, undo, token, agent)?;
+        self.transact(now, |c| {
+            let input = Input::Complete {
+                step: step.to_owned(),
+                undo,
+                token,
+                output: output.clone(),
+            };
+            c.decide(&run, input, now)?;
+            let tasks = match next {
+                Some((capabilities, max)) => {
+                    let max = max.clamp(1, CLAIM_MAX);
+                    Some(c.claim_best(agent, capabilities, max, now)?)
+                }
+                None => None,
+            };
+            Ok(Completed { tasks })
+        })
+    }
+
+    /// An agent reports an error.
+    ///
+    /// # Errors
+    /// A stale token, another error under the same token, somebody else's task.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one report")]
+    pub fn fail(
+        &mut self,
+        agent: &str,
+        task: &str,
+        token: u64,
+        error: &Failure,
+        retryable: Option<bool>,
+        retry_after_ms: Option<u64>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        self.greet(agent, now)?;
+        let (run, step, undo) = TaskId::split(task)?;
+        self.check_caller(&run, step, undo, token, agent)?;
+        self.transact(now, |c| {
+            let input = Input::Fail {
+                step: step.to_owned(),
+                undo,
+                token,
+                error: error.clone(),
+                retryable,
+                retry_after_ms,
+            };
+            c.decide(&run, input, now)
+        })
+    }
+
+    /// An agent gives a task back unharmed.
+    ///
+    /// # Errors
+    /// A stale token, somebody else's task.
+    pub fn release(
+        &mut self,
+        agent: &str,
+        task: &str,
+        token: u64,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        self.greet(agent, now)?;
+        let (run, step, undo) = TaskId::split(task)?;
+        self.check_caller(&run, step, undo, token, agent)?;
+        self.transact(now, |c| {
+            let step = step.to_owned();
+            c.decide(&run, Input::Release { step, undo, token }, now)
+        })
+    }
+
+    /// A token proves who holds the task, not who calls: the caller must be the holder.
+    fn check_caller(
+        &self,
+        run: &RunId,
+        step: &str,
+        undo: bool,
+        token: u64,
+        agent: &str,
+    ) -> Result<(), Refusal> {
+        let Some(open) = self.open.get(run) else {
+            return Ok(());
+        };
+        let state = &open.state;
+        let index = state.machine.step_named(step);
+        let holder = index.and_then(|index| state.task(index, undo)?.holder.as_ref());
+        match holder {
+            Some(holder) if holder.token == token && holder.agent != agent => {
+                Err(Refusal::Forbidden(format!(
+                    "`{agent}` does not hold the task, `{}` does",
+                    holder.agent
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}

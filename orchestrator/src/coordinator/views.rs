@@ -1,0 +1,111 @@
+//! Which readable views are out of date: `workflow-{run}.json`, `agent-health.json`,
+//! `approval-queue.json`, and the copies of definitions.
+//!
+//! Views are caches. A run that is shorter than a second gets none; a busy one is written at most
+//! once a second, because the caller asks no more often.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use phisync_workflows::Machine;
+use serde_json::{Value, json};
+
+use crate::engine::{RunId, RunState};
+
+use super::{Coordinator, Now, report};
+
+/// A run younger than this gets no view.
+const SHORT_RUN: Duration = Duration::from_secs(1);
+
+/// The content of one view.
+#[derive(Debug)]
+pub struct View {
+    /// File name in `state/`.
+    pub file: String,
+    /// What it says.
+    pub body: Value,
+}
+
+#[derive(Default)]
+pub(super) struct StaleViews {
+    runs: BTreeSet<RunId>,
+    /// Final views of runs that have left memory.
+    closed: BTreeMap<RunId, Value>,
+    agents: bool,
+    approvals: bool,
+    definitions: Vec<Arc<Machine>>,
+}
+
+impl StaleViews {
+    pub(super) fn run_changed(&mut self, id: &RunId, _now: Now) {
+        self.approvals = true;
+        self.agents = true;
+        if !self.closed.contains_key(id) {
+            self.runs.insert(id.clone());
+        }
+    }
+
+    pub(super) fn run_closed(&mut self, run: &RunState) {
+        self.runs.remove(&run.id);
+        let lived = run.closed_at.map(|at| at.since(run.started_at));
+        if lived.is_some_and(|lived| lived >= SHORT_RUN) {
+            self.closed.insert(run.id.clone(), body(run));
+        }
+    }
+
+    pub(super) fn agents_changed(&mut self) {
+        self.agents = true;
+    }
+
+    pub(super) fn definition_registered(&mut self, machine: &Arc<Machine>) {
+        self.definitions.push(Arc::clone(machine));
+    }
+}
+
+fn body(run: &RunState) -> Value {
+    json!(report::detail(run))
+}
+
+impl Coordinator {
+    /// The views that are out of date; with `all`, those of young runs too.
+    pub fn take_stale_views(&mut self, now: Now, all: bool) -> Vec<View> {
+        let mut views = Vec::new();
+        let runs = std::mem::take(&mut self.stale_views.runs);
+        for id in runs {
+            let Some(run) = self.open.get(&id) else {
+                continue;
+            };
+            if !all && now.wall.since(run.state.started_at) < SHORT_RUN {
+                self.stale_views.runs.insert(id);
+                continue;
+            }
+            views.push(View {
+                file: format!("workflow-{id}.json"),
+                body: body(&run.state),
+            });
+        }
+        for (id, body) in std::mem::take(&mut self.stale_views.closed) {
+            let file = format!("workflow-{id}.json");
+            views.push(View { file, body });
+        }
+        if std::mem::take(&mut self.stale_views.agents) {
+            views.push(View {
+                file: "agent-health.json".to_owned(),
+                body: json!({ "agents": self.agents(now) }),
+            });
+        }
+        if std::mem::take(&mut self.stale_views.approvals) {
+            views.push(View {
+                file: "approval-queue.json".to_owned(),
+                body: json!({ "approvals": self.approvals() }),
+            });
+        }
+        views
+    }
+
+    /// Definitions whose readable copy is not written yet.
+    pub fn take_new_definitions(&mut self) -> Vec<Arc<Machine>> {
+        std::mem::take(&mut self.stale_views.definitions)
+    }
+}
