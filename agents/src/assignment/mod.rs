@@ -69,7 +69,8 @@ pub fn lacks<K>(offer: &Offer<K>, candidate: &Candidate<'_>) -> Vec<String> {
     if let Some(agent) = offer.agent.as_deref().filter(|agent| *agent != name) {
         reasons.push(format!("is not `{agent}`"));
     }
-    if let Some(only) = offer.only.as_deref().filter(|only| *only != name) {
+    let only = offer.only.as_deref().filter(|_| offer.agent != offer.only);
+    if let Some(only) = only.filter(|only| *only != name) {
         reasons.push(format!("is not `{only}`, who did the last attempt"));
     }
     if offer.not.as_deref() == Some(name) {

@@ -172,9 +172,9 @@ fn what_an_agent_lacks_is_said_in_words() {
     assert_eq!(
         told(8),
         [
-            "webc is not `dc`, is not `dc`, who did the last attempt",
-            "cmdc is not `dc`, is not `dc`, who did the last attempt, is not alive, is busy (1 of 1)",
-            "kalic is not `dc`, is not `dc`, who did the last attempt",
+            "webc is not `dc`",
+            "cmdc is not `dc`, is not alive, is busy (1 of 1)",
+            "kalic is not `dc`",
         ]
     );
     assert_eq!(told(9), Vec::<String>::new());

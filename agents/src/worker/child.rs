@@ -118,7 +118,11 @@ fn output_file(directory: &Path) -> PathBuf {
 
 /// A directory (0700) with the task file (0600) in it.
 fn task_directory(text: &[u8]) -> io::Result<TempDir> {
-    let directory = tempfile::Builder::new().prefix("phisync-task-").tempdir()?;
+    let mut private = tempfile::Builder::new();
+    private.prefix("phisync-task-");
+    #[cfg(unix)]
+    private.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let directory = private.tempdir()?;
     let mut file = tempfile::Builder::new().tempfile_in(directory.path())?;
     file.write_all(text)?;
     file.persist_noclobber(task_file(directory.path()))?;

@@ -26,6 +26,10 @@ const EXIT_PERSON: i32 = 76;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
     Code(i32),
+    #[cfg_attr(
+        all(not(unix), not(test)),
+        expect(dead_code, reason = "no such end on this system")
+    )]
     Signal(i32),
     /// The system did not tell.
     Unknown,
