@@ -11,12 +11,17 @@
 
 mod analysis;
 mod ast;
+mod call;
 mod check;
 mod env;
 mod error;
 mod eval;
 mod format;
+mod function;
+mod lexer;
 pub(crate) mod nearest;
+mod operators;
+mod parser;
 pub(crate) mod pattern;
 pub(crate) mod time;
 mod types;

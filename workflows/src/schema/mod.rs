@@ -29,6 +29,10 @@ struct Node {
     optional: bool,
     default: Option<Json>,
     description: Option<String>,
+    /// How many schemas it consists of, names resolved.
+    weight: u32,
+    /// How deep they nest.
+    height: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -145,6 +149,8 @@ impl Schema {
             optional: false,
             default: None,
             description: None,
+            weight: 1,
+            height: 1,
         }))
     }
 

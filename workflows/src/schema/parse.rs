@@ -14,8 +14,12 @@ use super::{
 use crate::expr::pattern;
 use crate::expr::nearest::nearest;
 
-/// Schemas nest no deeper than this.
-const DEPTH_MAX: usize = 32;
+/// Schemas nest no deeper than this, names resolved.
+const HEIGHT_MAX: u32 = 48;
+
+/// A schema consists of no more schemas than this, names resolved: few names that each use
+/// another twice would otherwise make a text of any size.
+const WEIGHT_MAX: u32 = 10_000;
 
 const PRIMITIVES: [&str; 7] = ["string", "int", "number", "bool", "timestamp", "duration", "any"];
 
@@ -38,14 +42,13 @@ pub(super) fn parse(json: &Json, named: Named<'_>) -> Result<Schema, SchemaError
 
 struct Reader<'a> {
     named: Named<'a>,
-    depth: usize,
+    depth: u32,
 }
 
 impl Reader<'_> {
     fn schema(&mut self, json: &Json, at: &str) -> Result<Schema, SchemaError> {
-        if self.depth >= DEPTH_MAX {
-            let message = format!("schemas may be nested {DEPTH_MAX} deep, this one is deeper");
-            return Err(error("PHI103", at, message));
+        if self.depth >= HEIGHT_MAX {
+            return Err(too_deep(at));
         }
         self.depth += 1;
         let schema = match json {
@@ -55,7 +58,7 @@ impl Reader<'_> {
             other => Err(expected(at, "a schema", other)),
         };
         self.depth -= 1;
-        schema
+        measured(schema?, at)
     }
 
     /// `Finding[]?`: a name and its suffixes, read from the left.
@@ -65,10 +68,11 @@ impl Reader<'_> {
         let mut schema = self.name(name, at)?;
         while !suffixes.is_empty() {
             if let Some(rest) = suffixes.strip_prefix("[]") {
-                schema = Schema::of(Shape::List(ListShape {
+                let list = Shape::List(ListShape {
                     items: schema,
                     length: Bounds { min: None, max: None },
-                }));
+                });
+                schema = measured(Schema::of(list), at)?;
                 suffixes = rest;
             } else if suffixes == "?" {
                 Arc::make_mut(&mut schema.0).optional = true;
@@ -308,6 +312,47 @@ impl Reader<'_> {
             .collect();
         Ok(Shape::OneOf(OneOfShape { tag, variants }))
     }
+}
+
+/// Notes the size of a schema whose parts are measured.
+fn measured(mut schema: Schema, at: &str) -> Result<Schema, SchemaError> {
+    let parts: Vec<&Schema> = match &schema.0.shape {
+        Shape::List(list) => vec![&list.items],
+        Shape::Object(object) => {
+            let rest = match &object.additional {
+                Additional::Matching(schema) => Some(schema),
+                Additional::Kept | Additional::Allowed | Additional::Refused => None,
+            };
+            object.properties.iter().map(|p| &p.schema).chain(rest).collect()
+        }
+        Shape::OneOf(one_of) => one_of.variants.iter().map(|v| &v.schema).collect(),
+        Shape::Any
+        | Shape::Null
+        | Shape::Bool
+        | Shape::Int(_)
+        | Shape::Number(_)
+        | Shape::Text(_)
+        | Shape::Timestamp
+        | Shape::Duration
+        | Shape::Enum(_) => Vec::new(),
+    };
+    let weight = parts.iter().fold(1_u32, |sum, part| sum.saturating_add(part.0.weight));
+    let height = 1 + parts.iter().map(|part| part.0.height).max().unwrap_or(0);
+    if height > HEIGHT_MAX {
+        return Err(too_deep(at));
+    }
+    if weight > WEIGHT_MAX {
+        let message = format!("the schema has more than {WEIGHT_MAX} parts, names resolved");
+        return Err(error("PHI104", at, message));
+    }
+    let node = Arc::make_mut(&mut schema.0);
+    (node.weight, node.height) = (weight, height);
+    Ok(schema)
+}
+
+fn too_deep(at: &str) -> SchemaError {
+    let message = format!("schemas may be nested {HEIGHT_MAX} deep, this one is deeper");
+    error("PHI104", at, message)
 }
 
 /// The required properties of an object that allow one value only.
