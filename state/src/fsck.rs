@@ -6,6 +6,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::backend::order::Order;
 use crate::env::{Disk, read_all};
 use crate::journal::frame::Chain;
 use crate::journal::walk::{Found, Tail, WalkError, walk};
@@ -134,20 +135,26 @@ pub fn fsck(
     expected: Option<&Head>,
 ) -> Result<FsckReport, FsckError> {
     let (mut seq, mut chain) = (Seq(0), Chain::GENESIS);
-    let (mut epoch, mut segments, mut passed) = (1, 0, None);
+    let (mut epoch, mut segments) = (1, 0);
+    let witnessed = |seq| expected.is_some_and(|expected| expected.seq == seq);
+    let mut passed = witnessed(seq).then_some(chain);
+    let mut order = Order::new();
     let walked = walk(disk, data, &mut |found| {
         match found {
             Found::Segment(_, header, _) => {
                 segments += 1;
                 epoch = header.epoch;
             }
-            Found::Batch(at) | Found::End(at) => {
-                (seq, chain) = (at.last, at.chain);
-                if expected.is_some_and(|expected| expected.seq == seq) {
-                    passed = Some(chain.to_hex());
+            Found::Record(record) => {
+                order.restore(record.line)?;
+            }
+            Found::Batch { end, .. } => {
+                (seq, chain) = (end.last, end.chain);
+                if witnessed(seq) {
+                    passed = Some(chain);
                 }
             }
-            Found::Record(_) => {}
+            Found::End(_) => {}
         }
         Ok(())
     });
@@ -167,7 +174,7 @@ pub fn fsck(
             }),
     };
     let witness = expected.map(|expected| match passed {
-        Some(hash) if hash == *expected.hash => Witness::Matches,
+        Some(passed) if passed.to_hex() == *expected.hash => Witness::Matches,
         None if expected.seq > seq => Witness::Behind,
         // A head is always the end of a batch, so one inside a batch never was one.
         Some(_) | None => Witness::Differs,

@@ -142,7 +142,7 @@ impl FileStore {
                 Found::Segment(file, header, start) => {
                     index.begin_segment(Arc::clone(file), header.first, start);
                 }
-                Found::Batch(start) => index.mark(start),
+                Found::Batch { start, .. } => index.mark(start),
                 Found::Record(record) => {
                     let stream = order.restore(record.line)?;
                     index.add(stream, record.offset, record.text);

@@ -173,6 +173,14 @@ impl SimDisk {
         }
     }
 
+    /// Another disk with the same content; this one goes on.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let copy = self.reboot(Survive::Everything);
+        self.state().off = false;
+        copy
+    }
+
     /// Changes a file's content behind everybody's back, as bad hardware does.
     ///
     /// # Panics

@@ -35,11 +35,12 @@ pub(crate) enum Piece<'r> {
 #[derive(Debug)]
 pub(crate) struct Batch<'r> {
     /// Where its first record begins.
-    pub(crate) offset: u64,
+    pub(crate) start: Mark,
+    /// Where its commit line ends.
+    pub(crate) end: Mark,
     bytes: &'r [u8],
     /// The ends of its lines, newlines left out.
     ends: &'r [usize],
-    first: Seq,
 }
 
 /// One record and where its line begins.
@@ -53,7 +54,7 @@ pub(crate) struct Located<'r> {
 impl<'r> Batch<'r> {
     /// Its records. A failure means that it was written wrongly, as its hash is right.
     pub(crate) fn records(&self) -> impl Iterator<Item = Result<Located<'r>, Malformed>> {
-        let (bytes, first, offset) = (self.bytes, self.first.0, self.offset);
+        let (bytes, first, offset) = (self.bytes, self.start.last.0 + 1, self.start.offset);
         let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
         let spans = starts.zip(self.ends.iter().copied()).zip(first..);
         spans.map(move |((start, end), seq)| {
@@ -139,11 +140,11 @@ impl<'f> Reader<'f> {
                     let before = std::mem::replace(&mut self.position, next);
                     Ok(match control {
                         Control::Seal { .. } => Piece::Seal,
-                        Control::Commit { first, .. } => Piece::Batch(Batch {
-                            offset: before.offset,
+                        Control::Commit { .. } => Piece::Batch(Batch {
+                            start: before,
+                            end: next,
                             bytes: &self.buffer[..start],
                             ends: &self.ends,
-                            first,
                         }),
                     })
                 }

@@ -21,10 +21,10 @@ use crate::env::{Access, Disk, DiskFile};
 pub(crate) enum Found<'w> {
     /// The next segment begins; batches follow from the mark on.
     Segment(&'w Arc<dyn DiskFile>, Header, Mark),
-    /// A batch begins here.
-    Batch(Mark),
-    /// A record, verified.
+    /// A record of a batch whose hash matched.
     Record(Located<'w>),
+    /// The batch that the records since the last one made up.
+    Batch { start: Mark, end: Mark },
     /// The segment's last valid line ends here.
     End(Mark),
 }
@@ -161,13 +161,14 @@ fn walk_segment(
             Piece::Seal => tail = Tail::Sealed,
             Piece::Batch(batch) => {
                 tail = Tail::Open;
-                visit(Found::Batch(before))
+                batch
+                    .records()
+                    .try_for_each(|record| visit(Found::Record(record?)))
                     .and_then(|()| {
-                        batch
-                            .records()
-                            .try_for_each(|record| visit(Found::Record(record?)))
+                        let (start, end) = (batch.start, batch.end);
+                        visit(Found::Batch { start, end })
                     })
-                    .map_err(|error| corrupt(batch.offset, before.last, error.0))?;
+                    .map_err(|error| corrupt(before.offset, before.last, error.0))?;
             }
         }
     }

@@ -1,4 +1,7 @@
 //! Tests of the crate from outside.
 
 mod backends;
+mod crash;
+mod directory;
+mod fixtures;
 mod support;

@@ -1,0 +1,286 @@
+//! What survives: power cuts and errors at every single operation.
+
+use std::path::Path;
+
+use phisync_state::env::{Disk as _, Fault, SimDisk, Survive};
+use phisync_state::{OpenError, Record, Seq, Store as _, fsck};
+
+use crate::support::{DATA, everything, first_segment, open, put};
+
+/// How many events [`workload`] appends; enough for three segments.
+const EVENTS: u64 = 12;
+
+/// Appends events one by one and closes; gives how many were reported durable.
+fn workload(disk: &SimDisk) -> u64 {
+    let Ok((store, _)) = open(disk) else {
+        return 0;
+    };
+    let mut acknowledged = store.head().seq.0;
+    for number in acknowledged + 1..=EVENTS {
+        let stream = if number % 3 == 0 { "run/b" } else { "run/a" };
+        match put(&store, stream, &text(number)) {
+            Ok(head) => acknowledged = head.seq.0,
+            Err(_) => break,
+        }
+    }
+    drop(store.close());
+    acknowledged
+}
+
+fn text(number: u64) -> String {
+    format!(r#"{{"number":{number},"padding":"{}"}}"#, "x".repeat(120))
+}
+
+fn numbers(records: &[Record]) -> Vec<String> {
+    records.iter().map(|record| record.event.clone()).collect()
+}
+
+/// What is there after a reboot is a prefix of what was appended, with all that was acknowledged.
+fn check_recovered(disk: &SimDisk, acknowledged: u64, what: &str) {
+    let (store, _) = open(disk).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let records = everything(&store);
+    let count = records.len() as u64;
+    assert!(count >= acknowledged, "{what}: lost an acknowledged event");
+    let prefix: Vec<_> = (1..=count).map(text).collect();
+    assert_eq!(numbers(&records), prefix, "{what}");
+    assert_eq!(store.head().seq, Seq(count), "{what}");
+    put(&store, "run/a", &text(count + 1)).unwrap_or_else(|error| panic!("{what}: {error}"));
+    drop(store);
+    let report = fsck(disk, Path::new(DATA), None);
+    let report = report.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(report.is_sound(), "{what}: {report:?}");
+}
+
+fn survivals(operation: u64) -> impl Iterator<Item = Survive> {
+    let seeds = (0..6).map(move |n| Survive::Some {
+        seed: operation * 100 + n,
+    });
+    [Survive::Everything, Survive::Nothing]
+        .into_iter()
+        .chain(seeds)
+}
+
+fn fresh_disk() -> SimDisk {
+    SimDisk::new()
+}
+
+fn operations_of(work: impl FnOnce(&SimDisk)) -> u64 {
+    let disk = fresh_disk();
+    work(&disk);
+    disk.operations()
+}
+
+#[test]
+fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
+    let total = operations_of(|disk| assert_eq!(workload(disk), EVENTS));
+    assert!(total > 40, "the workload does too little: {total}");
+    for operation in 1..=total {
+        for written in [0, 1, 100, usize::MAX] {
+            let disk = fresh_disk();
+            disk.plan(operation, Fault::PowerOff { written });
+            let acknowledged = workload(&disk);
+            for survive in survivals(operation) {
+                let what = format!("operation {operation}, {written} bytes, {survive:?}");
+                check_recovered(&disk.reboot(survive), acknowledged, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_during_recovery_loses_nothing_either() {
+    let total = operations_of(|disk| drop(workload(disk)));
+    for operation in (1..=total).step_by(3) {
+        let disk = fresh_disk();
+        disk.plan(operation, Fault::PowerOff { written: 50 });
+        let acknowledged = workload(&disk);
+        for survive in survivals(operation).take(4) {
+            let recovery = {
+                let disk = disk.reboot(survive);
+                drop(open(&disk));
+                disk.operations()
+            };
+            for second in 1..=recovery {
+                let disk = disk.reboot(survive);
+                disk.plan(second, Fault::PowerOff { written: 50 });
+                drop(open(&disk));
+                for again in survivals(second).take(4) {
+                    let what = format!("{operation} {survive:?}, then {second} {again:?}");
+                    check_recovered(&disk.reboot(again), acknowledged, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_error_at_any_operation_stops_the_store_and_loses_nothing() {
+    let total = operations_of(|disk| drop(workload(disk)));
+    for operation in 1..=total {
+        let disk = fresh_disk();
+        let kind = std::io::ErrorKind::StorageFull;
+        disk.plan(operation, Fault::Error(kind));
+        let acknowledged = workload(&disk);
+        for survive in survivals(operation) {
+            let what = format!("operation {operation}, {survive:?}");
+            check_recovered(&disk.reboot(survive), acknowledged, &what);
+        }
+    }
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_tried_again() {
+    let disk = fresh_disk();
+    let (store, _) = open(&disk).expect("an empty disk opens");
+    put(&store, "run/a", "1").expect("the disk works");
+    let before = disk.operations();
+    // A batch that fits into what is preallocated is one write and one sync.
+    disk.plan(before + 2, Fault::Error(std::io::ErrorKind::Other));
+    let unknown = put(&store, "run/a", "2").expect_err("the sync fails");
+    assert!(
+        unknown.reason.starts_with("cannot sync `journal/"),
+        "{unknown}"
+    );
+    assert_eq!(store.failed(), Some(unknown.clone()));
+    let (sender, told) = std::sync::mpsc::channel();
+    let then = move |unknown| sender.send(unknown).expect("the test waits");
+    store.when_failed(Box::new(then));
+    assert_eq!(told.recv(), Ok(unknown.clone()));
+    assert_eq!(put(&store, "run/a", "3"), Err(unknown.clone()));
+    assert_eq!(store.close(), Err(unknown));
+    assert_eq!(disk.operations(), before + 2);
+    assert_eq!(everything(&store).len(), 1, "reads go on");
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_kept_aside() {
+    let disk = fresh_disk();
+    let (store, _) = open(&disk).expect("an empty disk opens");
+    put(&store, "run/a", &text(1)).expect("the disk works");
+    disk.plan(disk.operations() + 1, Fault::PowerOff { written: 40 });
+    put(&store, "run/a", &text(2)).expect_err("the power goes");
+
+    let disk = disk.reboot(Survive::Everything);
+    let report = fsck(&disk, Path::new(DATA), None).expect("the disk reads");
+    insta::assert_debug_snapshot!("fsck_of_a_torn_tail", report.end);
+    let (store, opened) = open(&disk).expect("a torn tail is no corruption");
+    assert!(!opened.clean);
+    let torn = opened.torn.expect("the tail is reported");
+    assert_eq!(torn.length, 40);
+    let kept = Path::new(DATA).join(&torn.kept);
+    let kept = phisync_state::env::read_all(&disk, &kept, 1000).expect("it is kept");
+    assert!(kept.starts_with(br#"{"seq":2,"stream":"run/a""#));
+    assert_eq!(everything(&store).len(), 1);
+    drop(store);
+    assert!(open(&disk).expect("it was closed").1.clean);
+}
+
+#[test]
+fn every_flipped_byte_is_refused_or_harmless() {
+    let disk = fresh_disk();
+    let (store, _) = open(&disk).expect("an empty disk opens");
+    for number in 1..=3 {
+        put(&store, "run/a", &format!("{{\"n\":{number}}}")).expect("the disk works");
+    }
+    let unsealed = disk.reboot(Survive::Everything);
+    drop(store);
+    for sealed in [false, true] {
+        if sealed {
+            drop(open(&unsealed).expect("it opens").0);
+        }
+        flip_every_byte(&unsealed, sealed);
+    }
+}
+
+/// Opens copies of a store of three single-record batches, each with one byte changed.
+fn flip_every_byte(disk: &SimDisk, sealed: bool) {
+    let path = first_segment();
+    let mut length = 0;
+    disk.damage(&path, |bytes| length = bytes.len());
+    let mut cut = 0;
+    for index in 0..length {
+        for mask in [0x01, 0x02, 0x20, 0x80, 0xff] {
+            let disk = disk.duplicate();
+            disk.damage(&path, |bytes| bytes[index] ^= mask);
+            let before = content(&disk);
+            let what = format!("byte {index} ^ {mask:#x}, sealed: {sealed}");
+            match open(&disk) {
+                Ok((store, opened)) => {
+                    let count = everything(&store).len();
+                    let only_the_last = !sealed && count == 2 && opened.torn.is_some();
+                    assert!(count == 3 || only_the_last, "{what}: {count} are left");
+                    cut += usize::from(count == 2);
+                }
+                Err(OpenError::Corrupt(corruption)) => {
+                    assert!(corruption.offset <= index as u64, "{what}: {corruption}");
+                    assert_eq!(content(&disk), before, "{what}: a refused file was changed");
+                }
+                Err(OpenError::Newer { .. }) => assert!(index < 40, "{what}"),
+                Err(other) => panic!("{what}: {other}"),
+            }
+        }
+    }
+    assert_eq!(
+        cut == 0,
+        sealed,
+        "the window is exactly the unsealed last batch"
+    );
+}
+
+fn content(disk: &SimDisk) -> Vec<u8> {
+    phisync_state::env::read_all(disk, &first_segment(), u64::MAX).expect("it can be read")
+}
+
+#[test]
+fn corruption_names_file_offset_and_last_good_sequence() {
+    let disk = fresh_disk();
+    assert_eq!(workload(&disk), EVENTS);
+    let disk = disk.reboot(Survive::Everything);
+    disk.damage(&first_segment(), |bytes| bytes[600] ^= 1);
+    let error = open(&disk).err().expect("damage is refused");
+    insta::assert_snapshot!("corruption", error);
+    let report = fsck(&disk, Path::new(DATA), None).expect("the disk reads");
+    assert!(!report.is_sound());
+    assert_eq!(report.head.seq, Seq(1));
+}
+
+#[test]
+fn a_missing_segment_is_corruption() {
+    let disk = fresh_disk();
+    assert_eq!(workload(&disk), EVENTS);
+    let journal = Path::new(DATA).join("journal");
+    let names = disk.read_dir(&journal).expect("the journal exists");
+    assert!(names.len() >= 3, "{names:?}");
+    for name in &names[..names.len() - 1] {
+        let disk = disk.duplicate();
+        disk.remove(&journal.join(name)).expect("it exists");
+        let error = open(&disk).err();
+        assert!(
+            matches!(error, Some(OpenError::Corrupt(_))),
+            "{name}: {error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_record_that_changes_under_a_running_store_is_reported() {
+    let disk = fresh_disk();
+    let (store, _) = open(&disk).expect("an empty disk opens");
+    put(&store, "run/a", r#"{"sum":100}"#).expect("the disk works");
+    disk.damage(&first_segment(), |bytes| {
+        let at = bytes
+            .windows(3)
+            .position(|w| w == b"100")
+            .expect("it is there");
+        bytes[at] = b'9';
+    });
+    let stream = phisync_state::StreamName::new("run/a");
+    assert!(matches!(
+        store.read(&stream, 1),
+        Err(phisync_state::ReadError::Corrupt { .. })
+    ));
+    assert!(matches!(
+        store.scan("", Seq(0), &mut |_| true),
+        Err(phisync_state::ReadError::Corrupt { .. })
+    ));
+}

@@ -1,0 +1,63 @@
+//! Directories that older versions wrote are read for ever. The fixtures are never regenerated.
+
+use std::path::Path;
+
+use phisync_state::env::{Disk as _, SimDisk};
+use phisync_state::{dump, fsck, view};
+
+use crate::support::{DATA, everything, open, put};
+
+/// A simulated disk with a copy of a fixture.
+fn load(fixture: &str) -> SimDisk {
+    let disk = SimDisk::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-v1");
+    let mut todo = vec![(root.join(fixture), Path::new(DATA).to_owned())];
+    while let Some((from, to)) = todo.pop() {
+        if from.is_dir() {
+            disk.make_dir(&to).expect("its parent exists");
+            for child in std::fs::read_dir(&from).expect("the fixture reads") {
+                let name = child.expect("the fixture reads").file_name();
+                todo.push((from.join(&name), to.join(&name)));
+            }
+        } else {
+            let bytes = std::fs::read(&from).expect("the fixture reads");
+            let file = disk.create_new(&to).expect("its directory exists");
+            file.write_at(0, &bytes).expect("the disk works");
+        }
+    }
+    disk
+}
+
+fn dumped(disk: &SimDisk) -> String {
+    let mut lines = String::new();
+    let mut visit = |record: phisync_state::Record| {
+        lines.push_str(&record.to_line());
+        lines.push('\n');
+    };
+    let head = dump(disk, Path::new(DATA), &mut visit).expect("the fixture is sound");
+    format!("{lines}head {head}\n")
+}
+
+#[test]
+fn a_closed_store_of_format_1_is_read() {
+    let disk = load("closed");
+    insta::assert_snapshot!("closed_v1", dumped(&disk));
+    let report = fsck(&disk, Path::new(DATA), None).expect("the disk reads");
+    insta::assert_debug_snapshot!("closed_v1_fsck", report);
+    let path = Path::new(DATA).join("state/workflow-r-1.json");
+    let bytes = phisync_state::env::read_all(&disk, &path, 1000).expect("it is there");
+    assert_eq!(view::check(&bytes).map(|info| info.seq.0), Ok(6));
+    let (store, opened) = open(&disk).expect("it opens");
+    assert!(opened.clean && opened.torn.is_none());
+    let head = put(&store, "run/r-1", "8").expect("it goes on");
+    assert_eq!(head.seq.0, 8);
+}
+
+#[test]
+fn a_killed_store_of_format_1_is_recovered() {
+    let disk = load("killed");
+    insta::assert_snapshot!("killed_v1", dumped(&disk));
+    let (store, opened) = open(&disk).expect("it opens");
+    insta::assert_debug_snapshot!("killed_v1_opened", opened);
+    assert_eq!(everything(&store).len(), 5);
+}
