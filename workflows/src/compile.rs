@@ -1,8 +1,17 @@
 //! The one way in: text to machines and diagnostics.
 
-use crate::diagnostic::Diagnostic;
-use crate::machine::Machine;
-use crate::source::SourceText;
+use std::collections::BTreeMap;
+
+use crate::check;
+use crate::diagnostic::{Diagnostic, Note, Sink};
+use crate::fingerprint;
+use crate::lower::{self, Cx};
+use crate::machine::{Machine, StepIndex};
+use crate::source::{SourceText, Span};
+use crate::syntax::{self, Document, Pragmas};
+
+/// Digits of the hash that make a version.
+const VERSION_DIGITS: usize = 12;
 
 /// The agents and people that a workflow may name, as the registry declares them.
 #[derive(Clone, Debug, Default)]
@@ -53,11 +62,111 @@ impl Compiled {
 }
 
 /// Compiles all workflows of one text. Without a catalogue, names of agents and people are not
-/// checked.
+/// checked. Never panics, whatever the text is, and gives the same bytes for the same text.
 #[must_use]
-pub fn compile(_source: &SourceText, _catalog: Option<&Catalog>) -> Compiled {
+pub fn compile(source: &SourceText, catalog: Option<&Catalog>) -> Compiled {
+    let mut sink = Sink::default();
+    let pragmas = Pragmas::read(source, &mut sink);
+    let machines = match syntax::read(source, &mut sink) {
+        Some(documents) => workflows(source, &documents, catalog, &mut sink),
+        None => Vec::new(),
+    };
+    sink.retain(|diagnostic| !pragmas.allow(source, diagnostic));
     Compiled {
-        machines: Vec::new(),
-        diagnostics: Vec::new(),
+        machines,
+        diagnostics: sink.finish(),
+    }
+}
+
+fn workflows(
+    source: &SourceText,
+    documents: &[Document],
+    catalog: Option<&Catalog>,
+    sink: &mut Sink,
+) -> Vec<Machine> {
+    // Findings of the reader belong to documents too: one that is not fine makes no machine.
+    let unread = sink.errors();
+    let mut names: BTreeMap<(String, Option<String>), Span> = BTreeMap::new();
+    let mut machines = Vec::new();
+    let mut written = documents
+        .iter()
+        .filter(|document| !document.root.is_null())
+        .peekable();
+    if written.peek().is_none() {
+        sink.push(
+            Note::error("PHI102", Span::new(0, 0), "the text holds no workflow")
+                .help("start with `workflow: NAME` and `steps:`"),
+        );
+    }
+    for document in written {
+        let mark = sink.mark();
+        let mut cx = Cx { source, sink };
+        let Some(mut draft) = lower::read(&mut cx, &document.root) else {
+            continue;
+        };
+        let order = lower::order::Order::of(&draft.steps);
+        let filled = lower::fill(&mut cx, &mut draft, &order);
+        check::all(&mut cx, &draft, &order, catalog);
+        let identity = (draft.name.clone(), draft.version.clone());
+        if !draft.name.is_empty() {
+            if let Some(first) = names.get(&identity) {
+                let version = draft.version.as_ref().map(|v| format!(" {v}")).unwrap_or_default();
+                cx.sink.push(
+                    Note::error(
+                        "PHI010",
+                        draft.name_span,
+                        format!("workflow `{}`{version} is defined twice", draft.name),
+                    )
+                    .also(*first, "first here"),
+                );
+            }
+            names.entry(identity).or_insert(draft.name_span);
+        }
+        let broken = unread.iter().any(|span| {
+            (document.extent.start..document.extent.end.max(document.extent.start + 1))
+                .contains(&span.start)
+        });
+        if broken || cx.sink.has_errors_since(mark) {
+            continue;
+        }
+        machines.push(machine(source, document, draft, order, filled));
+    }
+    machines
+}
+
+fn machine(
+    source: &SourceText,
+    document: &Document,
+    draft: lower::Draft<'_>,
+    order: lower::order::Order,
+    filled: lower::Filled,
+) -> Machine {
+    let hash = fingerprint::of(&document.root);
+    let steps: Vec<_> = draft.steps.into_iter().map(|draft| draft.step).collect();
+    let mut dependants: Vec<Vec<StepIndex>> = vec![Vec::new(); steps.len()];
+    for (index, step) in (0_u32..).map(StepIndex).zip(&steps) {
+        for need in &step.needs {
+            dependants[need.get()].push(index);
+        }
+    }
+    Machine {
+        name: draft.name,
+        version: draft
+            .version
+            .unwrap_or_else(|| hash[..VERSION_DIGITS].to_owned()),
+        hash,
+        source: source.slice(document.extent).to_owned(),
+        title: draft.title,
+        description: draft.description,
+        labels: filled.labels,
+        metadata: filled.metadata,
+        inputs: draft.inputs,
+        outputs: filled.outputs,
+        timeout: draft.timeout,
+        by_id: lower::index_by_id(&steps),
+        steps,
+        graph: order.graph,
+        dependants,
+        rank: order.rank,
     }
 }

@@ -3,14 +3,19 @@
 //! Pure: this crate knows no clock, no disk, no other crate of the workspace. The same text gives
 //! the same bytes of diagnostics and the same machine, run after run.
 
+mod check;
 pub mod compile;
 pub mod diagnostic;
 pub mod expr;
+mod fingerprint;
+mod lower;
 pub mod machine;
+pub mod render;
 pub mod schema;
 pub mod source;
+mod syntax;
 
 pub use compile::{Catalog, CatalogAgent, CatalogPerson, Compiled, compile};
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Edit, Severity};
 pub use machine::{Machine, StepIndex};
 pub use source::{SourceText, Span};

@@ -54,6 +54,9 @@ pub struct Machine {
     pub(crate) hash: String,
     pub(crate) source: String,
     pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) labels: Vec<(String, Template)>,
+    pub(crate) metadata: Option<serde_json::Value>,
     pub(crate) inputs: Vec<InputSpec>,
     pub(crate) outputs: Vec<(String, Template)>,
     pub(crate) timeout: Duration,
@@ -93,6 +96,24 @@ impl Machine {
     #[must_use]
     pub fn title(&self) -> Option<&str> {
         self.title.as_deref()
+    }
+
+    /// The description for people, if any.
+    #[must_use]
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// The labels of every run, in file order; they read `inputs` and `run` only.
+    #[must_use]
+    pub fn labels(&self) -> &[(String, Template)] {
+        &self.labels
+    }
+
+    /// What the author carries along; the engine never reads it.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&serde_json::Value> {
+        self.metadata.as_ref()
     }
 
     /// The declared inputs, in file order.

@@ -14,6 +14,10 @@ pub struct Step {
     pub id: String,
     /// For people.
     pub title: Option<String>,
+    /// For people, longer.
+    pub description: Option<String>,
+    /// For searching.
+    pub labels: Vec<(String, String)>,
     /// What it does.
     pub kind: StepKind,
     /// The steps it comes after, in the order written.
@@ -194,4 +198,28 @@ pub struct Compensation {
     pub timeouts: Timeouts,
     /// Default: 10 attempts, exponential to 10 minutes.
     pub retry: Retry,
+}
+
+impl Step {
+    /// Visits every expression of the step, those of its compensation included.
+    pub(crate) fn for_each_expr(&self, visit: &mut dyn FnMut(&Expr)) {
+        self.condition.iter().for_each(&mut *visit);
+        self.retry.when.iter().for_each(&mut *visit);
+        let kind: [Option<&Template>; 2] = match &self.kind {
+            StepKind::Task(task) => [task.prompt.as_ref(), None],
+            StepKind::Approval(approval) => [approval.prompt.as_ref(), approval.show.as_ref()],
+            StepKind::Fail(fail) => [Some(&fail.message), fail.data.as_ref()],
+        };
+        let mut templates: Vec<&Template> = self.input.iter().map(|(_, value)| value).collect();
+        templates.extend(kind.into_iter().flatten());
+        templates.extend(self.yields.iter().chain(&self.key));
+        if let Compensate::Task(undo) = &self.compensate {
+            templates.extend(undo.input.iter().map(|(_, value)| value));
+            templates.extend(&undo.task.prompt);
+            undo.retry.when.iter().for_each(&mut *visit);
+        }
+        for template in templates {
+            template.for_each_expr(visit);
+        }
+    }
 }

@@ -59,4 +59,21 @@ impl Template {
                 .map(Json::Object),
         }
     }
+
+    /// Visits every expression inside.
+    pub(crate) fn for_each_expr(&self, visit: &mut dyn FnMut(&Expr)) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Expr(expr) => visit(expr),
+            Self::Text(parts) => {
+                for part in parts {
+                    if let TemplatePart::Expr(expr) = part {
+                        visit(expr);
+                    }
+                }
+            }
+            Self::List(items) => items.iter().for_each(|item| item.for_each_expr(visit)),
+            Self::Map(entries) => entries.iter().for_each(|(_, value)| value.for_each_expr(visit)),
+        }
+    }
 }

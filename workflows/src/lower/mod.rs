@@ -1,0 +1,88 @@
+//! Tree to machine: names resolved, defaults made explicit, expressions checked.
+//!
+//! In three passes over one document: [`document`] and [`step`] read the structure into a
+//! [`Draft`], [`order`] makes the graph of needs, [`expressions`] types and fills in every
+//! expression in the order in which steps run. A later pass runs on whatever the earlier ones
+//! understood, so that one mistake does not hide another. The rules about what is wise, as
+//! opposed to what can be read, are in [`crate::check`].
+
+mod document;
+pub(crate) mod duration;
+mod expressions;
+mod fields;
+mod keys;
+mod kinds;
+pub(crate) mod order;
+mod policy;
+mod schemas;
+mod step;
+mod value;
+
+use std::time::Duration;
+
+use crate::diagnostic::Sink;
+use crate::machine::{InputSpec, Step};
+use crate::source::{SourceText, Span};
+use crate::syntax::Map;
+
+pub(crate) use document::read;
+pub(crate) use expressions::{Filled, fill, index_by_id};
+
+/// What every pass has at hand.
+pub(crate) struct Cx<'a> {
+    pub(crate) source: &'a SourceText,
+    pub(crate) sink: &'a mut Sink,
+}
+
+/// A workflow as far as it was understood.
+pub(crate) struct Draft<'n> {
+    pub(crate) root: &'n Map,
+    pub(crate) span: Span,
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    pub(crate) version: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) inputs: Vec<InputSpec>,
+    pub(crate) timeout: Duration,
+    pub(crate) retry_policies: policy::Policies<'n>,
+    pub(crate) steps: Vec<StepDraft<'n>>,
+}
+
+/// A step as far as it was understood: its expressions are filled in last.
+pub(crate) struct StepDraft<'n> {
+    pub(crate) step: Step,
+    pub(crate) map: &'n Map,
+    pub(crate) id_span: Span,
+    /// The places of `step.needs`, in the same order.
+    pub(crate) need_spans: Vec<Span>,
+    /// Whether `output:` was written.
+    pub(crate) output_declared: bool,
+    /// The condition of the step's retry, wherever the policy is written.
+    pub(crate) retry_when: Option<&'n crate::syntax::Node>,
+    /// Whether the codes to be retried were written out.
+    pub(crate) retry_errors_written: bool,
+    /// The same for the compensation.
+    pub(crate) undo_retry_when: Option<&'n crate::syntax::Node>,
+}
+
+impl StepDraft<'_> {
+    /// The place of a key's value, or of the id if the key is not there.
+    pub(crate) fn value_span(&self, key: &str) -> Span {
+        self.map.get(key).map_or(self.id_span, |entry| entry.value.span)
+    }
+
+    /// The place of a key, or of the id if it is not there.
+    pub(crate) fn key_span(&self, key: &str) -> Span {
+        self.map.get(key).map_or(self.id_span, |entry| entry.key_span)
+    }
+
+    /// The place of `outer.inner`, or of the nearest thing that is there.
+    pub(crate) fn nested_span(&self, outer: &str, inner: &str) -> Span {
+        self.map
+            .get(outer)
+            .and_then(|entry| entry.value.as_map())
+            .and_then(|map| map.get(inner))
+            .map_or_else(|| self.value_span(outer), |entry| entry.value.span)
+    }
+}

@@ -1,0 +1,149 @@
+//! Diagnostics as rustc shows them, each with its lines of the text.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use crate::diagnostic::{Diagnostic, Edit, Severity};
+use crate::source::{SourceText, Span};
+
+/// Longer lists help nobody; the closing line counts the rest.
+const SHOWN_MAX: usize = 100;
+
+/// All diagnostics and a closing line that counts them; empty if there are none. Nothing of the
+/// workflow's text reaches the terminal as a control character.
+#[must_use]
+pub fn text(source: &SourceText, diagnostics: &[Diagnostic], color: bool) -> String {
+    if diagnostics.is_empty() {
+        return String::new();
+    }
+    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let mut out = String::new();
+    for diagnostic in diagnostics.iter().take(SHOWN_MAX) {
+        out.push_str(&one(source, diagnostic, &renderer));
+        out.push_str("\n\n");
+    }
+    out.push_str(&summary(source, diagnostics));
+    out.push('\n');
+    out
+}
+
+fn one(source: &SourceText, diagnostic: &Diagnostic, renderer: &Renderer) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Info => Level::INFO,
+    };
+    let excerpt = Excerpt::of(source, diagnostic);
+    let mut snippet = Snippet::source(excerpt.text)
+        .path(source.name())
+        .line_start(excerpt.first_line)
+        .annotation(
+            AnnotationKind::Primary
+                .span(excerpt.place(source, diagnostic.span))
+                .label(label(&diagnostic.label)),
+        );
+    for (span, text) in &diagnostic.labels {
+        let place = excerpt.place(source, *span);
+        snippet = snippet.annotation(AnnotationKind::Context.span(place).label(label(text)));
+    }
+    let mut group = level
+        .primary_title(visible(&diagnostic.message))
+        .id(diagnostic.code)
+        .element(snippet);
+    if let Some(help) = help(diagnostic) {
+        group = group.element(Level::HELP.message(visible(&help)));
+    }
+    renderer.render(&[group])
+}
+
+/// The lines that a diagnostic speaks of. Only these are handed to the renderer: it reads all it
+/// is given, for every diagnostic.
+struct Excerpt<'s> {
+    text: &'s str,
+    first_line: usize,
+    start: usize,
+}
+
+impl<'s> Excerpt<'s> {
+    fn of(source: &'s SourceText, diagnostic: &Diagnostic) -> Self {
+        let places = || {
+            std::iter::once(diagnostic.span)
+                .chain(diagnostic.labels.iter().map(|(span, _)| *span))
+                .map(|span| source.line(span.start))
+        };
+        let first_line = places().min().unwrap_or(1);
+        let last_line = places().max().unwrap_or(first_line);
+        let range = source.line_range(first_line).start..source.line_range(last_line).end;
+        Self {
+            text: &source.text()[range.clone()],
+            first_line,
+            start: range.start,
+        }
+    }
+
+    /// A span within the excerpt, cut at the end of its first line.
+    fn place(&self, source: &SourceText, span: Span) -> Range<usize> {
+        let line = source.line_range(source.line(span.start));
+        let start = (span.start as usize).min(line.end);
+        let end = (span.end as usize).clamp(start, line.end);
+        start - self.start..end - self.start
+    }
+}
+
+fn label(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| visible(text))
+}
+
+fn help(diagnostic: &Diagnostic) -> Option<String> {
+    let edit = diagnostic.edit.as_ref().map(edit);
+    match (&diagnostic.help, edit) {
+        (Some(help), Some(edit)) => Some(format!("{help} (applicable: {edit})")),
+        (Some(help), None) => Some(help.clone()),
+        (None, Some(edit)) => Some(format!("{edit} (applicable)")),
+        (None, None) => None,
+    }
+}
+
+fn edit(edit: &Edit) -> String {
+    let text = edit.replacement.trim();
+    if edit.span.range().is_empty() {
+        format!("add `{text}`")
+    } else {
+        format!("write `{text}`")
+    }
+}
+
+fn summary(source: &SourceText, diagnostics: &[Diagnostic]) -> String {
+    let counts: Vec<String> = [
+        (Severity::Error, "error", "errors"),
+        (Severity::Warning, "warning", "warnings"),
+        (Severity::Info, "remark", "remarks"),
+    ]
+    .into_iter()
+    .filter_map(|(severity, one, many)| {
+        match diagnostics.iter().filter(|d| d.severity == severity).count() {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            count => Some(format!("{count} {many}")),
+        }
+    })
+    .collect();
+    let mut line = format!("{}: {}", visible(source.name()), counts.join(", "));
+    if diagnostics.len() > SHOWN_MAX {
+        let hidden = diagnostics.len() - SHOWN_MAX;
+        line.push_str(&format!(" ({hidden} not shown)"));
+    }
+    line
+}
+
+/// Control characters escaped, so that a hostile name cannot steer a terminal.
+fn visible(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control();
+            let escape = escaped.then(|| c.escape_default()).into_iter().flatten();
+            escape.chain((!escaped).then_some(c))
+        })
+        .collect()
+}

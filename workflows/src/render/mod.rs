@@ -1,0 +1,9 @@
+//! Diagnostics and machines for people and programs. Pure: the caller decides where text goes and
+//! whether it may have colours.
+
+mod diagnostic_json;
+mod diagnostic_text;
+pub mod graph;
+
+pub use diagnostic_json::json;
+pub use diagnostic_text::text;
