@@ -5,6 +5,14 @@
 //! moments: [`Store::append`] settles the order at once, [`Store::when_durable`] tells when a
 //! crash can no longer take it back. The contract knows no files.
 
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::journal::record;
+
 mod committer;
 pub mod conformance;
 mod file;
@@ -16,14 +24,6 @@ mod waiters;
 pub use committer::OnFailure;
 pub use file::{FileOptions, FileStore, OpenError, Opened};
 pub use memory::MemoryStore;
-
-use std::fmt;
-use std::sync::Arc;
-
-use serde::{Deserialize, Serialize};
-
-use crate::Timestamp;
-use crate::journal::record;
 
 /// A record's place in the store's total order, from 1. 0 is "before everything".
 #[derive(

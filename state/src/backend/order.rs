@@ -185,9 +185,7 @@ impl Order {
         }
         let pending = self.pending.back_mut().expect("there is a batch to fill");
         for (entry, &(stream, before)) in batch.iter().zip(&self.raised) {
-            let mut version = before;
-            for event in &entry.events {
-                version += 1;
+            for (version, event) in (before + 1..).zip(&entry.events) {
                 let start = pending.bytes.len();
                 let line = Line {
                     seq: Seq(self.next_seq),

@@ -60,12 +60,8 @@ fn survivals(operation: u64) -> impl Iterator<Item = Survive> {
         .chain(seeds)
 }
 
-fn fresh_disk() -> SimDisk {
-    SimDisk::new()
-}
-
 fn operations_of(work: impl FnOnce(&SimDisk)) -> u64 {
-    let disk = fresh_disk();
+    let disk = SimDisk::new();
     work(&disk);
     disk.operations()
 }
@@ -76,7 +72,7 @@ fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
     assert!(total > 40, "the workload does too little: {total}");
     for operation in 1..=total {
         for written in [0, 1, 100, usize::MAX] {
-            let disk = fresh_disk();
+            let disk = SimDisk::new();
             disk.plan(operation, Fault::PowerOff { written });
             let acknowledged = workload(&disk);
             for survive in survivals(operation) {
@@ -89,9 +85,9 @@ fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
 
 #[test]
 fn a_power_cut_during_recovery_loses_nothing_either() {
-    let total = operations_of(|disk| drop(workload(disk)));
+    let total = operations_of(|disk| assert_eq!(workload(disk), EVENTS));
     for operation in (1..=total).step_by(3) {
-        let disk = fresh_disk();
+        let disk = SimDisk::new();
         disk.plan(operation, Fault::PowerOff { written: 50 });
         let acknowledged = workload(&disk);
         for survive in survivals(operation).take(4) {
@@ -115,9 +111,9 @@ fn a_power_cut_during_recovery_loses_nothing_either() {
 
 #[test]
 fn an_error_at_any_operation_stops_the_store_and_loses_nothing() {
-    let total = operations_of(|disk| drop(workload(disk)));
+    let total = operations_of(|disk| assert_eq!(workload(disk), EVENTS));
     for operation in 1..=total {
-        let disk = fresh_disk();
+        let disk = SimDisk::new();
         let kind = std::io::ErrorKind::StorageFull;
         disk.plan(operation, Fault::Error(kind));
         let acknowledged = workload(&disk);
@@ -130,7 +126,7 @@ fn an_error_at_any_operation_stops_the_store_and_loses_nothing() {
 
 #[test]
 fn after_a_failed_sync_nothing_is_tried_again() {
-    let disk = fresh_disk();
+    let disk = SimDisk::new();
     let (store, _) = open(&disk).expect("an empty disk opens");
     put(&store, "run/a", "1").expect("the disk works");
     let before = disk.operations();
@@ -154,7 +150,7 @@ fn after_a_failed_sync_nothing_is_tried_again() {
 
 #[test]
 fn a_torn_tail_is_cut_and_kept_aside() {
-    let disk = fresh_disk();
+    let disk = SimDisk::new();
     let (store, _) = open(&disk).expect("an empty disk opens");
     put(&store, "run/a", &text(1)).expect("the disk works");
     disk.plan(disk.operations() + 1, Fault::PowerOff { written: 40 });
@@ -177,7 +173,7 @@ fn a_torn_tail_is_cut_and_kept_aside() {
 
 #[test]
 fn every_flipped_byte_is_refused_or_harmless() {
-    let disk = fresh_disk();
+    let disk = SimDisk::new();
     let (store, _) = open(&disk).expect("an empty disk opens");
     for number in 1..=3 {
         put(&store, "run/a", &format!("{{\"n\":{number}}}")).expect("the disk works");
@@ -233,7 +229,7 @@ fn content(disk: &SimDisk) -> Vec<u8> {
 
 #[test]
 fn corruption_names_file_offset_and_last_good_sequence() {
-    let disk = fresh_disk();
+    let disk = SimDisk::new();
     assert_eq!(workload(&disk), EVENTS);
     let disk = disk.reboot(Survive::Everything);
     disk.damage(&first_segment(), |bytes| bytes[600] ^= 1);
@@ -246,7 +242,7 @@ fn corruption_names_file_offset_and_last_good_sequence() {
 
 #[test]
 fn a_missing_segment_is_corruption() {
-    let disk = fresh_disk();
+    let disk = SimDisk::new();
     assert_eq!(workload(&disk), EVENTS);
     let journal = Path::new(DATA).join("journal");
     let names = disk.read_dir(&journal).expect("the journal exists");
@@ -264,7 +260,7 @@ fn a_missing_segment_is_corruption() {
 
 #[test]
 fn a_record_that_changes_under_a_running_store_is_reported() {
-    let disk = fresh_disk();
+    let disk = SimDisk::new();
     let (store, _) = open(&disk).expect("an empty disk opens");
     put(&store, "run/a", r#"{"sum":100}"#).expect("the disk works");
     disk.damage(&first_segment(), |bytes| {

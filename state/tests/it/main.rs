@@ -1,4 +1,8 @@
 //! Tests of the crate from outside.
+#![expect(
+    clippy::panic,
+    reason = "helpers of tests give their verdict by panicking"
+)]
 
 mod backends;
 mod crash;
