@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 use ureq::Agent;
 
 pub use error::{CallError, ClientError};
@@ -101,65 +100,56 @@ impl Client {
         Ok(answer.map_or_else(Vec::new, |answer| answer.tasks))
     }
 
-    /// Renews the lease of `task`, waiting for the answer no longer than `within`.
+    /// Renews the lease of the task with id `task`, waiting for the answer no longer than `within`.
     ///
     /// # Errors
     /// See [`CallError`].
     pub fn heartbeat(
         &self,
-        task: &Task,
-        progress: Option<serde_json::Value>,
+        task: &str,
+        request: &HeartbeatRequest,
         within: Duration,
     ) -> Result<HeartbeatResponse, CallError> {
-        let token = task.token;
-        let request = HeartbeatRequest { token, progress };
-        self.about(task, "heartbeat", &request, within)
+        self.about(task, "heartbeat", request, within)
     }
 
-    /// Reports the result of `task`; with `poll`, claims the next in the same round trip.
+    /// Reports a result, and may claim the next tasks in the same round trip, if they are there.
     ///
     /// # Errors
     /// See [`CallError`]. When the outcome is unknown, send the same result again.
     pub fn complete(
         &self,
-        task: &Task,
-        output: &RawValue,
-        poll: Option<PollRequest>,
+        task: &str,
+        request: &CompleteRequest,
     ) -> Result<CompleteResponse, CallError> {
-        let request = CompleteRequest {
-            token: task.token,
-            output: output.to_owned(),
-            poll,
-        };
-        self.about(task, "complete", &request, ANSWER_WITHIN)
+        self.about(task, "complete", request, ANSWER_WITHIN)
     }
 
-    /// Reports that `task` failed.
+    /// Reports an error.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub fn fail(&self, task: &Task, request: &FailRequest) -> Result<SeqResponse, CallError> {
+    pub fn fail(&self, task: &str, request: &FailRequest) -> Result<SeqResponse, CallError> {
         self.about(task, "fail", request, ANSWER_WITHIN)
     }
 
-    /// Gives `task` back, for others to take at once.
+    /// Gives a task back, for others to take at once.
     ///
     /// # Errors
     /// See [`CallError`].
-    pub fn release(&self, task: &Task) -> Result<SeqResponse, CallError> {
-        let token = task.token;
-        self.about(task, "release", &ReleaseRequest { token }, ANSWER_WITHIN)
+    pub fn release(&self, task: &str, request: &ReleaseRequest) -> Result<SeqResponse, CallError> {
+        self.about(task, "release", request, ANSWER_WITHIN)
     }
 
     fn about<Q: Serialize, A: DeserializeOwned>(
         &self,
-        task: &Task,
+        task: &str,
         verb: &str,
         request: &Q,
         within: Duration,
     ) -> Result<A, CallError> {
-        let id = path_segment(&task.id);
-        let answer = self.call(&format!("/v1/tasks/{id}/{verb}"), request, within)?;
+        let path = format!("/v1/tasks/{}/{verb}", path_segment(task));
+        let answer = self.call(&path, request, within)?;
         answer.ok_or_else(|| CallError::Garbled {
             status: 204,
             cause: "no content where some is due".to_owned(),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
 
 use phisync_state::env::Clock;
 
 use super::attempt::Event;
 use super::fence::Fence;
 use crate::client::{CallError, Client};
-use crate::protocol::Task;
+use crate::protocol::{HeartbeatRequest, Task};
 
 /// What the supervisor tells a heart; it ends when the supervisor does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +78,14 @@ impl Heart {
         if left.is_zero() {
             return Beat::TooLate;
         }
-        match self.client.heartbeat(&self.task, None, left) {
+        let request = HeartbeatRequest {
+            token: self.task.token,
+            progress: None,
+        };
+        match self.client.heartbeat(&self.task.id, &request, left) {
             Ok(answer) if answer.cancel_requested => Beat::Over(Event::Cancelled),
             Ok(answer) => {
-                let lease = std::time::Duration::from_millis(answer.lease_ms);
+                let lease = Duration::from_millis(answer.lease_ms);
                 self.fence = Fence::new(sent, lease);
                 Beat::Renewed
             }

@@ -161,7 +161,7 @@ impl Worker {
         let halt = StopFlag::new();
         let linked = halt.clone();
         let _linked = stop.on_request(move || linked.request());
-        let shift = Shift::new(self, halt.clone());
+        let shift = Shift::new(self, halt);
         let slots = if self.config.once {
             1
         } else {

@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use super::attempt::{Attempt, Ended};
 use super::backoff::Backoff;
 use super::outcome::{Failure, Report};
 use super::stop::StopFlag;
 use super::{Worker, WorkerError, WorkerSummary, lock};
 use crate::client::{CallError, Client};
-use crate::protocol::{PollRequest, Task};
+use crate::protocol::{CompleteRequest, PollRequest, ReleaseRequest, SeqResponse, Task};
 
 /// How long one poll waits for a task, in seconds. Below the usual patience of what stands between.
 const POLL_WAIT_S: f64 = 20.0;
@@ -115,10 +117,7 @@ impl<'a> Shift<'a> {
         while !self.halt.is_requested() {
             match self.poll() {
                 Polled::Tasks(tasks, asked) => {
-                    let mut tasks = tasks.into_iter();
-                    if let Some(task) = tasks.next() {
-                        // One was asked for; a server that gave more gets them back.
-                        tasks.for_each(|surplus| self.release(&surplus));
+                    if let Some(task) = self.one_of(tasks) {
                         return Some((task, asked));
                     }
                     if self.worker.config.once {
@@ -145,15 +144,27 @@ impl<'a> Shift<'a> {
         None
     }
 
+    fn wish(&self, wait_s: Option<f64>) -> PollRequest {
+        PollRequest {
+            capabilities: self.worker.config.capabilities.clone(),
+            max: Some(1),
+            wait_s,
+        }
+    }
+
+    /// The one task that was asked for; a server that gave more gets them back.
+    fn one_of(&self, tasks: Vec<Task>) -> Option<Task> {
+        let mut tasks = tasks.into_iter();
+        let first = tasks.next();
+        tasks.for_each(|surplus| self.release(&surplus));
+        first
+    }
+
     /// Asks for one task without being deaf to a request to stop: the call is made on another
     /// thread, which gives back what comes too late.
     fn poll(&self) -> Polled {
         let asked = self.worker.clock.monotonic();
-        let request = PollRequest {
-            capabilities: self.worker.config.capabilities.clone(),
-            max: Some(1),
-            wait_s: Some(POLL_WAIT_S),
-        };
+        let request = self.wish(Some(POLL_WAIT_S));
         let (tell, told) = mpsc::channel();
         let stop = tell.clone();
         let _on_stop = self.halt.on_request(move || {
@@ -191,6 +202,10 @@ impl<'a> Shift<'a> {
     /// Works on one task and reports its end; the next one, if the report brought it along.
     fn work(&self, task: &Task, asked: Duration) -> Option<Claim> {
         let worker = self.worker;
+        if self.halt.is_requested() {
+            self.release(task);
+            return None;
+        }
         let attempt = Attempt {
             client: &worker.client,
             clock: &worker.clock,
@@ -200,7 +215,7 @@ impl<'a> Shift<'a> {
             screen: worker.config.screen.as_ref(),
         };
         match attempt.run(task, asked) {
-            Ended::Report(Report::Complete(output)) => return self.complete(task, &output),
+            Ended::Report(Report::Complete(output)) => return self.complete(task, output),
             Ended::Report(Report::Fail(failure)) => self.fail(task, failure),
             Ended::Stale => self.count(|summary| summary.lost += 1),
             Ended::Unrenewed | Ended::Stopped => self.release(task),
@@ -214,23 +229,23 @@ impl<'a> Shift<'a> {
     }
 
     /// Reports a result, and claims the next task with it when there is a ticket for one.
-    fn complete(&self, task: &Task, output: &serde_json::value::RawValue) -> Option<Claim> {
+    fn complete(&self, task: &Task, output: Box<RawValue>) -> Option<Claim> {
         let ticket = self.take_ticket();
-        let poll = ticket.then(|| PollRequest {
-            capabilities: self.worker.config.capabilities.clone(),
-            max: Some(1),
-            wait_s: None,
-        });
+        let request = CompleteRequest {
+            token: task.token,
+            output,
+            poll: ticket.then(|| self.wish(None)),
+        };
         let mut asked = Duration::ZERO;
         let answer = self.insist(|| {
             asked = self.worker.clock.monotonic();
-            self.worker.client.complete(task, output, poll.clone())
+            self.worker.client.complete(&task.id, &request)
         });
         let next = match answer {
             Ok(answer) => {
                 self.count(|summary| summary.completed += 1);
-                let tasks = answer.tasks.into_iter().flatten();
-                tasks.map(|task| (task, asked)).next()
+                let next = self.one_of(answer.tasks.unwrap_or_default());
+                next.map(|task| (task, asked))
             }
             Err(CallError::Rejected(problem)) => {
                 // The server will not have this result, and says so without ending the attempt.
@@ -256,7 +271,7 @@ impl<'a> Shift<'a> {
 
     fn fail(&self, task: &Task, failure: Failure) {
         let request = failure.request(task.token);
-        match self.insist(|| self.worker.client.fail(task, &request)) {
+        match self.insist(|| self.worker.client.fail(&task.id, &request)) {
             Ok(_) => self.count(|summary| summary.failed += 1),
             Err(cause) => self.not_reported(task, &cause),
         }
@@ -264,7 +279,7 @@ impl<'a> Shift<'a> {
 
     /// Gives `task` back. Tried once: its lease is about to end anyway, or somebody waits for us.
     fn release(&self, task: &Task) {
-        match self.worker.client.release(task) {
+        match release(&self.worker.client, task) {
             Ok(_) => self.count(|summary| summary.released += 1),
             Err(cause) => self.not_reported(task, &cause),
         }
@@ -312,9 +327,14 @@ impl<'a> Shift<'a> {
 fn give_back(client: &Client, late: Polled) {
     if let Polled::Tasks(tasks, _) = late {
         for task in tasks {
-            if let Err(cause) = client.release(&task) {
+            if let Err(cause) = release(client, &task) {
                 tracing::warn!(task = task.id, %cause, "a task could not be given back");
             }
         }
     }
+}
+
+fn release(client: &Client, task: &Task) -> Result<SeqResponse, CallError> {
+    let token = task.token;
+    client.release(&task.id, &ReleaseRequest { token })
 }
