@@ -1,3 +1,5 @@
+//! Reports written, kept and taken away, each below a base directory of its own.
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

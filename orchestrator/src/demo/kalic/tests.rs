@@ -1,3 +1,5 @@
+//! What KALIC finds, and what it rightly leaves alone.
+
 use serde_json::{Value, json};
 
 use crate::demo::tests::{ask, make_tree};

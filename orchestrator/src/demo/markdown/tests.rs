@@ -1,3 +1,5 @@
+//! Headings, anchors, links and images, and the places where they do not count.
+
 use super::*;
 
 #[track_caller]

@@ -1,3 +1,5 @@
+//! What counts as code, comment and string, and where functions end.
+
 use super::*;
 use crate::demo::language;
 
