@@ -7,6 +7,7 @@
 mod duration;
 mod nearest;
 mod parse;
+mod yaml;
 
 use std::time::Duration;
 

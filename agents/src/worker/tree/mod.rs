@@ -5,13 +5,14 @@
 //! killed: an ended but uncollected leader keeps its number from being given to strangers.
 
 #[cfg(unix)]
-#[path = "tree_unix.rs"]
-mod system;
+mod unix;
 #[cfg(windows)]
-#[path = "tree_windows.rs"]
-mod system;
+mod windows;
 
-pub(super) use system::Tree;
+#[cfg(unix)]
+pub(super) use unix::Tree;
+#[cfg(windows)]
+pub(super) use windows::Tree;
 
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
