@@ -149,6 +149,12 @@ impl SimDisk {
         for change in &old.unsynced_names[..kept_names] {
             change.apply(&mut names);
         }
+        // A name below a directory that was never made durable is gone with it.
+        let directories = names.clone();
+        names.retain(|path, _| {
+            let mut above = path.ancestors().skip(1);
+            above.all(|parent| directories.get(parent) == Some(&Name::Directory))
+        });
         let inodes = old.inodes.iter().map(|(&id, inode)| {
             let content = match survive {
                 Survive::Everything => inode.live.clone(),

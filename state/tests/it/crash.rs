@@ -45,8 +45,13 @@ fn check_recovered(disk: &SimDisk, acknowledged: u64, what: &str) {
     assert_eq!(numbers(&records), prefix, "{what}");
     assert_eq!(store.head().seq, Seq(count), "{what}");
     put(&store, "run/a", &text(count + 1)).unwrap_or_else(|error| panic!("{what}: {error}"));
+    // What is acknowledged after recovery is as durable as anything.
+    let disk = disk.reboot(Survive::Nothing);
     drop(store);
-    let report = fsck(disk, Path::new(DATA), None);
+    let (store, _) = open(&disk).unwrap_or_else(|error| panic!("{what}, again: {error}"));
+    assert_eq!(store.head().seq, Seq(count + 1), "{what}, again");
+    drop(store);
+    let report = fsck(&disk, Path::new(DATA), None);
     let report = report.unwrap_or_else(|error| panic!("{what}: {error}"));
     assert!(report.is_sound(), "{what}: {report:?}");
 }

@@ -61,3 +61,17 @@ fn a_killed_store_of_format_1_is_recovered() {
     insta::assert_debug_snapshot!("killed_v1_opened", opened);
     assert_eq!(everything(&store).len(), 5);
 }
+
+#[test]
+fn the_documented_example_is_what_format_1_wrote() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let closed = root.join("tests/fixtures/format-v1/closed");
+    let text = |path| std::fs::read_to_string(path).expect("it is text");
+    let document = text(root.join("../docs/file-formats.md"));
+    for example in [
+        "journal/00000000000000000001.jsonl",
+        "state/workflow-r-1.json",
+    ] {
+        assert!(document.contains(&text(closed.join(example))), "{example}");
+    }
+}
