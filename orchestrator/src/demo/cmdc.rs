@@ -89,6 +89,7 @@ fn report_below(base: &Path, run: &str, order: &Order) -> Result<Written, Failur
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Withdrawal {
+    /// Empty if no attempt is known to have written one.
     path: String,
     sha256: String,
 }
@@ -110,6 +111,9 @@ pub(super) fn unreport(withdrawal: &Withdrawal) -> Result<Withdrawn, Failure> {
 
 fn unreport_below(base: &Path, withdrawal: &Withdrawal) -> Result<Withdrawn, Failure> {
     let path = withdrawal.path.as_str();
+    if path.is_empty() {
+        return Ok(Withdrawn { removed: false });
+    }
     let location = base.join(segments(path)?.iter().collect::<PathBuf>());
     let there = match fs::read(&location) {
         Ok(there) => there,

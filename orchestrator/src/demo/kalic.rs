@@ -206,8 +206,10 @@ struct Item {
     rule: String,
     /// Masked.
     secret: String,
-    /// `path:line`, every place of the whole tree, not only the reported one.
+    /// `path:line`, places of the whole tree, not only the reported one.
     places: Vec<String>,
+    /// Places beyond those listed.
+    omitted: usize,
     remedy: &'static str,
 }
 
@@ -230,7 +232,7 @@ pub(super) fn triage(suspects: Suspects) -> Result<Triage, Failure> {
             }
         }
     })?;
-    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut places: BTreeMap<&str, Places> = BTreeMap::new();
     tree.read(|entry, content| {
         let Content::Text(text) = content else { return };
         for (index, line) in text.lines().enumerate() {
@@ -238,29 +240,55 @@ pub(super) fn triage(suspects: Suspects) -> Result<Triage, Failure> {
                 places
                     .entry(secret)
                     .or_default()
-                    .push(format!("{}:{}", entry.path, index + 1));
+                    .add(&entry.path, index + 1);
             }
         }
     })?;
     let mut items: Vec<Item> = by_secret
         .iter()
-        .map(|(secret, rule)| Item {
-            rule: (*rule).to_owned(),
-            secret: match *rule {
-                "secret.private_key" => "a private key".to_owned(),
-                _ => secrets::masked(secret),
-            },
-            places: places.remove(secret.as_str()).unwrap_or_default(),
-            remedy: remedy(rule),
+        .map(|(secret, rule)| {
+            let places = places.remove(secret.as_str()).unwrap_or_default();
+            Item {
+                rule: (*rule).to_owned(),
+                secret: match *rule {
+                    "secret.private_key" => "a private key".to_owned(),
+                    _ => secrets::masked(secret),
+                },
+                places: places.listed,
+                omitted: places.omitted,
+                remedy: remedy(rule),
+            }
         })
         .collect();
     // By place and not by the secret itself, whose order would say something about it.
     items.sort_by(|a, b| a.places.cmp(&b.places).then_with(|| a.rule.cmp(&b.rule)));
     Ok(Triage {
         secrets: items.len(),
-        places: items.iter().map(|item| item.places.len()).sum(),
+        places: items
+            .iter()
+            .map(|item| item.places.len() + item.omitted)
+            .sum(),
         items,
     })
+}
+
+/// How many places of one credential a result lists.
+const PLACES_LISTED_MAX: usize = 10;
+
+#[derive(Default)]
+struct Places {
+    listed: Vec<String>,
+    omitted: usize,
+}
+
+impl Places {
+    fn add(&mut self, path: &str, line: usize) {
+        if self.listed.len() < PLACES_LISTED_MAX {
+            self.listed.push(format!("{path}:{line}"));
+        } else {
+            self.omitted += 1;
+        }
+    }
 }
 
 /// The text whose copies are copies of the secret: the header of a private key is the same for all

@@ -93,6 +93,7 @@ pub(super) struct Item {
     rule: String,
     secret: String,
     places: Vec<String>,
+    omitted: u64,
     remedy: String,
 }
 
@@ -226,7 +227,10 @@ impl Report<'_> {
         }
         writeln!(page, "\n### Credentials to replace\n")?;
         for item in self.triage {
-            let places: Vec<String> = item.places.iter().map(|place| code(place)).collect();
+            let mut places: Vec<String> = item.places.iter().map(|place| code(place)).collect();
+            if item.omitted > 0 {
+                places.push(format!("and {} elsewhere", count(item.omitted, "place")));
+            }
             writeln!(
                 page,
                 "- {} ({}) in {}: {}",

@@ -140,3 +140,19 @@ fn a_report_that_somebody_changed_is_not_removed() {
     assert_eq!(failure.code, "app.report_changed");
     assert_eq!(fs::read_to_string(&path).unwrap(), "my notes");
 }
+
+#[test]
+fn without_a_path_there_is_nothing_to_undo() {
+    let base = tempfile::tempdir().unwrap();
+    let nothing = Withdrawal {
+        path: String::new(),
+        sha256: String::new(),
+    };
+    assert!(!unreport_below(base.path(), &nothing).unwrap().removed);
+    let outside = Withdrawal {
+        path: "../x".to_owned(),
+        sha256: String::new(),
+    };
+    let failure = unreport_below(base.path(), &outside).unwrap_err();
+    assert_eq!(failure.code, "app.bad_path");
+}

@@ -146,6 +146,7 @@ fn triage_finds_every_copy_of_a_critical_secret() {
                 "rule": "secret.aws_access_key",
                 "secret": "AKIA... (20 characters)",
                 "places": ["a.env:1", "docs/setup.md:2"],
+                "omitted": 0,
                 "remedy": "revoke it where it was issued, issue another and keep that outside the tree",
             }],
         })
@@ -162,6 +163,21 @@ fn triage_looks_for_critical_findings_alone() {
     let triage = ask("kalic", "audit.triage", &dir, json!({"findings": findings}));
     assert_eq!(triage["secrets"], 1);
     assert_eq!(triage["items"][0]["places"], json!(["a.env:2"]));
+}
+
+#[test]
+fn triage_counts_the_places_that_it_does_not_list() {
+    let dir = make_tree(&[("a.txt", &format!("{}\n", aws_key()).repeat(23))]);
+    let security = ask("kalic", "audit.security", &dir, json!({}));
+    let triage = ask(
+        "kalic",
+        "audit.triage",
+        &dir,
+        json!({"findings": security["findings"]}),
+    );
+    assert_eq!(triage["places"], 23);
+    assert_eq!(triage["items"][0]["places"].as_array().unwrap().len(), 10);
+    assert_eq!(triage["items"][0]["omitted"], 13);
 }
 
 #[test]
