@@ -3,11 +3,37 @@
 //! Every rule is a pure function from the draft to findings and stands on its own; their order
 //! here does not matter, as findings are sorted by place.
 
+mod agents;
+mod graph;
+mod references;
+mod saga;
+mod time;
+
 use crate::compile::Catalog;
 use crate::lower::order::Order;
 use crate::lower::{Cx, Draft};
 
-/// Applies all rules. Rules that need an order of steps are left out where there is a cycle.
+/// Applies all rules. Those that reason along the order of steps are left out where there is a
+/// cycle, as there is no such order then.
 pub(crate) fn all(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order, catalog: Option<&Catalog>) {
-    let _: (&mut Cx<'_>, &Draft<'_>, &Order, Option<&Catalog>) = (cx, draft, order, catalog);
+    graph::cycles(cx, draft, order);
+    let acyclic = order.cycles.is_empty();
+    for (index, step) in draft.steps.iter().enumerate() {
+        cx.sink.enter(step.id_span);
+        time::step(cx, draft, step);
+        saga::step(cx, step);
+        graph::step(cx, draft, index);
+        if acyclic {
+            references::implied_needs(cx, draft, order, index);
+            saga::effects(cx, draft, order, index);
+        }
+        if let Some(catalog) = catalog {
+            agents::step(cx, draft, step, catalog);
+        }
+    }
+    cx.sink.enter(draft.span);
+    references::unused(cx, draft);
+    if acyclic {
+        time::longest_path(cx, draft, order);
+    }
 }

@@ -68,6 +68,12 @@ impl Note {
         self
     }
 
+    /// The same finding at another place.
+    pub(crate) fn at(mut self, span: Span) -> Self {
+        self.0.span = span;
+        self
+    }
+
     /// The same finding under the code that it has at a special place.
     pub(crate) fn recode(mut self, code: &'static str) -> Self {
         self.0.code = code;

@@ -1,0 +1,251 @@
+//! Agents and people: whether anybody can do what is asked. Needs the registry.
+
+use std::collections::BTreeSet;
+
+use crate::compile::{Catalog, CatalogAgent};
+use crate::diagnostic::Note;
+use crate::expr::nearest::nearest;
+use crate::lower::{Cx, Draft, StepDraft};
+use crate::machine::{ApprovalSpec, Assign, Compensate, StepKind};
+use crate::source::Span;
+use crate::syntax::{Map, Node};
+
+/// Rules about one step.
+pub(super) fn step(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>, catalog: &Catalog) {
+    match &step.step.kind {
+        StepKind::Task(_) => {
+            let place = Place::of(draft, step.map, step.id_span);
+            assignment(cx, &step.step.id, &step.step.assign, &place, catalog);
+            if let Compensate::Task(undo) = &step.step.compensate
+                && let Some(map) = step.map.get("compensate").and_then(|e| e.value.as_map())
+            {
+                let place = Place::of(draft, map, step.key_span("compensate"));
+                assignment(cx, &step.step.id, &undo.assign, &place, catalog);
+            }
+        }
+        StepKind::Approval(approval) => approvers(cx, draft, step, approval, catalog),
+        StepKind::Fail(_) => {}
+    }
+}
+
+/// Where an assignment is written.
+struct Place<'n> {
+    node: Option<&'n Node>,
+    fallback: Span,
+}
+
+impl<'n> Place<'n> {
+    fn of(draft: &Draft<'n>, map: &'n Map, fallback: Span) -> Self {
+        let inherited = || draft.root.get("defaults")?.value.as_map()?.get("assign");
+        let node = map.get("assign").or_else(inherited).map(|entry| &entry.value);
+        Self { node, fallback }
+    }
+
+    fn whole(&self) -> Span {
+        self.node.map_or(self.fallback, |node| node.span)
+    }
+
+    /// The place of a name in `assign` or in a list of it.
+    fn name(&self, key: &str, name: &str) -> Span {
+        let Some(node) = self.node else { return self.fallback };
+        let Some(entry) = node.as_map().and_then(|map| map.get(key)) else {
+            return node.span;
+        };
+        name_span(&entry.value, name)
+    }
+}
+
+/// The place of a name in a list of names, or in a single one.
+fn name_span(node: &Node, name: &str) -> Span {
+    let items = node.as_seq().unwrap_or_default();
+    let item = items.iter().find(|item| item.as_str() == Some(name));
+    item.map_or(node.span, |item| item.span)
+}
+
+fn same(agent: &CatalogAgent, name: &str) -> bool {
+    agent.name.eq_ignore_ascii_case(name)
+}
+
+fn assignment(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, catalog: &Catalog) {
+    let mut known = true;
+    let lists = [("prefer", &assign.prefer), ("exclude", &assign.exclude)];
+    let named = assign
+        .agent
+        .iter()
+        .map(|agent| ("agent", agent))
+        .chain(lists.into_iter().flat_map(|(key, names)| names.iter().map(move |name| (key, name))));
+    for (key, name) in named {
+        if !catalog.agents.iter().any(|agent| same(agent, name)) {
+            known = false;
+            cx.sink.push(unknown(
+                ("PHI601", format!("unknown agent `{name}`")),
+                name,
+                place.name(key, name),
+                catalog.agents.iter().map(|agent| agent.name.as_str()),
+            ));
+        }
+    }
+    let capabilities: BTreeSet<&str> = catalog
+        .agents
+        .iter()
+        .flat_map(|agent| agent.capabilities.iter().map(String::as_str))
+        .collect();
+    for capability in &assign.capabilities {
+        if !capabilities.contains(capability.as_str()) {
+            known = false;
+            cx.sink.push(unknown(
+                ("PHI602", format!("no agent has capability `{capability}`")),
+                capability,
+                place.name("capabilities", capability),
+                capabilities.iter().copied(),
+            ));
+        }
+    }
+    // With an unknown name the question has no answer yet.
+    if known {
+        somebody_fits(cx, step, assign, place, catalog);
+    }
+}
+
+fn somebody_fits(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, catalog: &Catalog) {
+    let mut lacks = Vec::new();
+    let mut fitting = Vec::new();
+    for agent in &catalog.agents {
+        let missing: Vec<&str> = assign
+            .capabilities
+            .iter()
+            .filter(|capability| !agent.capabilities.contains(capability))
+            .map(String::as_str)
+            .collect();
+        if assign.agent.as_ref().is_some_and(|name| !same(agent, name)) {
+            continue;
+        }
+        if assign.exclude.iter().any(|name| same(agent, name)) {
+            lacks.push(format!("`{}` is excluded", agent.name));
+        } else if !missing.is_empty() {
+            lacks.push(format!("`{}` lacks {}", agent.name, missing.join(", ")));
+        } else {
+            fitting.push(agent);
+        }
+    }
+    if fitting.is_empty() {
+        let note = Note::error("PHI603", place.whole(), format!("no agent can do `{step}`"));
+        cx.sink.push(if lacks.is_empty() {
+            note.help("declare agents in `agents.yaml`")
+        } else {
+            note.help(lacks.join("; "))
+        });
+    } else if fitting.iter().all(|agent| agent.concurrency == 0) {
+        cx.sink.push(
+            Note::error(
+                "PHI604",
+                place.whole(),
+                format!("only agents with concurrency 0 can do `{step}`"),
+            )
+            .help(format!("raise the concurrency of `{}`", fitting[0].name)),
+        );
+    } else if let [only] = fitting[..]
+        && assign.agent.is_none()
+        && !assign.capabilities.is_empty()
+        && catalog.agents.len() > 1
+    {
+        cx.sink.push(
+            Note::info("PHI606", place.whole(), format!("only `{}` can do `{step}`", only.name))
+                .help("while it is away, the step waits"),
+        );
+    }
+}
+
+fn unknown<'c>(
+    (code, message): (&'static str, String),
+    name: &str,
+    span: Span,
+    candidates: impl Iterator<Item = &'c str> + Clone,
+) -> Note {
+    let note = Note::error(code, span, message);
+    if let Some(near) = nearest(name, candidates.clone()) {
+        return note.label(format!("did you mean `{near}`?")).edit(span, near);
+    }
+    let known: Vec<String> = candidates.take(20).map(|name| format!("`{name}`")).collect();
+    if known.is_empty() {
+        note.help("none is declared in `agents.yaml`")
+    } else {
+        note.help(format!("known: {}", known.join(", ")))
+    }
+}
+
+fn approvers(
+    cx: &mut Cx<'_>,
+    draft: &Draft<'_>,
+    step: &StepDraft<'_>,
+    approval: &ApprovalSpec,
+    catalog: &Catalog,
+) {
+    let fields = step
+        .map
+        .get("approval")
+        .and_then(|entry| entry.value.as_map())
+        .and_then(|map| map.get("from"))
+        .and_then(|entry| entry.value.as_map());
+    let place = |key: &str, name: &str| {
+        let entry = fields.and_then(|map| map.get(key));
+        entry.map_or(step.id_span, |entry| name_span(&entry.value, name))
+    };
+    let roles: BTreeSet<&str> = catalog
+        .people
+        .iter()
+        .flat_map(|person| person.roles.iter().map(String::as_str))
+        .collect();
+    for role in &approval.from.roles {
+        if !roles.contains(role.as_str()) {
+            let what = ("PHI610", format!("nobody has role `{role}`"));
+            cx.sink.push(unknown(what, role, place("roles", role), roles.iter().copied()));
+        }
+    }
+    for user in &approval.from.users {
+        let people = catalog.people.iter().map(|person| person.name.as_str());
+        if !people.clone().any(|name| name.eq_ignore_ascii_case(user)) {
+            let what = ("PHI610", format!("unknown person `{user}`"));
+            cx.sink.push(unknown(what, user, place("users", user), people));
+        }
+    }
+    for agent in &approval.from.agents {
+        let agents = catalog.agents.iter().map(|agent| agent.name.as_str());
+        if !agents.clone().any(|name| name.eq_ignore_ascii_case(agent)) {
+            let what = ("PHI601", format!("unknown agent `{agent}`"));
+            cx.sink.push(unknown(what, agent, place("agents", agent), agents));
+        }
+        own_work(cx, draft, step, approval, agent, place("agents", agent));
+    }
+}
+
+/// PHI609: an agent that may approve what it did itself. A need that `not_same_as` names is out
+/// of question.
+fn own_work(
+    cx: &mut Cx<'_>,
+    draft: &Draft<'_>,
+    step: &StepDraft<'_>,
+    approval: &ApprovalSpec,
+    agent: &str,
+    span: Span,
+) {
+    for need in &step.step.needs {
+        let worker = &draft.steps[need.get()].step;
+        let does_it = worker
+            .assign
+            .agent
+            .as_ref()
+            .is_some_and(|name| name.eq_ignore_ascii_case(agent));
+        if does_it && matches!(worker.kind, StepKind::Task(_)) && !approval.not_same_as.contains(need) {
+            cx.sink.push(
+                Note::error(
+                    "PHI609",
+                    span,
+                    format!("approval may be given by `{agent}`, who did `{}`", worker.id),
+                )
+                .also(draft.steps[need.get()].id_span, "the work that is approved")
+                .help(format!("add `not_same_as: [{}]`", worker.id)),
+            );
+        }
+    }
+}

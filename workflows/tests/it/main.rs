@@ -1,0 +1,9 @@
+//! The compiler from outside: what people read about their workflows, and what holds for all texts.
+
+mod fixtures;
+mod graphs;
+mod hostile;
+mod identity;
+mod machines;
+mod properties;
+mod support;

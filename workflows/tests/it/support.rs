@@ -1,0 +1,62 @@
+//! The registry that all fixtures are checked against, and the fixtures themselves.
+
+use std::fs;
+use std::path::Path;
+
+use phisync_workflows::{Catalog, CatalogAgent, CatalogPerson, Compiled, SourceText, compile};
+
+/// The team of the language's reference, and one agent that takes no tasks.
+pub(crate) fn team() -> Catalog {
+    let agent = |name: &str, capabilities: &[&str], concurrency| CatalogAgent {
+        name: name.to_owned(),
+        capabilities: capabilities.iter().map(|c| (*c).to_owned()).collect(),
+        concurrency,
+    };
+    Catalog {
+        agents: vec![
+            agent("DC", &["research", "write", "plan"], 2),
+            agent("VSSC", &["code", "review", "test"], 2),
+            agent("KALIC", &["security", "pentest"], 1),
+            agent("WEBC", &["research", "web", "write", "review"], 3),
+            agent("CMDC", &["shell", "deploy", "report"], 1),
+            agent("IDLE", &["idle"], 0),
+        ],
+        people: vec![CatalogPerson {
+            name: "dana".to_owned(),
+            roles: vec!["editor".to_owned(), "security-lead".to_owned()],
+        }],
+    }
+}
+
+/// A fixture's file name and text.
+pub(crate) struct Fixture {
+    pub(crate) name: String,
+    pub(crate) text: String,
+}
+
+/// All fixtures of a kind (`valid`, `invalid`), sorted by name.
+pub(crate) fn fixtures(kind: &str) -> Vec<Fixture> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind);
+    let mut fixtures: Vec<Fixture> = fs::read_dir(folder)
+        .expect("the fixtures are there")
+        .map(|entry| {
+            let entry = entry.expect("the folder can be listed");
+            Fixture {
+                name: entry.file_name().into_string().expect("fixture names are ASCII"),
+                text: fs::read_to_string(entry.path()).expect("fixtures are UTF-8"),
+            }
+        })
+        .collect();
+    fixtures.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(!fixtures.is_empty(), "no {kind} fixtures");
+    fixtures
+}
+
+pub(crate) fn compile_text(text: &str) -> Compiled {
+    compile(&SourceText::new("test.yaml", text), Some(&team()))
+}
+
+/// The codes found in a text, in order.
+pub(crate) fn codes(text: &str) -> Vec<&'static str> {
+    compile_text(text).diagnostics.iter().map(|d| d.code).collect()
+}
