@@ -6,8 +6,14 @@ use super::ast::{Ast, BinaryOp, Kind};
 use super::check::outcome_test;
 
 /// The fields of a step that are no output; reading another, or none, takes the whole value.
-const OTHER_FIELDS: [&str; 6] =
-    ["outcome", "error", "attempts", "agent", "started_at", "ended_at"];
+const OTHER_FIELDS: [&str; 6] = [
+    "outcome",
+    "error",
+    "attempts",
+    "agent",
+    "started_at",
+    "ended_at",
+];
 
 pub(super) fn step_outputs_read(ast: &Ast) -> BTreeSet<&str> {
     let mut spared = BTreeSet::new();
@@ -31,7 +37,10 @@ pub(super) fn requires_success_of(ast: &Ast) -> Vec<String> {
     let mut required = BTreeSet::new();
     let mut open = vec![ast.root()];
     while let Some(id) = open.pop() {
-        let Kind::Binary { op, left, right, .. } = ast.kind(id) else {
+        let Kind::Binary {
+            op, left, right, ..
+        } = ast.kind(id)
+        else {
             continue;
         };
         match op {

@@ -59,7 +59,10 @@ pub(super) fn call(
             for item in list(&args[0])? {
                 fuel.spend(1)?;
                 if !matches!(item, Value::Int(_) | Value::Double(_)) {
-                    return Err(Failure::new(format!("`sum` adds numbers, not {}", item.kind())));
+                    return Err(Failure::new(format!(
+                        "`sum` adds numbers, not {}",
+                        item.kind()
+                    )));
                 }
                 total = binary(BinaryOp::Add, &total, item, fuel)?;
             }
@@ -98,21 +101,30 @@ pub(super) fn call(
 fn text(value: &Value) -> Result<&str, Failure> {
     match value {
         Value::String(text) => Ok(text),
-        other => Err(Failure::new(format!("expected string, found {}", other.kind()))),
+        other => Err(Failure::new(format!(
+            "expected string, found {}",
+            other.kind()
+        ))),
     }
 }
 
 fn list(value: &Value) -> Result<&[Value], Failure> {
     match value {
         Value::List(items) => Ok(items),
-        other => Err(Failure::new(format!("expected list, found {}", other.kind()))),
+        other => Err(Failure::new(format!(
+            "expected list, found {}",
+            other.kind()
+        ))),
     }
 }
 
 fn count(value: &Value) -> Result<i64, Failure> {
     match value {
         Value::Int(count) => Ok(*count),
-        other => Err(Failure::new(format!("expected int, found {}", other.kind()))),
+        other => Err(Failure::new(format!(
+            "expected int, found {}",
+            other.kind()
+        ))),
     }
 }
 
@@ -141,7 +153,10 @@ fn int(value: &Value) -> Outcome {
     match value {
         Value::Int(_) => Ok(value.clone()),
         Value::Double(double) if (-TWO_TO_63..TWO_TO_63).contains(double) => {
-            #[expect(clippy::cast_possible_truncation, reason = "the range was tested; CEL cuts off the fraction")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the range was tested; CEL cuts off the fraction"
+            )]
             let whole = *double as i64;
             Ok(Value::Int(whole))
         }
@@ -173,7 +188,9 @@ fn boolean(value: &Value) -> Outcome {
         Value::String(text) => match &**text {
             "true" => Ok(Value::Bool(true)),
             "false" => Ok(Value::Bool(false)),
-            other => Err(Failure::new(format!("`{other}` is neither `true` nor `false`"))),
+            other => Err(Failure::new(format!(
+                "`{other}` is neither `true` nor `false`"
+            ))),
         },
         other => Err(Failure::new(format!("{} is no bool", other.kind()))),
     }
@@ -186,7 +203,9 @@ fn parsed(
     wrap: fn(i64) -> Value,
 ) -> Outcome {
     let text = text(value)?;
-    parse(text).map(wrap).ok_or_else(|| Failure::new(format!("`{text}` is no {what}")))
+    parse(text)
+        .map(wrap)
+        .ok_or_else(|| Failure::new(format!("`{text}` is no {what}")))
 }
 
 fn json(value: &Value, fuel: &mut Fuel) -> Outcome {
@@ -255,7 +274,11 @@ fn characters(text: &str, limit: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
-        let length = if pieces.len() + 1 == limit { rest.len() } else { first.len_utf8() };
+        let length = if pieces.len() + 1 == limit {
+            rest.len()
+        } else {
+            first.len_utf8()
+        };
         let (piece, tail) = rest.split_at(length);
         pieces.push(piece);
         rest = tail;
@@ -315,11 +338,15 @@ fn substring(args: &[Value], fuel: &mut Fuel) -> Outcome {
     if from > to || to > length {
         return Err(outside(start, end, length));
     }
-    Ok(Value::string(text.chars().skip(from).take(to - from).collect::<String>()))
+    Ok(Value::string(
+        text.chars().skip(from).take(to - from).collect::<String>(),
+    ))
 }
 
 fn outside(start: i64, end: i64, length: usize) -> Failure {
-    Failure::new(format!("{start} to {end} is out of range of {length} characters"))
+    Failure::new(format!(
+        "{start} to {end} is out of range of {length} characters"
+    ))
 }
 
 /// `%s %d %f %.2f %x %X %o %b %%`.
@@ -331,7 +358,9 @@ fn format_text(template: &str, args: &[Value], fuel: &mut Fuel) -> Outcome {
         result.push_str(before);
         let (precision, after) = precision(after)?;
         let mut letters = after.chars();
-        let verb = letters.next().ok_or_else(|| Failure::new("the format ends after `%`"))?;
+        let verb = letters
+            .next()
+            .ok_or_else(|| Failure::new("the format ends after `%`"))?;
         rest = letters.as_str();
         if verb == '%' {
             result.push('%');
@@ -353,7 +382,9 @@ fn precision(text: &str) -> Result<(Option<usize>, &str), Failure> {
     let Some(digits) = text.strip_prefix('.') else {
         return Ok((None, text));
     };
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
     match digits[..end].parse::<usize>() {
         Ok(precision) if precision <= 50 => Ok((Some(precision), &digits[end..])),
         _ => Err(Failure::new("the format's precision is a number up to 50")),
@@ -381,8 +412,15 @@ fn formatted(verb: char, precision: Option<usize>, value: &Value) -> Result<Stri
             }
         }
         ('d' | 'f' | 'x' | 'X' | 'o' | 'b', other) => {
-            return Err(Failure::new(format!("`%{verb}` does not take {}", other.kind())));
+            return Err(Failure::new(format!(
+                "`%{verb}` does not take {}",
+                other.kind()
+            )));
         }
-        (other, _) => return Err(Failure::new(format!("unknown place `%{other}` in the format"))),
+        (other, _) => {
+            return Err(Failure::new(format!(
+                "unknown place `%{other}` in the format"
+            )));
+        }
     })
 }

@@ -33,15 +33,24 @@ pub(super) enum Cause {
 
 impl Failure {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cause: Cause::Invalid }
+        Self {
+            message: message.into(),
+            cause: Cause::Invalid,
+        }
     }
 
     pub(super) fn absent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cause: Cause::Absent }
+        Self {
+            message: message.into(),
+            cause: Cause::Absent,
+        }
     }
 
     pub(super) fn exhausted(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cause: Cause::Exhausted }
+        Self {
+            message: message.into(),
+            cause: Cause::Exhausted,
+        }
     }
 }
 
@@ -60,7 +69,9 @@ impl Fuel {
             }
             None => {
                 self.0 = 0;
-                Err(Failure::exhausted(format!("more than {FUEL} steps of evaluation")))
+                Err(Failure::exhausted(format!(
+                    "more than {FUEL} steps of evaluation"
+                )))
             }
         }
     }
@@ -69,7 +80,9 @@ impl Fuel {
     pub(super) fn spend_bytes(&mut self, bytes: usize) -> Result<(), Failure> {
         if bytes > format::RESULT_BYTES_MAX {
             let limit = format::RESULT_BYTES_MAX / 1024;
-            return Err(Failure::exhausted(format!("a text is larger than {limit} KiB")));
+            return Err(Failure::exhausted(format!(
+                "a text is larger than {limit} KiB"
+            )));
         }
         self.spend(bytes / 32)
     }
@@ -100,14 +113,18 @@ struct Evaluator<'a> {
 impl Evaluator<'_> {
     fn eval(&mut self, id: NodeId) -> Outcome {
         let (first, rest) = self.ast.spine(id);
-        let mut outcome = self.leaf(first).and_then(|value| self.coerced(first, value));
+        let mut outcome = self
+            .leaf(first)
+            .and_then(|value| self.coerced(first, value));
         for id in rest.into_iter().rev() {
             if let Err(failure) = &outcome
                 && failure.cause == Cause::Exhausted
             {
                 return outcome;
             }
-            outcome = self.finish(id, outcome).and_then(|value| self.coerced(id, value));
+            outcome = self
+                .finish(id, outcome)
+                .and_then(|value| self.coerced(id, value));
         }
         outcome
     }
@@ -146,32 +163,54 @@ impl Evaluator<'_> {
     /// A node whose leading child came out as `leading`.
     fn finish(&mut self, id: NodeId, leading: Outcome) -> Outcome {
         self.fuel.spend(1)?;
-        if let Kind::Binary { op: op @ (BinaryOp::And | BinaryOp::Or), right, .. } =
-            self.ast.kind(id)
+        if let Kind::Binary {
+            op: op @ (BinaryOp::And | BinaryOp::Or),
+            right,
+            ..
+        } = self.ast.kind(id)
         {
             return self.logical(*op, leading, *right);
         }
         let leading = leading?;
         match self.ast.kind(id) {
-            Kind::Select { field, optional, .. } => operators::select(&leading, field, *optional),
-            Kind::Index { index, optional, .. } => {
+            Kind::Select {
+                field, optional, ..
+            } => operators::select(&leading, field, *optional),
+            Kind::Index {
+                index, optional, ..
+            } => {
                 let index = self.eval(*index)?;
                 operators::index(&leading, &index, *optional)
             }
-            Kind::Unary { op: UnaryOp::Not, .. } => {
-                as_bool(&leading, "`!`").map(|value| Value::Bool(!value))
-            }
-            Kind::Unary { op: UnaryOp::Negate, .. } => operators::negate(&leading),
+            Kind::Unary {
+                op: UnaryOp::Not, ..
+            } => as_bool(&leading, "`!`").map(|value| Value::Bool(!value)),
+            Kind::Unary {
+                op: UnaryOp::Negate,
+                ..
+            } => operators::negate(&leading),
             Kind::Binary { op, right, .. } => {
                 let right = self.eval(*right)?;
                 operators::binary(*op, &leading, &right, &mut self.fuel)
             }
-            Kind::Conditional { then, otherwise, .. } => {
-                let branch = if as_bool(&leading, "`?`")? { then } else { otherwise };
+            Kind::Conditional {
+                then, otherwise, ..
+            } => {
+                let branch = if as_bool(&leading, "`?`")? {
+                    then
+                } else {
+                    otherwise
+                };
                 self.eval(*branch)
             }
             Kind::Call { function, args, .. } => self.call(*function, leading, args),
-            Kind::Macro { op, slot, condition, body, .. } => {
+            Kind::Macro {
+                op,
+                slot,
+                condition,
+                body,
+                ..
+            } => {
                 let outcome = self.comprehension(*op, &leading, *slot, *condition, *body);
                 self.locals.truncate(*slot);
                 outcome
@@ -289,10 +328,15 @@ impl Evaluator<'_> {
             }
             Value::Map(map) => {
                 self.fuel.spend(map.len())?;
-                map.iter().map(|(key, _)| Value::String(key.clone())).collect()
+                map.iter()
+                    .map(|(key, _)| Value::String(key.clone()))
+                    .collect()
             }
             other => {
-                return Err(Failure::new(format!("expected list or map, found {}", other.kind())));
+                return Err(Failure::new(format!(
+                    "expected list or map, found {}",
+                    other.kind()
+                )));
             }
         };
         match op {
@@ -372,20 +416,27 @@ impl Evaluator<'_> {
             let first = keyed.first().map_or(&key, |(first, _)| first);
             if !matches!(first.order(&key), Some(Some(_))) {
                 let (a, b) = (first.kind(), key.kind());
-                return Err(Failure::new(format!("{a} and {b} have no order to sort by")));
+                return Err(Failure::new(format!(
+                    "{a} and {b} have no order to sort by"
+                )));
             }
             keyed.push((key, item));
         }
         let rounds = usize::BITS - keyed.len().leading_zeros();
         self.fuel.spend(keyed.len() * rounds as usize)?;
         keyed.sort_by(|(a, _), (b, _)| a.order(b).flatten().unwrap_or(Ordering::Equal));
-        Ok(Value::List(Arc::new(keyed.into_iter().map(|(_, item)| item).collect())))
+        Ok(Value::List(Arc::new(
+            keyed.into_iter().map(|(_, item)| item).collect(),
+        )))
     }
 }
 
 fn as_bool(value: &Value, place: &str) -> Result<bool, Failure> {
     match value {
         Value::Bool(value) => Ok(*value),
-        other => Err(Failure::new(format!("{place} wants a bool, found {}", other.kind()))),
+        other => Err(Failure::new(format!(
+            "{place} wants a bool, found {}",
+            other.kind()
+        ))),
     }
 }

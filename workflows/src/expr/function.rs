@@ -51,11 +51,23 @@ pub(super) struct Signature {
 }
 
 const fn global(name: &'static str, function: Function, min: usize, max: usize) -> Signature {
-    Signature { name, style: Style::Global, function, min, max }
+    Signature {
+        name,
+        style: Style::Global,
+        function,
+        min,
+        max,
+    }
 }
 
 const fn method(name: &'static str, function: Function, min: usize, max: usize) -> Signature {
-    Signature { name, style: Style::Method, function, min, max }
+    Signature {
+        name,
+        style: Style::Method,
+        function,
+        min,
+        max,
+    }
 }
 
 const SIGNATURES: &[Signature] = &[
@@ -103,11 +115,14 @@ const MACROS: [(&str, Style); 7] = [
 ];
 
 /// Names that other languages have and that would make a run differ from its replay.
-const NOT_DETERMINISTIC: [&str; 8] =
-    ["now", "today", "random", "rand", "uuid", "getenv", "env", "hostname"];
+const NOT_DETERMINISTIC: [&str; 8] = [
+    "now", "today", "random", "rand", "uuid", "getenv", "env", "hostname",
+];
 
 pub(super) fn find(name: &str, style: Style) -> Option<&'static Signature> {
-    SIGNATURES.iter().find(|known| known.name == name && known.style == style)
+    SIGNATURES
+        .iter()
+        .find(|known| known.name == name && known.style == style)
 }
 
 /// All names that can be called in this style.

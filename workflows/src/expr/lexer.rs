@@ -37,7 +37,10 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Spanned<'_>>, ExprError> {
         let start = lexer.at;
         let token = lexer.token()?;
         let is_last = token == Token::End;
-        tokens.push(Spanned { token, range: start..lexer.at });
+        tokens.push(Spanned {
+            token,
+            range: start..lexer.at,
+        });
         if is_last {
             return Ok(tokens);
         }
@@ -90,7 +93,10 @@ impl<'a> Lexer<'a> {
         let error = ExprError::new(
             "PHI301",
             here,
-            format!("syntax error in expression: `{}` has no meaning here", first.escape_debug()),
+            format!(
+                "syntax error in expression: `{}` has no meaning here",
+                first.escape_debug()
+            ),
         );
         Err(match first {
             '=' => error.help("`==` compares; nothing is assigned in an expression"),
@@ -177,7 +183,11 @@ impl<'a> Lexer<'a> {
                 self.at += quote.len();
                 return Ok(Token::Text(text));
             }
-            let Some(next) = rest.chars().next().filter(|c| quote.len() == 3 || *c != '\n') else {
+            let Some(next) = rest
+                .chars()
+                .next()
+                .filter(|c| quote.len() == 3 || *c != '\n')
+            else {
                 return Err(self.syntax(start, "the text has no closing quote"));
             };
             if next == '\\' && !raw {
@@ -253,11 +263,15 @@ fn string_prefix(rest: &str) -> Option<(bool, usize)> {
         "r" | "R" | "rb" | "br" | "Rb" | "rB" | "RB" | "bR" | "Br" | "BR" => true,
         _ => return None,
     };
-    rest[letters..].starts_with(['"', '\'']).then_some((raw, letters))
+    rest[letters..]
+        .starts_with(['"', '\''])
+        .then_some((raw, letters))
 }
 
 fn name_length(rest: &str) -> usize {
-    rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count()
+    rest.bytes()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        .count()
 }
 
 fn digits(text: &str) -> usize {

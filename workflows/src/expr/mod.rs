@@ -27,6 +27,8 @@ pub(crate) mod time;
 mod types;
 mod value;
 
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -21,7 +21,10 @@ pub(super) fn select(base: &Value, field: &str, optional: bool) -> Outcome {
         Value::Optional(None) => Ok(Value::Optional(None)),
         Value::Null if optional => Ok(Value::Optional(None)),
         Value::Null => Err(Failure::absent(format!("null has no field `{field}`"))),
-        other => Err(Failure::new(format!("{} has no field `{field}`", other.kind()))),
+        other => Err(Failure::new(format!(
+            "{} has no field `{field}`",
+            other.kind()
+        ))),
     }
 }
 
@@ -63,8 +66,14 @@ pub(super) fn negate(value: &Value) -> Outcome {
     match value {
         Value::Int(value) => value.checked_neg().map(Value::Int).ok_or_else(overflow),
         Value::Double(value) => Ok(Value::Double(-value)),
-        Value::Duration(micros) => micros.checked_neg().map(Value::Duration).ok_or_else(overflow),
-        other => Err(Failure::new(format!("`-` is not defined for {}", other.kind()))),
+        Value::Duration(micros) => micros
+            .checked_neg()
+            .map(Value::Duration)
+            .ok_or_else(overflow),
+        other => Err(Failure::new(format!(
+            "`-` is not defined for {}",
+            other.kind()
+        ))),
     }
 }
 
@@ -206,7 +215,9 @@ fn subtract(left: &Value, right: &Value) -> Outcome {
         (Value::Timestamp(instant), Value::Duration(length)) => {
             self::instant(instant.checked_sub(*length))
         }
-        _ => numeric(BinaryOp::Subtract, left, right, i64::checked_sub, |a, b| a - b),
+        _ => numeric(BinaryOp::Subtract, left, right, i64::checked_sub, |a, b| {
+            a - b
+        }),
     }
 }
 
@@ -234,7 +245,10 @@ fn numeric(
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "the nearest double is what is wanted")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the nearest double is what is wanted"
+)]
 pub(super) fn to_double(int: i64) -> f64 {
     int as f64
 }

@@ -16,8 +16,22 @@ const TEXT_BYTES_MAX: usize = 4096;
 
 /// Words that CEL keeps for itself.
 const RESERVED: [&str; 16] = [
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
-    "namespace", "package", "return", "var", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "namespace",
+    "package",
+    "return",
+    "var",
+    "while",
 ];
 
 /// The result of a parse; without errors there are no holes.
@@ -113,7 +127,10 @@ impl<'a> Parser<'a> {
         if depth < DEPTH_MAX {
             return Ok(());
         }
-        Err(syntax(self.range(), format!("nested deeper than {DEPTH_MAX} levels")))
+        Err(syntax(
+            self.range(),
+            format!("nested deeper than {DEPTH_MAX} levels"),
+        ))
     }
 
     fn expression(&mut self, depth: usize) -> Parse<NodeId> {
@@ -126,7 +143,14 @@ impl<'a> Parser<'a> {
         self.expect(":")?;
         let otherwise = self.expression(depth + 1)?;
         let range = self.range_of(condition).start..self.range_of(otherwise).end;
-        Ok(self.add(Kind::Conditional { condition, then, otherwise }, range))
+        Ok(self.add(
+            Kind::Conditional {
+                condition,
+                then,
+                otherwise,
+            },
+            range,
+        ))
     }
 
     fn binary(&mut self, weakest: u8, depth: usize) -> Parse<NodeId> {
@@ -144,7 +168,15 @@ impl<'a> Parser<'a> {
             let op_range = self.advance().range;
             let right = self.binary(op.precedence() + 1, depth + 1)?;
             let range = self.range_of(left).start..self.range_of(right).end;
-            left = self.add(Kind::Binary { op, op_range, left, right }, range);
+            left = self.add(
+                Kind::Binary {
+                    op,
+                    op_range,
+                    left,
+                    right,
+                },
+                range,
+            );
         }
     }
 
@@ -179,14 +211,25 @@ impl<'a> Parser<'a> {
                 if !optional && self.peek() == &Token::Symbol("(") {
                     operand = self.method(operand, name, range, depth)?;
                 } else {
-                    let kind = Kind::Select { operand, field: name.into(), optional };
+                    let kind = Kind::Select {
+                        operand,
+                        field: name.into(),
+                        optional,
+                    };
                     operand = self.add(kind, start..range.end);
                 }
             } else if self.eat("[") {
                 let optional = self.eat("?");
                 let index = self.expression(depth + 1)?;
                 let end = self.expect("]")?.end;
-                operand = self.add(Kind::Index { operand, index, optional }, start..end);
+                operand = self.add(
+                    Kind::Index {
+                        operand,
+                        index,
+                        optional,
+                    },
+                    start..end,
+                );
             } else {
                 return Ok(operand);
             }
@@ -208,7 +251,11 @@ impl<'a> Parser<'a> {
             }
             Token::Double(magnitude) => {
                 self.at += 1;
-                let value = if minus.is_some() { -magnitude } else { magnitude };
+                let value = if minus.is_some() {
+                    -magnitude
+                } else {
+                    magnitude
+                };
                 Ok(self.add(Kind::Literal(Value::Double(value)), whole))
             }
             Token::Text(text) => {
@@ -277,10 +324,16 @@ impl<'a> Parser<'a> {
                 let field = self.expression(depth + 1)?;
                 let end = self.expect(")")?.end;
                 match self.nodes[field.index()].kind {
-                    Kind::Select { optional: false, .. } | Kind::Index { optional: false, .. } => {
-                        Ok(self.add(Kind::Has(field), range.start..end))
+                    Kind::Select {
+                        optional: false, ..
                     }
-                    _ => Err(syntax(self.range_of(field), "`has` takes a field, as `has(a.b)`")),
+                    | Kind::Index {
+                        optional: false, ..
+                    } => Ok(self.add(Kind::Has(field), range.start..end)),
+                    _ => Err(syntax(
+                        self.range_of(field),
+                        "`has` takes a field, as `has(a.b)`",
+                    )),
                 }
             }
             "sortBy" => {
@@ -341,7 +394,16 @@ impl<'a> Parser<'a> {
         };
         self.locals.pop();
         let end = self.expect(")")?.end;
-        Ok(self.add(Kind::Macro { op, over, slot, condition, body }, start..end))
+        Ok(self.add(
+            Kind::Macro {
+                op,
+                over,
+                slot,
+                condition,
+                body,
+            },
+            start..end,
+        ))
     }
 
     fn call(
@@ -412,18 +474,22 @@ impl<'a> Parser<'a> {
         let range = self.range();
         if self.peek() == &Token::End {
             let reason = if self.text.trim().is_empty() {
-                "there is none".to_owned()
+                "it is empty".to_owned()
             } else {
                 format!("it ends where {wanted} should follow")
             };
             return syntax(range, reason);
         }
         let found = &self.text[range.clone()];
-        let error = syntax(range, format!("found `{found}` where {wanted} should stand"));
+        let error = syntax(
+            range,
+            format!("found `{found}` where {wanted} should stand"),
+        );
+        let before = self.at.checked_sub(1).map(|at| &self.tokens[at].token);
         match found {
+            _ if before == Some(&Token::Name("not")) => error.help("`!` is the logical not"),
             "and" => error.help("`&&` is the logical and"),
             "or" => error.help("`||` is the logical or"),
-            "not" => error.help("`!` is the logical not"),
             "is" => error.help("`==` compares"),
             _ => error,
         }

@@ -5,8 +5,7 @@
 use std::fmt::Write as _;
 
 /// The years 1 to 9999, in microseconds since 1970.
-pub(crate) const INSTANTS: std::ops::Range<i64> =
-    -62_135_596_800_000_000..253_402_300_800_000_000;
+pub(crate) const INSTANTS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -26,7 +25,13 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
         digits(&clock[4..6])?,
         digits(&clock[7..9])?,
     );
-    let marks = [date[4], date[7], clock[0].to_ascii_uppercase(), clock[3], clock[6]];
+    let marks = [
+        date[4],
+        date[7],
+        clock[0].to_ascii_uppercase(),
+        clock[3],
+        clock[6],
+    ];
     let in_range = (1..=9999).contains(&year)
         && (1..=12).contains(&month)
         && (1..=days_in_month(year, month)).contains(&day)
@@ -38,11 +43,9 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
     }
     let (micros, zone) = fraction(zone)?;
     let offset = offset_seconds(zone)?;
-    let seconds = days_from_civil(year, month, day) * SECONDS_PER_DAY
-        + hour * 3600
-        + minute * 60
-        + second
-        - offset;
+    let seconds =
+        days_from_civil(year, month, day) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second
+            - offset;
     Some(seconds * MICROS_PER_SECOND + micros).filter(|instant| INSTANTS.contains(instant))
 }
 
@@ -232,7 +235,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
@@ -296,7 +303,19 @@ mod tests {
         ] {
             assert_eq!(parse_duration(text), Some(micros), "{text}");
         }
-        for text in ["", "5", "s", "1m1h", "1y", "P", "PT", "P1M", "1.s", ".5s", "99999999999d"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "1m1h",
+            "1y",
+            "P",
+            "PT",
+            "P1M",
+            "1.s",
+            ".5s",
+            "99999999999d",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

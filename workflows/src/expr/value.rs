@@ -73,8 +73,10 @@ impl Map {
 impl<K: Into<Arc<str>>> FromIterator<(K, Value)> for Map {
     /// Of two entries with one key the later value stays, at the place of the earlier.
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(iter: I) -> Self {
-        let mut entries: Vec<(Arc<str>, Value)> =
-            iter.into_iter().map(|(key, value)| (key.into(), value)).collect();
+        let mut entries: Vec<(Arc<str>, Value)> = iter
+            .into_iter()
+            .map(|(key, value)| (key.into(), value))
+            .collect();
         let mut by_key: Vec<u32> = (0..).take(entries.len()).collect();
         let sort = |by_key: &mut Vec<u32>, entries: &[(Arc<str>, Value)]| {
             by_key.sort_by(|a, b| entries[*a as usize].0.cmp(&entries[*b as usize].0));
@@ -227,14 +229,16 @@ fn order_int_double(int: i64, double: f64) -> Option<Ordering> {
     } else if double < -TWO_TO_63 {
         Some(Ordering::Greater)
     } else {
-        #[expect(clippy::cast_possible_truncation, reason = "the bounds were compared above")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the bounds were compared above"
+        )]
         let whole = double.trunc() as i64;
         let fraction = double.fract();
-        Some(int.cmp(&whole).then_with(|| {
-            0.0_f64
-                .partial_cmp(&fraction)
-                .unwrap_or(Ordering::Equal)
-        }))
+        Some(
+            int.cmp(&whole)
+                .then_with(|| 0.0_f64.partial_cmp(&fraction).unwrap_or(Ordering::Equal)),
+        )
     }
 }
 

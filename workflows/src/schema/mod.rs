@@ -10,6 +10,8 @@ mod render;
 mod types;
 mod validate;
 
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    Additional, Bounds, ListShape, ObjectShape, OneOfShape, Property, Schema, SchemaError,
-    Shape, TextShape, Variant,
+    Additional, Bounds, ListShape, ObjectShape, OneOfShape, Property, Schema, SchemaError, Shape,
+    TextShape, Variant,
 };
-use crate::expr::pattern;
 use crate::expr::nearest::nearest;
+use crate::expr::pattern;
 
 /// Schemas nest no deeper than this, names resolved.
 const HEIGHT_MAX: u32 = 48;
@@ -21,14 +21,36 @@ const HEIGHT_MAX: u32 = 48;
 /// another twice would otherwise make a text of any size.
 const WEIGHT_MAX: u32 = 10_000;
 
-const PRIMITIVES: [&str; 7] = ["string", "int", "number", "bool", "timestamp", "duration", "any"];
+const PRIMITIVES: [&str; 7] = [
+    "string",
+    "int",
+    "number",
+    "bool",
+    "timestamp",
+    "duration",
+    "any",
+];
 
 const JSON_TYPES: [&str; 5] = ["integer", "boolean", "array", "object", "null"];
 
 const KEYWORDS: [&str; 17] = [
-    "type", "enum", "const", "properties", "required", "additionalProperties", "items",
-    "minItems", "maxItems", "minimum", "maximum", "minLength", "maxLength", "pattern", "format",
-    "$ref", "oneOf",
+    "type",
+    "enum",
+    "const",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "format",
+    "$ref",
+    "oneOf",
 ];
 
 /// Keywords that say nothing about the value.
@@ -70,7 +92,10 @@ impl Reader<'_> {
             if let Some(rest) = suffixes.strip_prefix("[]") {
                 let list = Shape::List(ListShape {
                     items: schema,
-                    length: Bounds { min: None, max: None },
+                    length: Bounds {
+                        min: None,
+                        max: None,
+                    },
                 });
                 schema = measured(Schema::of(list), at)?;
                 suffixes = rest;
@@ -89,10 +114,19 @@ impl Reader<'_> {
         let shape = match name {
             "any" => Shape::Any,
             "bool" | "boolean" => Shape::Bool,
-            "int" | "integer" => Shape::Int(Bounds { min: None, max: None }),
-            "number" => Shape::Number(Bounds { min: None, max: None }),
+            "int" | "integer" => Shape::Int(Bounds {
+                min: None,
+                max: None,
+            }),
+            "number" => Shape::Number(Bounds {
+                min: None,
+                max: None,
+            }),
             "string" => Shape::Text(TextShape {
-                length: Bounds { min: None, max: None },
+                length: Bounds {
+                    min: None,
+                    max: None,
+                },
                 pattern: None,
                 format: None,
             }),
@@ -101,7 +135,10 @@ impl Reader<'_> {
             "null" => Shape::Null,
             "array" => Shape::List(ListShape {
                 items: Schema::any(),
-                length: Bounds { min: None, max: None },
+                length: Bounds {
+                    min: None,
+                    max: None,
+                },
             }),
             "object" => Shape::Object(ObjectShape {
                 properties: Vec::new(),
@@ -127,15 +164,20 @@ impl Reader<'_> {
                 return Err(SchemaError {
                     nearest: nearest(key, KEYWORDS.into_iter().chain(ANNOTATIONS))
                         .map(str::to_owned),
-                    ..error("PHI101", &below(at, key), format!("unknown key `{key}` in a schema"))
+                    ..error(
+                        "PHI101",
+                        &below(at, key),
+                        format!("unknown key `{key}` in a schema"),
+                    )
                 });
             }
         }
         let (mut schema, mut used) = self.shape(keys, at)?;
         used.extend(["enum", "const"]);
-        if let Some(stray) = keys.keys().find(|key| {
-            KEYWORDS.contains(&key.as_str()) && !used.contains(&key.as_str())
-        }) {
+        if let Some(stray) = keys
+            .keys()
+            .find(|key| KEYWORDS.contains(&key.as_str()) && !used.contains(&key.as_str()))
+        {
             let message = format!("`{stray}` says nothing about {}", schema.0.shape.name());
             return Err(error("PHI101", &below(at, stray), message));
         }
@@ -169,19 +211,31 @@ impl Reader<'_> {
             return Ok((schema, vec!["$ref"]));
         }
         if let Some(variants) = keys.get("oneOf") {
-            let shape = self.one_of(variants, &below(at, "oneOf"))?;
-            return Ok((Schema::of(shape), vec!["oneOf", "type"]));
+            let schema = self.one_of(variants, &below(at, "oneOf"))?;
+            return Ok((schema, vec!["oneOf", "type"]));
         }
         let mut schema = self.base(keys, at)?;
         let mut used = vec!["type"];
         match &mut Arc::make_mut(&mut schema.0).shape {
             Shape::Int(bounds) => {
                 used.extend(["minimum", "maximum"]);
-                *bounds = read_bounds(keys, at, ["minimum", "maximum"], |json| json.as_i64(), "an integer")?;
+                *bounds = read_bounds(
+                    keys,
+                    at,
+                    ["minimum", "maximum"],
+                    |json| json.as_i64(),
+                    "an integer",
+                )?;
             }
             Shape::Number(bounds) => {
                 used.extend(["minimum", "maximum"]);
-                *bounds = read_bounds(keys, at, ["minimum", "maximum"], |json| json.as_f64(), "a number")?;
+                *bounds = read_bounds(
+                    keys,
+                    at,
+                    ["minimum", "maximum"],
+                    |json| json.as_f64(),
+                    "a number",
+                )?;
             }
             Shape::Text(shape) => {
                 used.extend(["minLength", "maxLength", "pattern", "format"]);
@@ -190,7 +244,13 @@ impl Reader<'_> {
             Shape::Timestamp | Shape::Duration => used.push("format"),
             Shape::List(list) => {
                 used.extend(["minItems", "maxItems", "items"]);
-                list.length = read_bounds(keys, at, ["minItems", "maxItems"], |json| json.as_u64(), "a count")?;
+                list.length = read_bounds(
+                    keys,
+                    at,
+                    ["minItems", "maxItems"],
+                    |json| json.as_u64(),
+                    "a count",
+                )?;
                 if let Some(items) = keys.get("items") {
                     list.items = self.schema(items, &below(at, "items"))?;
                 }
@@ -257,7 +317,11 @@ impl Reader<'_> {
                 for (name, json) in properties {
                     let schema = self.schema(json, &below(&place, name))?;
                     let required = json.is_string() && !schema.is_optional();
-                    object.properties.push(Property { name: name.clone(), schema, required });
+                    object.properties.push(Property {
+                        name: name.clone(),
+                        schema,
+                        required,
+                    });
                 }
             }
             Some(other) => return Err(expected(&place, "a map of schemas", other)),
@@ -283,7 +347,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn one_of(&mut self, json: &Json, at: &str) -> Result<Shape, SchemaError> {
+    fn one_of(&mut self, json: &Json, at: &str) -> Result<Schema, SchemaError> {
         let Json::Array(entries) = json else {
             return Err(expected(at, "a list of schemas", json));
         };
@@ -291,6 +355,9 @@ impl Reader<'_> {
         for (index, entry) in entries.iter().enumerate() {
             schemas.push(self.schema(entry, &below(at, &index.to_string()))?);
         }
+        let count = schemas.len();
+        schemas.retain(|schema| !matches!(schema.0.shape, Shape::Null));
+        let optional = schemas.len() < count;
         let tag = schemas.first().and_then(|first| {
             constants(first)
                 .map(|(name, _)| name.to_owned())
@@ -310,7 +377,9 @@ impl Reader<'_> {
                 Some(Variant { tag: value, schema })
             })
             .collect();
-        Ok(Shape::OneOf(OneOfShape { tag, variants }))
+        let mut schema = Schema::of(Shape::OneOf(OneOfShape { tag, variants }));
+        Arc::make_mut(&mut schema.0).optional = optional;
+        Ok(schema)
     }
 }
 
@@ -323,7 +392,12 @@ fn measured(mut schema: Schema, at: &str) -> Result<Schema, SchemaError> {
                 Additional::Matching(schema) => Some(schema),
                 Additional::Kept | Additional::Allowed | Additional::Refused => None,
             };
-            object.properties.iter().map(|p| &p.schema).chain(rest).collect()
+            object
+                .properties
+                .iter()
+                .map(|p| &p.schema)
+                .chain(rest)
+                .collect()
         }
         Shape::OneOf(one_of) => one_of.variants.iter().map(|v| &v.schema).collect(),
         Shape::Any
@@ -336,7 +410,9 @@ fn measured(mut schema: Schema, at: &str) -> Result<Schema, SchemaError> {
         | Shape::Duration
         | Shape::Enum(_) => Vec::new(),
     };
-    let weight = parts.iter().fold(1_u32, |sum, part| sum.saturating_add(part.0.weight));
+    let weight = parts
+        .iter()
+        .fold(1_u32, |sum, part| sum.saturating_add(part.0.weight));
     let height = 1 + parts.iter().map(|part| part.0.height).max().unwrap_or(0);
     if height > HEIGHT_MAX {
         return Err(too_deep(at));
@@ -361,15 +437,16 @@ fn constants(schema: &Schema) -> impl Iterator<Item = (&str, &Json)> {
         Shape::Object(object) => &object.properties,
         _ => &[],
     };
-    properties.iter().filter(|property| property.required).filter_map(|property| {
-        match &property.schema.0.shape {
+    properties
+        .iter()
+        .filter(|property| property.required)
+        .filter_map(|property| match &property.schema.0.shape {
             Shape::Enum(values) => match values.as_slice() {
                 [value] => Some((property.name.as_str(), value)),
                 _ => None,
             },
             _ => None,
-        }
-    })
+        })
 }
 
 fn has_distinct_constants(name: &str, schemas: &[Schema]) -> bool {
@@ -390,10 +467,17 @@ fn require(object: &mut ObjectShape, name: &Json, at: &str) -> Result<(), Schema
         property.required = true;
         return Ok(());
     }
-    let known = object.properties.iter().map(|property| property.name.as_str());
+    let known = object
+        .properties
+        .iter()
+        .map(|property| property.name.as_str());
     Err(SchemaError {
         nearest: nearest(name, known).map(str::to_owned),
-        ..error("PHI104", at, format!("`required` names `{name}`, which is no property"))
+        ..error(
+            "PHI104",
+            at,
+            format!("`required` names `{name}`, which is no property"),
+        )
     })
 }
 
@@ -414,26 +498,44 @@ fn restrict_to_constants(
     };
     for value in &values {
         if let Some(first) = schema.violations("value", value).into_iter().next() {
-            return Err(error("PHI104", &place, format!("`{value}`: {}", first.message)));
+            return Err(error(
+                "PHI104",
+                &place,
+                format!("`{value}`: {}", first.message),
+            ));
         }
     }
     let node = Arc::make_mut(&mut schema.0);
     node.optional |= values.contains(&Json::Null);
-    let present: Vec<Json> = values.into_iter().filter(|value| !value.is_null()).collect();
-    node.shape = if present.is_empty() { Shape::Null } else { Shape::Enum(present) };
+    let present: Vec<Json> = values
+        .into_iter()
+        .filter(|value| !value.is_null())
+        .collect();
+    node.shape = if present.is_empty() {
+        Shape::Null
+    } else {
+        Shape::Enum(present)
+    };
     Ok(())
 }
 
-fn read_text(
-    shape: &mut TextShape,
-    keys: &Map<String, Json>,
-    at: &str,
-) -> Result<(), SchemaError> {
-    shape.length = read_bounds(keys, at, ["minLength", "maxLength"], |json| json.as_u64(), "a count")?;
+fn read_text(shape: &mut TextShape, keys: &Map<String, Json>, at: &str) -> Result<(), SchemaError> {
+    shape.length = read_bounds(
+        keys,
+        at,
+        ["minLength", "maxLength"],
+        |json| json.as_u64(),
+        "a count",
+    )?;
     if let Some(json) = keys.get("pattern") {
         let place = below(at, "pattern");
-        let regex = pattern::compile(text(json, &place)?)
-            .map_err(|reason| error("PHI104", &place, format!("bad regular expression: {reason}")))?;
+        let regex = pattern::compile(text(json, &place)?).map_err(|reason| {
+            error(
+                "PHI104",
+                &place,
+                format!("bad regular expression: {reason}"),
+            )
+        })?;
         shape.pattern = Some(regex);
     }
     if let Some(json) = keys.get("format") {
@@ -455,7 +557,10 @@ fn read_bounds<T: PartialOrd + Copy + std::fmt::Display>(
             .map(Some)
             .ok_or_else(|| expected(&below(at, key), what, json)),
     };
-    let bounds = Bounds { min: bound(min)?, max: bound(max)? };
+    let bounds = Bounds {
+        min: bound(min)?,
+        max: bound(max)?,
+    };
     if let (Some(low), Some(high)) = (bounds.min, bounds.max)
         && low > high
     {

@@ -87,7 +87,10 @@ fn object(object: &ObjectShape, keys: &mut Map<String, Json>) {
         let properties = properties.map(|p| (p.name.clone(), to_json(&p.schema)));
         set("properties", Json::Object(properties.collect()));
     }
-    let required = object.properties.iter().filter(|property| property.required);
+    let required = object
+        .properties
+        .iter()
+        .filter(|property| property.required);
     let required: Vec<&str> = required.map(|property| property.name.as_str()).collect();
     if !required.is_empty() {
         set("required", json!(required));

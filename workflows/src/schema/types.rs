@@ -57,14 +57,17 @@ fn object_type(object: &ObjectShape) -> Type {
             Additional::Kept | Additional::Allowed | Additional::Refused => Type::Any,
         });
     }
-    let closed = object.properties.iter().fold(ObjectType::default(), |fields, property| {
-        let ty = property.schema.static_type_when_present();
-        if property.required && !property.schema.is_optional() {
-            fields.field(&property.name, ty)
-        } else {
-            fields.optional_field(&property.name, ty, "it is optional")
-        }
-    });
+    let closed = object
+        .properties
+        .iter()
+        .fold(ObjectType::default(), |fields, property| {
+            let ty = property.schema.static_type_when_present();
+            if property.required && !property.schema.is_optional() {
+                fields.field(&property.name, ty)
+            } else {
+                fields.optional_field(&property.name, ty, "it is optional")
+            }
+        });
     match object.additional {
         Additional::Kept | Additional::Refused => closed.into(),
         Additional::Allowed | Additional::Matching(_) => closed.open().into(),

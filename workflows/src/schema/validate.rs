@@ -3,9 +3,9 @@
 use serde_json::{Map, Value as Json};
 
 use super::{Additional, Bounds, ObjectShape, OneOfShape, Schema, Shape, Violation};
+use crate::expr::nearest::nearest;
 use crate::expr::time;
 use crate::machine::InputSpec;
-use crate::expr::nearest::nearest;
 
 /// Longer lists help nobody.
 const VIOLATIONS_MAX: usize = 20;
@@ -20,7 +20,10 @@ pub(crate) fn bind(
         if !inputs.iter().any(|input| input.name == *name) {
             let near = nearest(name, inputs.iter().map(|input| input.name.as_str()));
             let hint = near.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
-            found.add(&format!("inputs.{name}"), format!("unknown input `{name}`{hint}"));
+            found.add(
+                &format!("inputs.{name}"),
+                format!("unknown input `{name}`{hint}"),
+            );
         }
     }
     let mut bound = Map::new();
@@ -91,7 +94,10 @@ struct Found {
 impl Found {
     fn add(&mut self, path: &str, message: String) {
         if self.violations.len() < VIOLATIONS_MAX {
-            self.violations.push(Violation { path: path.to_owned(), message });
+            self.violations.push(Violation {
+                path: path.to_owned(),
+                message,
+            });
         }
     }
 
@@ -125,7 +131,10 @@ impl Found {
             }
             (Shape::Timestamp, Json::String(text)) => {
                 if time::parse_timestamp(text).is_none() {
-                    self.add(path, "expected timestamp as `2026-01-31T12:00:00Z`".to_owned());
+                    self.add(
+                        path,
+                        "expected timestamp as `2026-01-31T12:00:00Z`".to_owned(),
+                    );
                 }
             }
             (Shape::Duration, Json::String(text)) => {
@@ -144,9 +153,14 @@ impl Found {
                 }
             }
             (Shape::Object(object), Json::Object(fields)) => self.object(object, path, fields),
-            (Shape::OneOf(one_of), Json::Object(fields)) => self.one_of(one_of, path, fields, value),
+            (Shape::OneOf(one_of), Json::Object(fields)) => {
+                self.one_of(one_of, path, fields, value)
+            }
             (shape, value) => {
-                self.add(path, format!("expected {}, found {}", shape.name(), kind(value)));
+                self.add(
+                    path,
+                    format!("expected {}, found {}", shape.name(), kind(value)),
+                );
             }
         }
     }
@@ -170,7 +184,10 @@ impl Found {
         if allowed.iter().any(|one| same(one, value)) {
             return;
         }
-        let list: Vec<String> = allowed.iter().map(|one| format!("`{}`", shown(one))).collect();
+        let list: Vec<String> = allowed
+            .iter()
+            .map(|one| format!("`{}`", shown(one)))
+            .collect();
         let wanted = match list.as_slice() {
             [one] => one.clone(),
             _ => format!("one of {}", list.join(", ")),
@@ -223,7 +240,11 @@ impl Found {
             self.add(&place, "is required".to_owned());
             return;
         };
-        match one_of.variants.iter().find(|variant| same(&variant.tag, tag)) {
+        match one_of
+            .variants
+            .iter()
+            .find(|variant| same(&variant.tag, tag))
+        {
             Some(variant) => self.check(&variant.schema, path, value),
             None => {
                 let tags: Vec<Json> = one_of.variants.iter().map(|v| v.tag.clone()).collect();
@@ -245,12 +266,16 @@ fn same(a: &Json, b: &Json) -> bool {
 }
 
 fn shown(value: &Json) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// `output.files`, or `output["a b"]` where the name is no identifier.
 fn member(path: &str, name: &str) -> String {
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    let plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
     if plain && !name.is_empty() {
         format!("{path}.{name}")
     } else {

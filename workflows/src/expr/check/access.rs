@@ -32,21 +32,31 @@ impl Checker<'_> {
         let range = self.ast.range(id);
         let error = match self.env.steps().get(step) {
             Some(StepView::Visible { output, absent }) => {
-                let absent = if self.env.succeeded(step) { None } else { absent.as_deref() };
+                let absent = if self.env.succeeded(step) {
+                    None
+                } else {
+                    absent.as_deref()
+                };
                 return step_type(output, absent);
             }
             Some(StepView::NotBefore) => {
                 let message = format!("`steps.{step}` is used before it is certain to have run");
                 ExprError::new("PHI205", range, message).help(format!("add `{step}` to `needs`"))
             }
-            Some(StepView::Own) => {
-                ExprError::new("PHI212", range, format!("step `{step}` uses its own output"))
-            }
+            Some(StepView::Own) => ExprError::new(
+                "PHI212",
+                range,
+                format!("step `{step}` uses its own output"),
+            ),
             None => {
                 let known = self.env.steps().keys().map(String::as_str);
                 let range = range.end - step.len()..range.end;
-                ExprError::new("PHI203", range, format!("unknown step `{step}` in expression"))
-                    .suggest(nearest(step, known), None)
+                ExprError::new(
+                    "PHI203",
+                    range,
+                    format!("unknown step `{step}` in expression"),
+                )
+                .suggest(nearest(step, known), None)
             }
         };
         self.report(error);
@@ -71,7 +81,11 @@ impl Checker<'_> {
         if let Some(why) = found.absent.filter(|_| !optional && !tolerant) {
             self.report_absent(id, operand, field, &why);
         }
-        if optional { found.ty.optional() } else { found.ty }
+        if optional {
+            found.ty.optional()
+        } else {
+            found.ty
+        }
     }
 
     /// A field of a map; reports what cannot have it.
@@ -96,10 +110,7 @@ impl Checker<'_> {
                 let owner = self.source(self.ast.range(operand)).to_owned();
                 self.report(
                     ExprError::new("PHI304", range, format!("`{owner}` has no field `{field}`"))
-                        .suggest(
-                            nearest(field, names.iter().copied()),
-                            Some(format!("its fields: {}", names.join(", "))),
-                        ),
+                        .suggest(nearest(field, names.iter().copied()), listed(&names)),
                 );
                 certain(Type::Any)
             }
@@ -107,7 +118,9 @@ impl Checker<'_> {
                 let message = format!("`{other}` has no field `{field}`");
                 let error = ExprError::new("PHI304", range, message);
                 self.report(match other {
-                    Type::List(_) => error.help("an item first, as `list[0]`, or `list.map(x, x.f)`"),
+                    Type::List(_) => {
+                        error.help("an item first, as `list[0]`, or `list.map(x, x.f)`")
+                    }
                     _ => error,
                 });
                 certain(Type::Any)
@@ -116,7 +129,11 @@ impl Checker<'_> {
     }
 
     fn report_absent(&mut self, id: NodeId, operand: NodeId, field: &str, why: &str) {
-        if self.ast.path(id).is_some_and(|path| self.facts.contains(&path)) {
+        if self
+            .ast
+            .path(id)
+            .is_some_and(|path| self.facts.contains(&path))
+        {
             return;
         }
         let range = self.ast.range(id);
@@ -139,7 +156,9 @@ impl Checker<'_> {
         let Some(path) = self.ast.path(operand) else {
             return;
         };
-        let step = path.strip_prefix("steps.").and_then(|rest| rest.strip_suffix(".output"));
+        let step = path
+            .strip_prefix("steps.")
+            .and_then(|rest| rest.strip_suffix(".output"));
         let Some(step) = step.filter(|step| self.env.steps().contains_key(*step)) else {
             return;
         };
@@ -210,10 +229,7 @@ impl Checker<'_> {
                                 self.ast.range(index),
                                 format!("the map has no field `{name}`"),
                             )
-                            .suggest(
-                                nearest(&name, names.iter().copied()),
-                                Some(format!("its fields: {}", names.join(", "))),
-                            ),
+                            .suggest(nearest(&name, names.iter().copied()), listed(&names)),
                         );
                         Type::Any
                     }
@@ -227,7 +243,11 @@ impl Checker<'_> {
                 Type::Any
             }
         };
-        if optional || was_optional { item.optional() } else { item }
+        if optional || was_optional {
+            item.optional()
+        } else {
+            item
+        }
     }
 
     fn warn_of_negative(&mut self, index: NodeId) {
@@ -256,6 +276,10 @@ impl Checker<'_> {
     }
 }
 
+fn listed(names: &[&str]) -> Option<String> {
+    (!names.is_empty()).then(|| format!("its fields: {}", names.join(", ")))
+}
+
 fn step_type(output: &Type, absent: Option<&str>) -> Type {
     let error = Type::object([
         ("code", Type::String),
@@ -265,7 +289,10 @@ fn step_type(output: &Type, absent: Option<&str>) -> Type {
         ("step", Type::String),
     ]);
     let object = ObjectType::default()
-        .field("outcome", Type::one_of(["succeeded", "failed", "skipped", "cancelled"]))
+        .field(
+            "outcome",
+            Type::one_of(["succeeded", "failed", "skipped", "cancelled"]),
+        )
         .field("attempts", Type::Int)
         .optional_field("error", error, "only a failed step has one");
     let parts = [

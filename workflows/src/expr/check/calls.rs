@@ -15,8 +15,10 @@ impl Checker<'_> {
         if function == Function::Coalesce {
             return self.coalesce(args);
         }
-        let takes_optional =
-            matches!(function, Function::OrValue | Function::HasValue | Function::Value);
+        let takes_optional = matches!(
+            function,
+            Function::OrValue | Function::HasValue | Function::Value
+        );
         let mut types = Vec::with_capacity(args.len());
         let mut first = first;
         for arg in args {
@@ -107,10 +109,7 @@ impl Checker<'_> {
                 self.texts(args, types);
                 Type::Any
             }
-            Function::Sha256
-            | Function::Trim
-            | Function::LowerAscii
-            | Function::UpperAscii => {
+            Function::Sha256 | Function::Trim | Function::LowerAscii | Function::UpperAscii => {
                 self.texts(args, types);
                 Type::String
             }

@@ -9,7 +9,9 @@ pub(super) fn of(ast: &Ast, condition: NodeId, truth: bool) -> Vec<String> {
     let mut open = vec![(condition, truth)];
     while let Some((id, truth)) = open.pop() {
         match ast.kind(id) {
-            Kind::Binary { op, left, right, .. } => match (op, truth) {
+            Kind::Binary {
+                op, left, right, ..
+            } => match (op, truth) {
                 (BinaryOp::And, true) | (BinaryOp::Or, false) => {
                     open.extend([(*left, truth), (*right, truth)]);
                 }
@@ -24,7 +26,10 @@ pub(super) fn of(ast: &Ast, condition: NodeId, truth: bool) -> Vec<String> {
                 }
                 _ => {}
             },
-            Kind::Unary { op: UnaryOp::Not, operand } => open.push((*operand, !truth)),
+            Kind::Unary {
+                op: UnaryOp::Not,
+                operand,
+            } => open.push((*operand, !truth)),
             Kind::Has(field) if truth => paths.extend(ast.path(*field)),
             _ => {}
         }
@@ -39,12 +44,14 @@ pub(in crate::expr) fn outcome_test(
     right: NodeId,
 ) -> Option<(&str, &str)> {
     let step = |id: NodeId| match ast.kind(id) {
-        Kind::Select { operand, field, optional: false } if &**field == "outcome" => {
-            match ast.kind(*operand) {
-                Kind::Step(step) => Some(&**step),
-                _ => None,
-            }
-        }
+        Kind::Select {
+            operand,
+            field,
+            optional: false,
+        } if &**field == "outcome" => match ast.kind(*operand) {
+            Kind::Step(step) => Some(&**step),
+            _ => None,
+        },
         _ => None,
     };
     let text = |id: NodeId| match ast.kind(id) {

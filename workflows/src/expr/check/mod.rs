@@ -42,12 +42,18 @@ pub fn check_condition(text: &str, env: &Env) -> Result<Checked, Vec<ExprError>>
                 checker.ast.range(root),
                 format!("condition is {ty}, not bool"),
             );
-            checker.report(match ty {
-                Type::String | Type::Enum(_) => error.help("as `x != \"\"`"),
-                Type::List(_) | Type::Map(_) | Type::Object(_) => error.help("as `size(x) > 0`"),
-                Type::Int | Type::Double => error.help("as `x != 0`"),
-                _ => error.help("a condition compares or tests something"),
-            });
+            let source = checker.source(checker.ast.range(root));
+            // A long expression would drown the hint.
+            let source = if source.len() <= 40 { source } else { "x" };
+            let help = match ty {
+                Type::String | Type::Enum(_) => format!("as `{source} != \"\"`"),
+                Type::List(_) | Type::Map(_) | Type::Object(_) => {
+                    format!("as `size({source}) > 0`")
+                }
+                Type::Int | Type::Double => format!("as `{source} != 0`"),
+                _ => "a condition compares or tests something".to_owned(),
+            };
+            checker.report(error.help(help));
         } else if let Some(verdict) = constant(&checker.ast) {
             checker.report(
                 ExprError::new(
@@ -68,7 +74,11 @@ pub fn check_condition(text: &str, env: &Env) -> Result<Checked, Vec<ExprError>>
 pub fn check_text(text: &str, env: &Env) -> Result<Checked, Vec<ExprError>> {
     run(text, env, |checker, ty| {
         if !ty.is_scalar() {
-            let kind = if matches!(ty, Type::List(_)) { "list" } else { "map" };
+            let kind = if matches!(ty, Type::List(_)) {
+                "list"
+            } else {
+                "map"
+            };
             checker.report(
                 ExprError::new(
                     "PHI309",
@@ -100,12 +110,21 @@ fn run(
     };
     let root = checker.ast.root();
     let ty = checker.present(root);
-    if checker.findings.iter().all(|finding| finding.severity != Severity::Error) {
+    if checker
+        .findings
+        .iter()
+        .all(|finding| finding.severity != Severity::Error)
+    {
         last(&mut checker, &ty);
     }
-    let Checker { ast, mut findings, .. } = checker;
+    let Checker {
+        ast, mut findings, ..
+    } = checker;
     findings.sort_by_key(|finding| (finding.range.start, finding.range.end, finding.code));
-    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+    if findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+    {
         return Err(findings);
     }
     Ok(Checked {
@@ -251,11 +270,17 @@ impl Checker<'_> {
     /// A node whose leading child has type `ty`.
     fn finish(&mut self, id: NodeId, ty: Type, tolerant: bool) -> Type {
         match self.ast.kind(id) {
-            Kind::Select { operand, field, optional } => {
+            Kind::Select {
+                operand,
+                field,
+                optional,
+            } => {
                 let (operand, field, optional) = (*operand, field.clone(), *optional);
                 self.select(id, operand, &ty, &field, optional, tolerant)
             }
-            Kind::Index { index, optional, .. } => {
+            Kind::Index {
+                index, optional, ..
+            } => {
                 let (index, optional) = (*index, *optional);
                 self.index(id, &ty, index, optional, tolerant)
             }
@@ -264,12 +289,21 @@ impl Checker<'_> {
                 let ty = self.unwrapped(operand, ty);
                 self.unary(id, op, &ty)
             }
-            Kind::Binary { op, op_range, left, right } => {
+            Kind::Binary {
+                op,
+                op_range,
+                left,
+                right,
+            } => {
                 let (op, op_range, left, right) = (*op, op_range.clone(), *left, *right);
                 let ty = self.unwrapped(left, ty);
                 self.binary(op, op_range, left, &ty, right)
             }
-            Kind::Conditional { condition, then, otherwise } => {
+            Kind::Conditional {
+                condition,
+                then,
+                otherwise,
+            } => {
                 let (condition, then, otherwise) = (*condition, *then, *otherwise);
                 let ty = self.unwrapped(condition, ty);
                 self.expect_bool(condition, &ty);
@@ -281,7 +315,13 @@ impl Checker<'_> {
                 let args = args.clone();
                 self.call(id, Some(ty), &args)
             }
-            Kind::Macro { op, over, slot, condition, body } => {
+            Kind::Macro {
+                op,
+                over,
+                slot,
+                condition,
+                body,
+            } => {
                 let (op, over, slot, condition, body) = (*op, *over, *slot, *condition, *body);
                 let ty = self.unwrapped(over, ty);
                 self.comprehension(op, over, ty, slot, condition, body)
@@ -335,8 +375,8 @@ impl Checker<'_> {
             });
         }
         match named {
-            Some(object) if !entries.is_empty() => object.into(),
-            _ => Type::map(joined.unwrap_or(Type::Any)),
+            Some(object) => object.into(),
+            None => Type::map(joined.unwrap_or(Type::Any)),
         }
     }
 
@@ -354,7 +394,11 @@ impl Checker<'_> {
             Type::Map(_) | Type::Object(_) if op != MacroOp::SortBy => Type::String,
             Type::Any => Type::Any,
             other => {
-                let wanted = if op == MacroOp::SortBy { "list" } else { "list or map" };
+                let wanted = if op == MacroOp::SortBy {
+                    "list"
+                } else {
+                    "list or map"
+                };
                 let message = format!("expected {wanted}, found {other}");
                 self.report(ExprError::new("PHI306", self.ast.range(over), message));
                 Type::Any
@@ -367,9 +411,7 @@ impl Checker<'_> {
             self.expect_bool(condition, &ty);
         }
         let body_type = match condition {
-            Some(condition) => {
-                self.assuming(condition, true, |checker| checker.present(body))
-            }
+            Some(condition) => self.assuming(condition, true, |checker| checker.present(body)),
             None => self.present(body),
         };
         self.locals.truncate(slot);
@@ -384,7 +426,10 @@ impl Checker<'_> {
             }
             MacroOp::Map => Type::list(body_type),
             MacroOp::SortBy => {
-                if matches!(body_type, Type::List(_) | Type::Map(_) | Type::Object(_) | Type::Null) {
+                if matches!(
+                    body_type,
+                    Type::List(_) | Type::Map(_) | Type::Object(_) | Type::Null
+                ) {
                     let message = format!("{body_type} has no order to sort by");
                     self.report(ExprError::new("PHI306", self.ast.range(body), message));
                 }

@@ -43,7 +43,9 @@ impl Checker<'_> {
                     self.compare_with_known(op, left_type, right);
                     self.compare_with_known(op, &right_type, left);
                 }
-                BinaryOp::Divide | BinaryOp::Remainder => self.warn_of_zero(&op_range, left_type, right),
+                BinaryOp::Divide | BinaryOp::Remainder => {
+                    self.warn_of_zero(&op_range, left_type, right)
+                }
                 _ => {}
             }
             return result;
@@ -82,7 +84,7 @@ impl Checker<'_> {
         let finding = ExprError::new(
             "PHI311",
             self.ast.range(other),
-            format!("condition is always {verdict}: the value is never `{text}`"),
+            format!("comparison is always {verdict}: the value is never `{text}`"),
         )
         .severity(Severity::Warning)
         .suggest(near, Some(list));
@@ -178,7 +180,9 @@ fn arithmetic(op: BinaryOp, left: &Type, right: &Type) -> Option<Type> {
 fn help(op: BinaryOp, left: &Type, right: &Type) -> Option<&'static str> {
     let either = |test: fn(&Type) -> bool| test(left) || test(right);
     match op {
-        BinaryOp::And | BinaryOp::Or => Some("both sides are conditions: compare them with something"),
+        BinaryOp::And | BinaryOp::Or => {
+            Some("both sides are conditions: compare them with something")
+        }
         BinaryOp::Add if either(Type::is_text) && left.is_scalar() && right.is_scalar() => {
             Some("`string(...)` makes text of a value")
         }
