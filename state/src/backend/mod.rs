@@ -5,6 +5,7 @@
 //! moments: [`Store::append`] settles the order at once, [`Store::when_durable`] tells when a
 //! crash can no longer take it back. The contract knows no files.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -50,6 +51,12 @@ impl StreamName {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for StreamName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -83,20 +83,22 @@ impl Order {
     /// # Errors
     /// The version is not the stream's next one.
     pub(crate) fn restore(&mut self, line: Line<'_>) -> Result<StreamId, Malformed> {
-        let name = StreamName::new(line.stream);
-        let next_stream = &mut self.next_stream;
-        let stream = self.streams.entry(name).or_insert_with(|| {
-            let id = *next_stream;
-            *next_stream += 1;
-            Stream { id, version: 0 }
-        });
-        if line.version != stream.version + 1 {
+        let known = self.streams.get_mut(line.stream);
+        if line.version != known.as_ref().map_or(0, |stream| stream.version) + 1 {
             return Err(Malformed("its version does not follow its stream's last"));
         }
-        stream.version = line.version;
+        let id = if let Some(stream) = known {
+            stream.version = line.version;
+            stream.id
+        } else {
+            let (name, id, version) = (StreamName::new(line.stream), self.next_stream, 1);
+            self.next_stream += 1;
+            self.streams.insert(name, Stream { id, version });
+            id
+        };
         self.next_seq = line.seq.0 + 1;
         self.last_at = self.last_at.max(line.at);
-        Ok(stream.id)
+        Ok(id)
     }
 
     /// Settles a batch or nothing; see [`crate::Store::append`].

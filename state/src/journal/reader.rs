@@ -87,10 +87,10 @@ pub(crate) struct Reader<'f> {
     /// Past the last byte to look at.
     end: u64,
     position: Mark,
-    /// Bytes of the file from `position.offset - consumed` on.
+    /// Bytes of the file; those from `base` on begin at the position.
     buffer: Vec<u8>,
-    /// How many bytes of `buffer` lie before the position.
-    consumed: usize,
+    base: usize,
+    /// The ends of the lines at hand, counted from the position.
     ends: Vec<usize>,
 }
 
@@ -101,7 +101,7 @@ impl<'f> Reader<'f> {
             end,
             position: start,
             buffer: Vec::new(),
-            consumed: 0,
+            base: 0,
             ends: Vec::new(),
         }
     }
@@ -113,57 +113,53 @@ impl<'f> Reader<'f> {
 
     /// The next piece; after a failure the position stays where it was.
     pub(crate) fn next(&mut self) -> Result<Piece<'_>, Stop> {
-        self.buffer.drain(..self.consumed);
-        self.consumed = 0;
         self.ends.clear();
         let mut start = 0;
         loop {
             let Some(end) = self.line_end(start).map_err(Stop::Io)? else {
-                return if start == 0 && self.buffer.is_empty() {
+                let left = self.buffer.len() - self.base;
+                return if left == 0 {
                     Ok(Piece::End)
-                } else if self.buffer.len() > start {
+                } else if left > start {
                     Err(Stop::Invalid("the last line has no end"))
                 } else {
                     Err(Stop::Invalid("the batch has no commit line"))
                 };
             };
-            let line = &self.buffer[start..end];
+            let line = &self.buffer[self.base + start..self.base + end];
             if !line.starts_with(b"\t") {
                 self.ends.push(end);
                 start = end + 1;
                 continue;
             }
-            let control = Control::decode(line).map_err(|error| Stop::Invalid(error.0))?;
-            self.consumed = end + 1;
-            return match self.accept(control, start) {
-                Ok(next) => {
-                    let before = std::mem::replace(&mut self.position, next);
-                    Ok(match control {
-                        Control::Seal { .. } => Piece::Seal,
-                        Control::Commit { .. } => Piece::Batch(Batch {
-                            start: before,
-                            end: next,
-                            bytes: &self.buffer[..start],
-                            ends: &self.ends,
-                        }),
-                    })
-                }
-                Err(error) => {
-                    self.consumed = 0;
-                    Err(Stop::Invalid(error.0))
-                }
-            };
+            let invalid = |error: Malformed| Stop::Invalid(error.0);
+            let control = Control::decode(line).map_err(invalid)?;
+            let next = self.accept(control, start, end + 1).map_err(invalid)?;
+            let before = std::mem::replace(&mut self.position, next);
+            let records = self.base..self.base + start;
+            self.base += end + 1;
+            return Ok(match control {
+                Control::Seal { .. } => Piece::Seal,
+                Control::Commit { .. } => Piece::Batch(Batch {
+                    start: before,
+                    end: next,
+                    bytes: &self.buffer[records],
+                    ends: &self.ends,
+                }),
+            });
         }
     }
 
-    /// Checks a control line against the records before it and gives the position after it.
-    fn accept(&self, control: Control, records: usize) -> Result<Mark, Malformed> {
+    /// Checks a control line that ends after `length` bytes against the `records` bytes before it,
+    /// and gives the position after it.
+    fn accept(&self, control: Control, records: usize, length: usize) -> Result<Mark, Malformed> {
         let Mark {
             offset,
             last,
             chain,
         } = self.position;
-        let offset = offset + self.consumed as u64;
+        let offset = offset + length as u64;
+        let records = &self.buffer[self.base..self.base + records];
         let found = self.ends.len() as u64;
         match control {
             Control::Seal { seq, chain: sealed } => {
@@ -188,7 +184,7 @@ impl<'f> Reader<'f> {
                     Err(Malformed("the commit line names another first sequence"))
                 } else if count != found || count == 0 {
                     Err(Malformed("the commit line counts other records"))
-                } else if chain.after(&self.buffer[..records]) == stated {
+                } else if chain.after(records) == stated {
                     Ok(Mark {
                         offset,
                         last: Seq(last.0 + count),
@@ -201,15 +197,16 @@ impl<'f> Reader<'f> {
         }
     }
 
-    /// The place of the newline that ends the line at `start`; `None` if there is no more.
+    /// The place of the newline that ends the line at `start`, both counted from the position;
+    /// `None` if there is no more.
     fn line_end(&mut self, start: usize) -> io::Result<Option<usize>> {
         let mut searched = start;
         loop {
-            let found = self.buffer[searched..].iter().position(|&b| b == b'\n');
-            if let Some(length) = found {
+            let rest = &self.buffer[self.base + searched..];
+            if let Some(length) = rest.iter().position(|&byte| byte == b'\n') {
                 return Ok(Some(searched + length));
             }
-            searched = self.buffer.len();
+            searched += rest.len();
             if !self.fill()? {
                 return Ok(None);
             }
@@ -218,6 +215,8 @@ impl<'f> Reader<'f> {
 
     /// Reads on; false at the end.
     fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.drain(..self.base);
+        self.base = 0;
         let have = self.buffer.len();
         let at = self.position.offset + have as u64;
         let left = usize::try_from(self.end.saturating_sub(at)).unwrap_or(usize::MAX);

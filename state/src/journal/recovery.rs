@@ -73,8 +73,8 @@ pub(crate) fn recover(
     sizes: Sizes,
     visit: &mut dyn FnMut(Found<'_>) -> Result<(), Malformed>,
 ) -> Result<Recovered, RecoverError> {
-    sweep(&**disk, data)?;
     if segments(&**disk, data)?.is_empty() {
+        sweep(&**disk, data)?;
         let header = Header {
             epoch: 1,
             first: Seq(1),
@@ -83,6 +83,7 @@ pub(crate) fn recover(
         begin(&**disk, data, header)?;
     }
     let walked = walk(&**disk, data, visit)?;
+    sweep(&**disk, data)?;
     let last = walked.last.expect("a segment exists or was just begun");
     let end = Mark {
         offset: last.end,
