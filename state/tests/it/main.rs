@@ -8,4 +8,5 @@ mod backends;
 mod crash;
 mod directory;
 mod fixtures;
+mod laws;
 mod support;
