@@ -19,7 +19,7 @@ use crate::journal::recovery::{RecoverError, TornTail, recover};
 use crate::journal::walk::{Found, WalkError};
 use crate::journal::writer::{Sizes, WriteError};
 use crate::journal::{Corruption, DIRECTORY};
-use crate::lock::{DirLock, LockError};
+use crate::lock::{DirLock, LockError, holder};
 use crate::{
     AppendError, Appended, Durability, Durable, Entry, Head, ReadError, Record, Seq, Store,
     StreamName, Timestamp, Unknown, Version,
@@ -88,13 +88,6 @@ pub enum OpenError {
         /// Its format.
         format: u64,
     },
-}
-
-fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(
-        || "another process".to_owned(),
-        |pid| format!("process {pid}"),
-    )
 }
 
 /// A store in a directory. Dropping it closes it.

@@ -30,7 +30,8 @@ pub enum LockError {
     Io(#[source] io::Error),
 }
 
-fn holder(pid: Option<u32>) -> String {
+/// How messages call the process that has a directory.
+pub(crate) fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(
         || "another process".to_owned(),
         |pid| format!("process {pid}"),
