@@ -277,6 +277,31 @@ fn a_missing_segment_is_corruption() {
 }
 
 #[test]
+fn a_segment_of_another_store_is_corruption() {
+    let last_segment = |stream: &str| {
+        let disk = SimDisk::new();
+        let (store, _) = open(&disk).expect("an empty disk opens");
+        for number in 1..=EVENTS {
+            put(&store, stream, &text(number)).expect("the disk works");
+        }
+        drop(store);
+        let journal = Path::new(DATA).join("journal");
+        let names = disk.read_dir(&journal).expect("the journal exists");
+        let path = journal.join(names.last().expect("it has segments"));
+        let bytes = phisync_state::env::read_all(&disk, &path, u64::MAX);
+        (disk, path, bytes.expect("it can be read"))
+    };
+    let (disk, path, _) = last_segment("run/a");
+    let (_, same_path, foreign) = last_segment("run/b");
+    assert_eq!(path, same_path);
+    disk.damage(&path, |bytes| *bytes = foreign);
+    match open(&disk).err() {
+        Some(OpenError::Corrupt(corruption)) => assert_eq!(corruption.offset, 0),
+        other => panic!("a foreign segment was taken: {other:?}"),
+    }
+}
+
+#[test]
 fn a_record_that_changes_under_a_running_store_is_reported() {
     let disk = SimDisk::new();
     let (store, _) = open(&disk).expect("an empty disk opens");
