@@ -106,7 +106,7 @@ fn workflows(
         };
         let order = lower::order::Order::of(&draft.steps);
         let filled = lower::fill(&mut cx, &mut draft, &order);
-        check::all(&mut cx, &draft, &order, catalog);
+        check::all(&mut cx, &draft, &order, catalog, mark);
         let identity = (draft.name.clone(), draft.version.clone());
         if !draft.name.is_empty() {
             if let Some(first) = names.get(&identity) {

@@ -15,7 +15,14 @@ use crate::lower::{Cx, Draft};
 
 /// Applies all rules. Those that reason along the order of steps are left out where there is a
 /// cycle, as there is no such order then.
-pub(crate) fn all(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order, catalog: Option<&Catalog>) {
+/// `mark` is where the findings about this workflow start.
+pub(crate) fn all(
+    cx: &mut Cx<'_>,
+    draft: &Draft<'_>,
+    order: &Order,
+    catalog: Option<&Catalog>,
+    mark: usize,
+) {
     graph::cycles(cx, draft, order);
     let acyclic = order.cycles.is_empty();
     for (index, step) in draft.steps.iter().enumerate() {
@@ -32,7 +39,10 @@ pub(crate) fn all(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order, catalog: Op
         }
     }
     cx.sink.enter(draft.span);
-    references::unused(cx, draft);
+    // While there are errors, a use may be misspelt.
+    if !cx.sink.has_errors_since(mark) {
+        references::unused(cx, draft);
+    }
     if acyclic {
         time::longest_path(cx, draft, order);
     }

@@ -9,6 +9,7 @@ use crate::lower::{Cx, Draft, StepDraft};
 use crate::machine::{
     Backoff, Compensate, Effects, OnTimeout, Retry, Step, StepKind, Timeouts,
 };
+use crate::syntax::{Entry, Node};
 
 /// A lease below this is lost by the first hiccup of a network.
 const LEASE_MIN: Duration = Duration::from_secs(5);
@@ -136,7 +137,13 @@ fn retry(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
         );
         return;
     }
-    if retry.errors.is_empty() {
+    let written = step
+        .map
+        .get("retry")
+        .and_then(|entry| entry.value.as_map())
+        .and_then(|map| map.get("errors"));
+    let none_written = |entry: &Entry| entry.value.as_seq().is_some_and(<[Node]>::is_empty);
+    if written.is_some_and(none_written) {
         cx.sink
             .push(Note::warning("PHI508", span, "retry has no effect: no error is repeated"));
         return;

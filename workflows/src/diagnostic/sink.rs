@@ -1,6 +1,6 @@
 //! Gathers findings while a text is compiled and puts them in order.
 //!
-//! The order is place, severity, code, message: the same text gives the same list. Of one code at
+//! The order is place, code, message, severity: the same text gives the same list. Of one code at
 //! most [`PER_PARENT`] findings are kept below one parent (a step, or the document), and the last
 //! one kept says how many are not shown.
 
@@ -140,11 +140,12 @@ impl Sink {
     /// Everything, in order, without repetitions.
     pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
         self.findings.sort_by(|(_, a), (_, b)| {
-            (a.span, a.code, a.severity, &a.message).cmp(&(b.span, b.code, b.severity, &b.message))
+            (a.span, a.code, &a.message, a.severity).cmp(&(b.span, b.code, &b.message, b.severity))
         });
-        // The same code at the same place is one finding: the most severe comes first.
-        self.findings
-            .dedup_by(|(_, b), (_, a)| a.span == b.span && a.code == b.code);
+        // The same words about the same place are one finding: the most severe comes first.
+        self.findings.dedup_by(|(_, b), (_, a)| {
+            a.span == b.span && a.code == b.code && a.message == b.message
+        });
         let mut totals: BTreeMap<(u32, &'static str), usize> = BTreeMap::new();
         for (parent, diagnostic) in &self.findings {
             *totals.entry((*parent, diagnostic.code)).or_default() += 1;
@@ -194,7 +195,7 @@ mod tests {
     fn the_most_severe_of_one_code_at_one_place_wins() {
         let mut sink = Sink::default();
         sink.push(Note::warning("PHI005", Span::new(1, 2), "w"));
-        sink.push(Note::error("PHI005", Span::new(1, 2), "e"));
+        sink.push(Note::error("PHI005", Span::new(1, 2), "w"));
         let kept = sink.finish();
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0].severity, Severity::Error);

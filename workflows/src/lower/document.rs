@@ -108,20 +108,6 @@ fn inputs(cx: &mut Cx<'_>, map: &Map, schemas: &Schemas) -> Vec<InputSpec> {
         cx.id(&entry.key, entry.key_span, IdForm::Snake);
         let schema = schemas.schema(cx, &entry.value);
         let default = schema.default().cloned();
-        if let Some(default) = &default
-            && let Some(violation) = schema.violations("default", default).into_iter().next()
-        {
-            let (place, _) = entry.value.at_pointer("/default");
-            let problem = match violation.path.as_str() {
-                "default" => violation.message,
-                path => format!("{path}: {}", violation.message),
-            };
-            cx.sink.push(Note::error(
-                "PHI114",
-                place.span,
-                format!("default of `{}` does not satisfy its schema: {problem}", entry.key),
-            ));
-        }
         inputs.push(InputSpec {
             name: entry.key.clone(),
             schema,

@@ -56,8 +56,6 @@ pub(crate) struct StepDraft<'n> {
     pub(crate) id_span: Span,
     /// The places of `step.needs`, in the same order.
     pub(crate) need_spans: Vec<Span>,
-    /// Whether `output:` was written.
-    pub(crate) output_declared: bool,
     /// The condition of the step's retry, wherever the policy is written.
     pub(crate) retry_when: Option<&'n crate::syntax::Node>,
     /// Whether the codes to be retried were written out.

@@ -52,7 +52,8 @@ impl Schemas {
             .states
             .into_inner()
             .into_iter()
-            .filter_map(|(name, schema)| Some((name, schema?)))
+            // One that cannot be read was reported, and allows everything from there on.
+            .map(|(name, schema)| (name, schema.unwrap_or_else(Schema::any)))
             .collect();
         Self { named }
     }
@@ -139,7 +140,12 @@ fn report(cx: &mut Cx<'_>, node: &Node, key_span: Option<Span>, error: &SchemaEr
         (Some(span), _) => span,
         _ => place.span,
     };
-    let mut note = Note::error(error.code, span, error.message.clone());
+    let mut note = if error.code == "PHI104" && error.pointer.ends_with("/default") {
+        let problem = error.message.strip_prefix("default: ").unwrap_or(&error.message);
+        Note::error("PHI114", place.span, format!("default does not satisfy its schema: {problem}"))
+    } else {
+        Note::error(error.code, span, error.message.clone())
+    };
     if let Some(near) = &error.nearest {
         note = note.help(format!("did you mean `{near}`?"));
     }

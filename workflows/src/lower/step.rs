@@ -89,7 +89,6 @@ pub(super) fn read<'n>(
     };
     let effects = effects(cx, map, kind.as_ref());
     let output = map.get("output").map(|entry| common.schemas.schema(cx, &entry.value));
-    let output_declared = output.is_some();
 
     let defaults = common.defaults;
     let mut timeouts = defaults.timeouts.clone();
@@ -129,7 +128,12 @@ pub(super) fn read<'n>(
     let mut kind = kind;
     if let Some(StepKind::Approval(approval)) = &mut kind {
         approval.not_same_as = not_same_as(cx, map, common);
+    }
+    if matches!(kind, Some(StepKind::Approval(_) | StepKind::Fail(_))) {
+        // `defaults` speak of tasks.
+        assign = kinds::unassigned();
         timeouts = Timeouts::default();
+        retry = policy::no_retry();
     }
     let step = Step {
         id: id.to_owned(),
@@ -163,7 +167,6 @@ pub(super) fn read<'n>(
         map,
         id_span,
         need_spans,
-        output_declared,
         retry_when: retry.when,
         retry_errors_written: retry.errors_written,
         undo_retry_when,

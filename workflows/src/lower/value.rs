@@ -250,6 +250,8 @@ fn cut(text: &str) -> Result<Vec<Piece>, BadMarks> {
         if text[at..mark].ends_with('$') {
             literal.push_str(&text[at..mark - 1]);
             literal.push_str("${{");
+            // The end mark that goes with it is text, too.
+            open += 2;
             at = mark + 3;
             continue;
         }

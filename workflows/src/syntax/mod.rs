@@ -16,7 +16,7 @@ use crate::source::{SourceText, Span};
 pub(crate) use pragma::Pragmas;
 pub(crate) use reader::yaml11_note;
 pub(crate) use scalar::ScalarPlaces;
-pub(crate) use tree::{Kind, Map, Node, Scalar, Shape, Style};
+pub(crate) use tree::{Entry, Kind, Map, Node, Scalar, Shape, Style};
 
 /// Longest text, in bytes.
 const BYTES_MAX: usize = 256 * 1024;

@@ -306,14 +306,18 @@ impl Reader<'_> {
             ScalarStyle::DoubleQuoted => Style::DoubleQuoted,
             ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
         };
+        let raw = &self.text[span.range()];
+        // `!steps.a.output.ok` is meant as text: it is read as such, so that what it says is
+        // checked too, and not taken for an absent value.
+        let meant = if tag.is_some() && text.is_empty() { raw } else { text };
         let mut resolved = Scalar {
-            text: text.to_owned(),
+            text: meant.to_owned(),
             style,
             kind: Kind::Str,
             yaml11: None,
         };
         if style == Style::Plain && self.core_schema_decides(tag, span) {
-            match scalar::resolve(text) {
+            match scalar::resolve(meant) {
                 Ok(kind) => resolved.kind = kind,
                 Err(problem) => self.sink.push(
                     Note::error("PHI104", span, format!("`{text}` is not a usable number: {problem}"))

@@ -149,9 +149,9 @@ impl ScalarPlaces {
 fn align(text: &str, span: Span, scalar: &Scalar) -> Option<Vec<u32>> {
     let raw = text.get(span.range())?.as_bytes();
     let mut at = match scalar.style {
-        Style::Plain => 0,
+        // The parser's place of a block scalar is its content, without the header.
+        Style::Plain | Style::Block => 0,
         Style::SingleQuoted | Style::DoubleQuoted => 1,
-        Style::Block => raw.iter().position(|b| *b == b'\n')? + 1,
     };
     let place = |at: usize| u32::try_from(at).ok().map(|at| at + span.start);
     let mut offsets = Vec::with_capacity(scalar.text.len() + 1);

@@ -24,10 +24,14 @@ fn compiles_in_peace(text: &str) {
     }
     assert_eq!(first.machines.is_empty(), second.machines.is_empty());
     for machine in &first.machines {
-        render::graph::text(machine);
-        render::graph::mermaid(machine);
-        render::graph::dot(machine);
-        render::graph::json(machine);
+        for graph in [
+            render::graph::text(machine),
+            render::graph::mermaid(machine),
+            render::graph::dot(machine),
+            render::graph::json(machine),
+        ] {
+            assert!(graph.ends_with('\n'));
+        }
     }
 }
 
@@ -51,7 +55,8 @@ proptest! {
     fn no_bytes_make_the_compiler_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let source = SourceText::from_bytes("any.yaml", bytes);
         let compiled = compile(&source, None);
-        render::text(&source, &compiled.diagnostics, false);
+        let rendered = render::text(&source, &compiled.diagnostics, false);
+        prop_assert_eq!(rendered.is_empty(), compiled.diagnostics.is_empty());
     }
 
     #[test]
