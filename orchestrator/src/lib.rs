@@ -1,6 +1,9 @@
 //! The orchestrator: engine, coordinator, server, API and command line of phisync.
 
+pub mod api;
 pub mod coordinator;
 pub mod demo;
 pub mod engine;
+pub mod identity;
 pub mod protocol;
+pub mod runtime;

@@ -10,7 +10,7 @@ use phisync_workflows::machine::Reassign;
 use crate::engine::{self, Input, RunEvent, RunId, TaskId, TaskStatus};
 
 use super::liveness::Agent;
-use super::{Coordinator, EPOCH, Now, Refusal};
+use super::{Coordinator, Now, Refusal};
 
 /// Names a poll that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,7 @@ struct Poll {
 pub(super) struct Polls {
     next: u64,
     waiting: BTreeMap<PollId, Poll>,
+    ends: BTreeSet<(Duration, PollId)>,
     by_agent: BTreeMap<String, VecDeque<PollId>>,
     /// Served, but not committed yet.
     serving: Vec<(Poll, Handed)>,
@@ -67,11 +68,13 @@ impl Polls {
     fn insert(&mut self, id: PollId, poll: Poll) {
         let queue = self.by_agent.entry(poll.agent.clone()).or_default();
         queue.push_back(id);
+        self.ends.insert((poll.until, id));
         self.waiting.insert(id, poll);
     }
 
     fn remove(&mut self, id: PollId) -> Option<Poll> {
         let poll = self.waiting.remove(&id)?;
+        self.ends.remove(&(poll.until, id));
         if let Some(queue) = self.by_agent.get_mut(&poll.agent) {
             queue.retain(|other| *other != id);
             if queue.is_empty() {
@@ -136,13 +139,13 @@ impl Coordinator {
 
     /// The earliest end of a waiting poll.
     pub(super) fn next_poll_end(&self) -> Option<Duration> {
-        self.polls.waiting.values().map(|poll| poll.until).min()
+        self.polls.ends.first().map(|(until, _)| *until)
     }
 
     pub(super) fn end_polls(&mut self, now: Now) {
-        let over = self.polls.waiting.iter();
-        let over = over.filter(|(_, poll)| poll.until <= now.mono);
-        let over: Vec<_> = over.map(|(id, _)| *id).collect();
+        let over = self.polls.ends.iter();
+        let over = over.take_while(|(until, _)| *until <= now.mono);
+        let over: Vec<_> = over.map(|(_, poll)| *poll).collect();
         for poll in over {
             if let Some(ended) = self.polls.remove(poll) {
                 self.ledger.observe(&ended.agent, now.mono);
@@ -183,7 +186,7 @@ impl Coordinator {
                 step: machine.step(task.step).id.clone(),
                 undo: task.undo,
                 agent: agent.to_owned(),
-                epoch: EPOCH,
+                epoch: self.epoch,
             };
             self.decide(&task.run, input, now)?;
             self.batch.guard(guard.0, guard.1);

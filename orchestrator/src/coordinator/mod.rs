@@ -53,9 +53,6 @@ pub struct Now {
     pub mono: Duration,
 }
 
-/// The upper part of every token: how often the store was restored after a disaster.
-const EPOCH: u64 = 0;
-
 /// How often an operation is decided again after another writer was faster.
 const LOST_RACES_MAX: u32 = 8;
 
@@ -73,6 +70,8 @@ struct ClosedRun {
 /// See the module.
 pub struct Coordinator {
     store: Arc<dyn Store>,
+    /// Which life of the store this is: the upper part of every token.
+    epoch: u64,
     entropy: Box<dyn Entropy>,
     registry: Registry,
     definitions: Definitions,

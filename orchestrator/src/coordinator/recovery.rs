@@ -23,6 +23,7 @@ impl Coordinator {
     /// The store cannot be read, or holds a record that is not ours.
     pub fn open(
         store: Arc<dyn Store>,
+        epoch: u64,
         registry: Registry,
         entropy: Box<dyn Entropy>,
         only_run: Option<&RunId>,
@@ -32,6 +33,7 @@ impl Coordinator {
             agents: team(&registry),
             last: store.head().seq,
             store: Arc::clone(&store),
+            epoch,
             entropy,
             registry,
             definitions: Definitions::default(),

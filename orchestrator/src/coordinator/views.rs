@@ -21,8 +21,8 @@ const SHORT_RUN: Duration = Duration::from_secs(1);
 /// The content of one view.
 #[derive(Debug)]
 pub struct View {
-    /// File name in `state/`.
-    pub file: String,
+    /// File name in `state/`, without its extension.
+    pub name: String,
     /// What it says.
     pub body: Value,
 }
@@ -81,23 +81,23 @@ impl Coordinator {
                 continue;
             }
             views.push(View {
-                file: format!("workflow-{id}.json"),
+                name: format!("workflow-{id}"),
                 body: body(&run.state),
             });
         }
         for (id, body) in std::mem::take(&mut self.stale_views.closed) {
-            let file = format!("workflow-{id}.json");
-            views.push(View { file, body });
+            let name = format!("workflow-{id}");
+            views.push(View { name, body });
         }
         if std::mem::take(&mut self.stale_views.agents) {
             views.push(View {
-                file: "agent-health.json".to_owned(),
+                name: "agent-health".to_owned(),
                 body: json!({ "agents": self.agents(now) }),
             });
         }
         if std::mem::take(&mut self.stale_views.approvals) {
             views.push(View {
-                file: "approval-queue.json".to_owned(),
+                name: "approval-queue".to_owned(),
                 body: json!({ "approvals": self.approvals() }),
             });
         }

@@ -15,11 +15,8 @@ impl RunId {
     /// Checks `text` against `[a-z0-9][a-z0-9_-]{0,62}` and the device names of Windows.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let first = text.bytes().next()?;
-        let tail = text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-        (tail && text.len() <= 63 && first.is_ascii_alphanumeric()).then(|| Self(Arc::from(text)))
+        let id = phisync_state::FileId::new(text).ok()?;
+        Some(Self(Arc::from(id.as_str())))
     }
 
     /// The name.

@@ -1,0 +1,179 @@
+//! The accept loop: hyper's HTTP/1 connection, because it has the header-read timeout that
+//! `axum::serve` lacks, and the checks that hold for every route.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use axum::response::IntoResponse as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::problem::Problem;
+
+/// Headers must have come within this.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections at once; more wait in the system's own queue.
+const CONNECTIONS_MAX: usize = 8192;
+
+/// How long open requests may go on once the server stops.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Under which names the server may be addressed.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+}
+
+impl Doors {
+    /// Loopback names with the port, and the address itself.
+    #[must_use]
+    pub fn at(address: SocketAddr) -> Self {
+        let port = address.port();
+        let mut hosts = vec![
+            format!("localhost:{port}"),
+            format!("127.0.0.1:{port}"),
+            format!("[::1]:{port}"),
+        ];
+        if !address.ip().is_loopback() {
+            hosts.push(address.to_string());
+        }
+        let origins = hosts.iter().map(|host| format!("http://{host}"));
+        Self {
+            origins: origins.collect(),
+            hosts,
+        }
+    }
+
+    /// A page of another site reaches a loopback server through a name that it controls (DNS
+    /// rebinding) or with its own origin; both are refused on every route.
+    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let refuse = |detail: String| Problem::new(StatusCode::FORBIDDEN, "wrong_door", detail);
+        let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+        let host = host.unwrap_or_default();
+        if !self
+            .hosts
+            .iter()
+            .any(|ours| ours.eq_ignore_ascii_case(host))
+        {
+            return Err(refuse(format!("this server does not answer as `{host}`")));
+        }
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return Ok(());
+        };
+        let origin = origin.to_str().unwrap_or_default();
+        if !self.origins.iter().any(|ours| ours == origin) {
+            return Err(refuse(format!(
+                "pages of `{origin}` may not call this server"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Serves until `stop` changes, then lets open requests end.
+///
+/// # Errors
+/// Never for a single connection; only if the listener itself is broken.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    doors: Doors,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let doors = Arc::new(doors);
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => break,
+            // Reaps what has ended, so that the set does not grow.
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, mostly: without a pause this would spin.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            break;
+        };
+        // Small answers must not wait for more to come.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no-delay was refused");
+        }
+        let (router, doors, stop) = (router.clone(), Arc::clone(&doors), stop.clone());
+        connections.spawn(async move {
+            connection(stream, router, doors, stop).await;
+            drop(slot);
+        });
+    }
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+        tracing::info!("some requests were still open and are cut off");
+    }
+    Ok(())
+}
+
+async fn connection(
+    stream: tokio::net::TcpStream,
+    router: Router,
+    doors: Arc<Doors>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let router = router.clone();
+        let doors = Arc::clone(&doors);
+        async move { Ok::<_, Infallible>(answer(request, router, &doors).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(64 << 10)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+async fn answer(request: Request<Incoming>, router: Router, doors: &Doors) -> Response<Body> {
+    let mut response = match doors.check(request.headers()) {
+        Ok(()) => {
+            let request = request.map(Body::new);
+            match tower_service::Service::call(&mut router.clone(), request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+        Err(problem) => problem.into_response(),
+    };
+    let nosniff = HeaderValue::from_static("nosniff");
+    response
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}

@@ -1,0 +1,90 @@
+//! Bodies in and out.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use phisync_state::Head;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// A JSON body of a request, of a declared type and length.
+pub(super) struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            let detail = format!("the body must be `application/json`, not `{kind}`");
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Err(Problem::new(status, "media_type", detail));
+        }
+        let bytes = read(request, state).await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            let detail = format!("the body is not what is wanted here: {error}");
+            Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+        })
+    }
+}
+
+/// The bytes of a request, up to the route's limit.
+pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|error| {
+        let code = if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            "too_large"
+        } else {
+            "bad_request"
+        };
+        Problem::new(error.status(), code, error.body_text())
+    })
+}
+
+/// A JSON answer with the witness of the store.
+pub(super) struct Answer<T> {
+    pub status: StatusCode,
+    pub head: Head,
+    pub body: T,
+}
+
+impl<T> Answer<T> {
+    pub(super) fn ok(body: T, head: Head) -> Self {
+        Self {
+            status: StatusCode::OK,
+            head,
+            body,
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        witness(&mut response, &self.head);
+        response
+    }
+}
+
+/// An answer without a body.
+pub(super) struct NoContent(pub Head);
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::NO_CONTENT.into_response();
+        witness(&mut response, &self.0);
+        response
+    }
+}
+
+fn witness(response: &mut Response, head: &Head) {
+    if let Ok(value) = HeaderValue::try_from(head.to_string()) {
+        let name = HeaderName::from_static("phisync-head");
+        response.headers_mut().insert(name, value);
+    }
+}

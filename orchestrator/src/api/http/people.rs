@@ -1,0 +1,111 @@
+//! What waits for people: approvals and incidents.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use crate::coordinator::Refusal;
+use crate::engine::Resolution;
+use crate::identity::Caller;
+use crate::protocol::{ApprovalList, ApprovalSummary, DecideRequest, IncidentList, ResolveRequest};
+
+use super::App;
+use super::body::{Answer, Body};
+use super::problem::Problem;
+
+fn bad_word(detail: String) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_request", detail)
+}
+
+pub(super) async fn approvals(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+) -> Result<Answer<ApprovalList>, Problem> {
+    let (approvals, head) = app.handle.call(|c, _| Ok(c.approvals())).await?;
+    Ok(Answer::ok(ApprovalList { approvals }, head))
+}
+
+pub(super) async fn approval(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Answer<ApprovalSummary>, Problem> {
+    let (approval, head) = app.handle.call(move |c, _| c.approval(&id)).await?;
+    Ok(Answer::ok(approval, head))
+}
+
+pub(super) async fn decide(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<DecideRequest>,
+) -> Result<Answer<ApprovalSummary>, Problem> {
+    let approved = match request.decision.as_str() {
+        "approve" => true,
+        "reject" => false,
+        other => {
+            return Err(bad_word(format!(
+                "`{other}` is not a decision: approve, reject"
+            )));
+        }
+    };
+    let (approval, head) = app
+        .handle
+        .call(move |c, now| {
+            let is_person = |name: &str| c.registry().person(name).is_some();
+            let decider = caller.decider(is_person);
+            let decider = decider.map_err(|error| Refusal::Forbidden(error.0))?;
+            let shown = request.shown_hash.as_deref();
+            c.decide_approval(
+                &id,
+                approved,
+                &decider,
+                request.comment.as_deref(),
+                shown,
+                now,
+            )?;
+            c.approval(&id)
+        })
+        .await?;
+    Ok(Answer::ok(approval, head))
+}
+
+pub(super) async fn incidents(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+) -> Result<Answer<IncidentList>, Problem> {
+    let (incidents, head) = app.handle.call(|c, _| Ok(c.incidents())).await?;
+    Ok(Answer::ok(IncidentList { incidents }, head))
+}
+
+pub(super) async fn resolve(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<ResolveRequest>,
+) -> Result<Answer<IncidentList>, Problem> {
+    caller.operator()?;
+    let action = match request.action.as_str() {
+        "retry" => Resolution::Retry,
+        "skip" => Resolution::Skip,
+        "abandon" => Resolution::Abandon,
+        other => {
+            return Err(bad_word(format!(
+                "`{other}` is not an action: retry, skip, abandon"
+            )));
+        }
+    };
+    if request.reason.trim().is_empty() {
+        return Err(bad_word("say why: `reason` is empty".to_owned()));
+    }
+    let by = caller.display().to_owned();
+    let (incidents, head) = app
+        .handle
+        .call(move |c, now| {
+            c.resolve_incident(&id, action, &request.reason, &by, now)?;
+            Ok(c.incidents())
+        })
+        .await?;
+    Ok(Answer::ok(IncidentList { incidents }, head))
+}

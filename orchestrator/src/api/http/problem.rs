@@ -1,0 +1,128 @@
+//! Errors over HTTP: RFC 9457 problem details, with a stable `code` for programs.
+
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use phisync_agents::protocol::Problem as Body;
+use serde_json::Value;
+
+use crate::coordinator::{Refusal, RefusalClass};
+use crate::engine::Rejection;
+use crate::identity::NotAllowed;
+
+/// One error answer.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: String,
+    detail: String,
+    hint: Option<String>,
+    diagnostics: Option<Value>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            detail: detail.into(),
+            hint: None,
+            diagnostics: None,
+        }
+    }
+
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn with_diagnostics(mut self, diagnostics: Value) -> Self {
+        self.diagnostics = Some(diagnostics);
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Body {
+            kind: format!("urn:phisync:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.detail,
+            hint: self.hint,
+            diagnostics: self.diagnostics,
+        };
+        let text = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (self.status, text).into_response();
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.class() {
+            RefusalClass::NotFound => StatusCode::NOT_FOUND,
+            RefusalClass::Forbidden => StatusCode::FORBIDDEN,
+            RefusalClass::Conflict => StatusCode::CONFLICT,
+            RefusalClass::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            RefusalClass::Unknown => StatusCode::SERVICE_UNAVAILABLE,
+            RefusalClass::Busy => StatusCode::TOO_MANY_REQUESTS,
+        };
+        let mut detail = refusal.to_string();
+        let violations = refusal.violations();
+        for violation in violations {
+            detail.push_str(&format!("\n  {}: {}", violation.path, violation.message));
+        }
+        let mut problem = Self::new(status, refusal.code(), detail);
+        problem.hint = hint(&refusal);
+        if !violations.is_empty() {
+            let list = violations
+                .iter()
+                .map(|v| serde_json::json!({ "path": v.path, "message": v.message }));
+            problem.diagnostics = Some(Value::Array(list.collect()));
+        }
+        problem
+    }
+}
+
+fn hint(refusal: &Refusal) -> Option<String> {
+    let text = match refusal {
+        Refusal::Rejected(Rejection::StaleToken { .. }) => {
+            "stop working on it: the task was given to somebody else or has ended"
+        }
+        Refusal::Rejected(Rejection::BadOutput { .. }) => {
+            "the attempt is still yours: correct the result and complete again, or fail it"
+        }
+        Refusal::NotFound { what: "agent", .. } => "declare it in agents.yaml",
+        Refusal::NotFound {
+            what: "workflow", ..
+        } => "register it, or start it from its file",
+        Refusal::Unknown(_) => "it may have happened or not: look, or send the same again",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+impl From<NotAllowed> for Problem {
+    fn from(not_allowed: NotAllowed) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", not_allowed.0)
+    }
+}
+
+pub(super) async fn no_route(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at `{}`", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "no_route", detail)
+}
+
+pub(super) async fn no_method(uri: Uri) -> Problem {
+    let detail = format!("`{}` does not take this method", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "no_method", detail)
+}

@@ -1,0 +1,290 @@
+//! Runs: start, list, show, follow, wait, why, cancel.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use phisync_state::{Head, Record};
+use phisync_workflows::Machine;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::coordinator::{ListFilter, Refusal, Target};
+use crate::engine::{RunEvent, RunId, RunState, apply_traced};
+use crate::identity::Caller;
+use crate::protocol::{
+    CancelRequest, EventList, EventRecord, RunDetail, RunList, StartRequest, Started, Why,
+};
+use crate::runtime::Until;
+
+use super::App;
+use super::body::{Answer, Body};
+use super::problem::Problem;
+use super::workflows::compile_one;
+
+/// No request waits longer.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// At most so many runs in one answer.
+const LIST_MAX: usize = 1000;
+
+/// A wait in seconds from a request, bounded; nonsense is no wait.
+pub(super) fn bounded_wait(seconds: Option<f64>) -> Duration {
+    let seconds = seconds.filter(|s| s.is_finite() && *s > 0.0);
+    Duration::from_secs_f64(seconds.unwrap_or(0.0).min(WAIT_MAX.as_secs_f64()))
+}
+
+pub(super) async fn start(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(request): Body<StartRequest>,
+) -> Result<Answer<Started>, Problem> {
+    caller.operator()?;
+    let target = match (&request.workflow, &request.definition) {
+        (Some(name), None) => Target::Named(name.clone()),
+        (None, Some(text)) => Target::Compiled(compile_one(&app, "<definition>", text)?),
+        _ => {
+            let detail = "give either `workflow` or `definition`";
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Err(Problem::new(status, "bad_request", detail));
+        }
+    };
+    let wait = bounded_wait(request.wait_s);
+    let by = caller.display().to_owned();
+    let (started, head) = app
+        .handle
+        .call(move |c, now| {
+            let id = request.id.as_deref();
+            c.start(&target, id, &request.inputs, &request.labels, &by, now)
+        })
+        .await?;
+    let (body, head) = if wait.is_zero() {
+        (started, head)
+    } else {
+        wait_for_end(&app, &started.id, wait).await?
+    };
+    Ok(Answer {
+        status: StatusCode::CREATED,
+        head,
+        body,
+    })
+}
+
+/// The run's outcome when it closes within `wait`, else where it stands then.
+async fn wait_for_end(app: &App, id: &str, wait: Duration) -> Result<(Started, Head), Problem> {
+    let run = resolve(app, id).await?;
+    let closed = app.handle.watch(run.clone(), Until::Closed);
+    if let Ok(Err(refusal)) = tokio::time::timeout(wait, closed).await {
+        return Err(refusal.into());
+    }
+    Ok(app.handle.call(move |c, _| c.outcome(&run)).await?)
+}
+
+async fn resolve(app: &App, prefix: &str) -> Result<RunId, Problem> {
+    let prefix = prefix.to_owned();
+    let (run, _) = app.handle.call(move |c, _| c.resolve_run(&prefix)).await?;
+    Ok(run)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    status: Option<String>,
+    workflow: Option<String>,
+    label: Option<String>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Answer<RunList>, Problem> {
+    let label = match query.label.as_deref().map(|label| label.split_once('=')) {
+        None => None,
+        Some(Some((key, value))) => Some((key.to_owned(), value.to_owned())),
+        Some(None) => {
+            let detail = "a label is looked for as `label=KEY=VALUE`";
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return Err(Problem::new(status, "bad_request", detail));
+        }
+    };
+    let limit = query.limit.unwrap_or(100).clamp(1, LIST_MAX);
+    let filter = ListFilter {
+        status: query.status,
+        workflow: query.workflow,
+        label,
+        before: query.cursor,
+        // One more tells whether there are more.
+        limit: limit + 1,
+    };
+    let (mut runs, head) = app.handle.call(move |c, _| Ok(c.list(&filter))).await?;
+    let more = runs.len() > limit;
+    runs.truncate(limit);
+    let next = runs.last().filter(|_| more).map(|run| run.id.clone());
+    Ok(Answer::ok(RunList { runs, next }, head))
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Answer<RunDetail>, Problem> {
+    let (detail, head) = app
+        .handle
+        .call(move |c, _| {
+            let run = c.resolve_run(&id)?;
+            c.detail(&run)
+        })
+        .await?;
+    Ok(Answer::ok(detail, head))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsQuery {
+    /// Events after this version.
+    #[serde(default)]
+    from: u64,
+    /// Wait so many seconds for the next one.
+    wait_s: Option<f64>,
+}
+
+pub(super) async fn events(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<EventsQuery>,
+) -> Result<Answer<EventList>, Problem> {
+    let run = resolve(&app, &id).await?;
+    let wait = bounded_wait(query.wait_s);
+    if !wait.is_zero() {
+        let more = app.handle.watch(run.clone(), Until::After(query.from));
+        if let Ok(Err(refusal)) = tokio::time::timeout(wait, more).await {
+            return Err(refusal.into());
+        }
+    }
+    let of = run.clone();
+    let ((machine, closed), head) = app
+        .handle
+        .call(move |c, _| {
+            let closed = c.progress(&of).is_some_and(|(_, closed)| closed);
+            Ok((c.machine_of(&of)?, closed))
+        })
+        .await?;
+    // Reading files has no place on the coordinator's thread, nor on the sockets'.
+    let store = Arc::clone(app.handle.store());
+    let stream = run.stream();
+    let read = tokio::task::spawn_blocking(move || store.read(&stream, 1)).await;
+    let records = read.map_err(|_| {
+        let detail = "the reader of the journal stopped";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+    })?;
+    let records = records.map_err(Refusal::from)?;
+    let events = trace(machine, &run, &records, query.from)?;
+    let next = events.last().map_or(query.from, |event| event.version);
+    let list = EventList {
+        // More may have come since the state was asked for; then the next call says closed.
+        closed: closed && records.last().is_none_or(|last| last.version == next),
+        next,
+        events,
+    };
+    Ok(Answer::ok(list, head))
+}
+
+/// Replays a run to tell what each event changed.
+fn trace(
+    machine: Arc<Machine>,
+    run: &RunId,
+    records: &[Record],
+    from: u64,
+) -> Result<Vec<EventRecord>, Problem> {
+    let mut state = RunState::new(machine, run.clone());
+    let mut events = Vec::new();
+    for record in records {
+        let unreadable = |error: serde_json::Error| {
+            let detail = format!("record {} is not an event: {error}", record.seq.0);
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+        };
+        let event: RunEvent = serde_json::from_str(&record.event).map_err(unreadable)?;
+        let transitions = apply_traced(&mut state, &event);
+        if record.version <= from {
+            continue;
+        }
+        let line =
+            |t: &crate::engine::Transition| t.line(record.seq.0, record.at, state.started_at);
+        events.push(EventRecord {
+            seq: record.seq.0,
+            version: record.version,
+            at: record.at.to_string(),
+            log: transitions.iter().map(line).collect(),
+            event: RawValue::from_string(record.event.clone()).map_err(unreadable)?,
+        });
+    }
+    Ok(events)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WaitQuery {
+    r#for: Option<String>,
+    timeout_s: Option<f64>,
+}
+
+pub(super) async fn wait(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<WaitQuery>,
+) -> Result<Answer<Started>, Problem> {
+    if let Some(other) = query.r#for.filter(|word| word != "closed") {
+        let detail = format!("a wait is for `closed`, not for `{other}`");
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return Err(Problem::new(status, "bad_request", detail));
+    }
+    let seconds = query.timeout_s.or(Some(WAIT_MAX.as_secs_f64()));
+    let (body, head) = wait_for_end(&app, &id, bounded_wait(seconds)).await?;
+    Ok(Answer::ok(body, head))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhyQuery {
+    step: Option<String>,
+}
+
+pub(super) async fn why(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<WhyQuery>,
+) -> Result<Answer<Why>, Problem> {
+    let (why, head) = app
+        .handle
+        .call(move |c, _| {
+            let run = c.resolve_run(&id)?;
+            c.why(&run, query.step.as_deref())
+        })
+        .await?;
+    Ok(Answer::ok(why, head))
+}
+
+pub(super) async fn cancel(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<CancelRequest>,
+) -> Result<Answer<Started>, Problem> {
+    caller.operator()?;
+    let by = caller.display().to_owned();
+    let (outcome, head) = app
+        .handle
+        .call(move |c, now| {
+            let run = c.resolve_run(&id)?;
+            c.cancel(&run, &by, request.reason.as_deref(), now)
+        })
+        .await?;
+    Ok(Answer::ok(outcome, head))
+}

@@ -1,0 +1,125 @@
+//! What agents call.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use phisync_agents::protocol::{
+    CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest, HeartbeatResponse,
+    PollRequest, PollResponse, ReleaseRequest, SeqResponse,
+};
+
+use crate::engine::{Failure, RawJson};
+use crate::identity::Caller;
+use crate::protocol::AgentList;
+
+use super::App;
+use super::body::{Answer, Body, NoContent};
+use super::problem::Problem;
+use super::runs::bounded_wait;
+
+pub(super) async fn poll(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(request): Body<PollRequest>,
+) -> Result<Response, Problem> {
+    let agent = caller.agent()?;
+    let wait = bounded_wait(request.wait_s);
+    let max = request.max.unwrap_or(1);
+    let polled = app.handle.poll(agent, request.capabilities, max, wait);
+    let (tasks, head) = polled.await?;
+    if tasks.is_empty() {
+        return Ok(NoContent(head).into_response());
+    }
+    Ok(Answer::ok(PollResponse { tasks }, head).into_response())
+}
+
+pub(super) async fn heartbeat(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<HeartbeatRequest>,
+) -> Result<Answer<HeartbeatResponse>, Problem> {
+    let agent = caller.agent()?;
+    let (body, head) = app
+        .handle
+        .call(move |c, now| c.heartbeat(&agent, &id, request.token, now))
+        .await?;
+    Ok(Answer::ok(body, head))
+}
+
+pub(super) async fn complete(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<CompleteRequest>,
+) -> Result<Answer<CompleteResponse>, Problem> {
+    let agent = caller.agent()?;
+    let output = RawJson::from(request.output);
+    let token = request.token;
+    let (completed, head) = app
+        .handle
+        .call(move |c, now| {
+            let next = request.poll.as_ref();
+            let next = next.map(|next| (next.capabilities.as_deref(), next.max.unwrap_or(1)));
+            c.complete(&agent, &id, token, &output, next, now)
+        })
+        .await?;
+    let body = CompleteResponse {
+        seq: head.seq.0,
+        tasks: completed.tasks,
+    };
+    Ok(Answer::ok(body, head))
+}
+
+pub(super) async fn fail(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<FailRequest>,
+) -> Result<Answer<SeqResponse>, Problem> {
+    let agent = caller.agent()?;
+    let error = Failure::new(request.code, request.message);
+    let ((), head) = app
+        .handle
+        .call(move |c, now| {
+            let (retryable, after) = (request.retryable, request.retry_after_ms);
+            c.fail(&agent, &id, request.token, &error, retryable, after, now)
+        })
+        .await?;
+    Ok(Answer::ok(SeqResponse { seq: head.seq.0 }, head))
+}
+
+pub(super) async fn release(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<ReleaseRequest>,
+) -> Result<Answer<SeqResponse>, Problem> {
+    let agent = caller.agent()?;
+    let ((), head) = app
+        .handle
+        .call(move |c, now| c.release(&agent, &id, request.token, now))
+        .await?;
+    Ok(Answer::ok(SeqResponse { seq: head.seq.0 }, head))
+}
+
+pub(super) async fn agent_heartbeat(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+) -> Result<Answer<SeqResponse>, Problem> {
+    let agent = caller.agent()?;
+    let ((), head) = app
+        .handle
+        .call(move |c, now| c.agent_heartbeat(&agent, now))
+        .await?;
+    Ok(Answer::ok(SeqResponse { seq: head.seq.0 }, head))
+}
+
+pub(super) async fn agents(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+) -> Result<Answer<AgentList>, Problem> {
+    let (agents, head) = app.handle.call(|c, now| Ok(c.agents(now))).await?;
+    Ok(Answer::ok(AgentList { agents }, head))
+}

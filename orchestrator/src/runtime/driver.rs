@@ -1,0 +1,425 @@
+//! The thread that owns the coordinator.
+//!
+//! Jobs come in through a bounded queue and run one after the other. A job's answer, and every
+//! task handed to a waiting poll, is told only when everything that the job saw is durable: reads
+//! and refusals too, or somebody could act on what a crash then takes back.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use phisync_agents::protocol::Task;
+use phisync_state::env::Clock;
+use phisync_state::{Head, Store, Unknown};
+use tokio::sync::oneshot;
+
+use crate::coordinator::{Coordinator, Now, PollId, Polled, Refusal};
+use crate::engine::RunId;
+
+/// Jobs that may wait; more are refused as busy.
+const QUEUE_MAX: usize = 16_384;
+
+/// Jobs in a row before clocks are looked at.
+const JOBS_IN_A_ROW_MAX: usize = 256;
+
+/// How often views are written, at most.
+const VIEW_PERIOD: Duration = Duration::from_secs(1);
+
+/// A longer standstill of this process than this excuses everybody who was silent meanwhile.
+const PAUSE_MIN: Duration = Duration::from_secs(2);
+
+type Answer = Box<dyn FnOnce(Result<Head, Unknown>) + Send>;
+type Job = Box<dyn FnOnce(&mut Desk, Now) -> Option<Answer> + Send>;
+type Reply<T> = oneshot::Sender<Result<(T, Head), Refusal>>;
+
+/// Receives the coordinator about once a second, to write what is out of date.
+pub(super) type ViewSink = Box<dyn FnMut(&mut Coordinator, Now, bool) + Send>;
+
+enum Message {
+    Job(Job),
+    Stop(oneshot::Sender<()>),
+}
+
+/// What a watcher waits for.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    /// The run has more events than this, or is closed.
+    After(u64),
+    /// The run is closed.
+    Closed,
+}
+
+struct Desk {
+    coordinator: Coordinator,
+    polls: BTreeMap<PollId, (String, Reply<Vec<Task>>)>,
+    watches: BTreeMap<RunId, Vec<(Until, Reply<()>)>>,
+}
+
+/// Sends jobs to the coordinator's thread. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    jobs: SyncSender<Message>,
+    store: Arc<dyn Store>,
+}
+
+/// Takes a poll back when its caller goes away while it waits.
+struct PollGuard {
+    handle: Handle,
+    poll: Arc<OnceLock<PollId>>,
+}
+
+impl Drop for PollGuard {
+    fn drop(&mut self) {
+        let Some(poll) = self.poll.get().copied() else {
+            return;
+        };
+        let forget: Job = Box::new(move |desk, _| {
+            desk.coordinator.forget_poll(poll);
+            desk.polls.remove(&poll);
+            None
+        });
+        if self.handle.send(forget).is_err() {
+            tracing::debug!("a poll could not be taken back: the server is busy or stopping");
+        }
+    }
+}
+
+impl Handle {
+    fn send(&self, job: Job) -> Result<(), Refusal> {
+        self.jobs
+            .try_send(Message::Job(job))
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Refusal::Busy,
+                TrySendError::Disconnected(_) => stopping(),
+            })
+    }
+
+    /// The store, for reading durable records.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Runs `operation` on the coordinator's thread and answers when what it saw is durable.
+    ///
+    /// Dropping the future does not take the operation back.
+    ///
+    /// # Errors
+    /// The operation's own, or the store's.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut Coordinator, Now) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<(T, Head), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Box::new(move |desk, now| {
+            let result = operation(&mut desk.coordinator, now);
+            Some(answer_with(reply, result))
+        }))?;
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Waits up to `wait` for tasks; none if there were none.
+    ///
+    /// Dropping the future takes the poll back; tasks that were handed out already are released.
+    ///
+    /// # Errors
+    /// As [`Coordinator::poll`].
+    pub async fn poll(
+        &self,
+        agent: String,
+        capabilities: Option<Vec<String>>,
+        max: u32,
+        wait: Duration,
+    ) -> Result<(Vec<Task>, Head), Refusal> {
+        let (reply, answer) = oneshot::channel();
+        let poll = Arc::new(OnceLock::new());
+        let _guard = PollGuard {
+            handle: self.clone(),
+            poll: Arc::clone(&poll),
+        };
+        let handle = self.clone();
+        self.send(Box::new(move |desk, now| {
+            let polled = desk
+                .coordinator
+                .poll(&agent, capabilities.as_deref(), max, wait, now);
+            match polled {
+                Ok(Polled::Waiting(id)) => {
+                    // Set once: this job runs once.
+                    let _first = poll.set(id);
+                    desk.polls.insert(id, (agent, reply));
+                    None
+                }
+                Ok(Polled::Tasks(tasks)) => Some(hand_over(handle, agent, reply, tasks)),
+                Err(refusal) => Some(answer_with(reply, Err(refusal))),
+            }
+        }))?;
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Waits until a run has got further. Dropping the future is harmless.
+    ///
+    /// # Errors
+    /// No such run.
+    pub async fn watch(&self, run: RunId, until: Until) -> Result<Head, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Box::new(move |desk, _| {
+            match desk.coordinator.progress(&run) {
+                None => {
+                    let id = run.to_string();
+                    let what = "run";
+                    Some(answer_with(reply, Err(Refusal::NotFound { what, id })))
+                }
+                Some(progress) if reached(until, progress) => Some(answer_with(reply, Ok(()))),
+                Some(_) => {
+                    let watches = desk.watches.entry(run).or_default();
+                    watches.retain(|(_, reply)| !reply.is_closed());
+                    watches.push((until, reply));
+                    None
+                }
+            }
+        }))?;
+        let ((), head) = answer.await.unwrap_or_else(|_| Err(stopping()))?;
+        Ok(head)
+    }
+
+    /// Ends the thread: what is queued is done first, waiting polls end empty.
+    pub(super) fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        // A full queue empties by itself; a thread that is gone has stopped.
+        if self.jobs.send(Message::Stop(done)).is_ok() && stopped.blocking_recv().is_err() {
+            tracing::debug!("the coordinator's thread was gone already");
+        }
+    }
+}
+
+fn stopping() -> Refusal {
+    Refusal::Unknown(Unknown {
+        reason: Arc::from("the server is stopping"),
+    })
+}
+
+fn reached(until: Until, (version, closed): (u64, bool)) -> bool {
+    closed
+        || match until {
+            Until::After(seen) => version > seen,
+            Until::Closed => false,
+        }
+}
+
+fn answer_with<T: Send + 'static>(reply: Reply<T>, result: Result<T, Refusal>) -> Answer {
+    Box::new(move |durable| {
+        let answer = match durable {
+            Ok(head) => result.map(|value| (value, head)),
+            Err(unknown) => Err(Refusal::Unknown(unknown)),
+        };
+        // Whoever asked may be gone; what was done stays done.
+        drop(reply.send(answer));
+    })
+}
+
+/// Tells tasks to a poll; if nobody is there any more, they go back into the queue at once instead
+/// of waiting for their leases to end.
+fn hand_over(handle: Handle, agent: String, reply: Reply<Vec<Task>>, tasks: Vec<Task>) -> Answer {
+    Box::new(move |durable| {
+        let answer = match durable {
+            Ok(head) => Ok((tasks, head)),
+            Err(unknown) => Err(Refusal::Unknown(unknown)),
+        };
+        let Err(Ok((orphans, _))) = reply.send(answer) else {
+            return;
+        };
+        for task in orphans {
+            let agent = agent.clone();
+            let release: Job = Box::new(move |desk, now| {
+                let released = desk.coordinator.release(&agent, &task.id, task.token, now);
+                if let Err(refusal) = released {
+                    tracing::debug!(task = task.id, %refusal, "not released");
+                }
+                None
+            });
+            if handle.send(release).is_err() {
+                tracing::debug!("a task of a caller that left waits for its lease to end");
+            }
+        }
+    })
+}
+
+/// Starts the thread.
+pub(super) fn start(
+    coordinator: Coordinator,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    views: ViewSink,
+) -> std::io::Result<(Handle, JoinHandle<()>)> {
+    let (jobs, queue) = sync_channel(QUEUE_MAX);
+    let handle = Handle {
+        jobs,
+        store: Arc::clone(&store),
+    };
+    let desk = Desk {
+        coordinator,
+        polls: BTreeMap::new(),
+        watches: BTreeMap::new(),
+    };
+    let mut driver = Driver {
+        desk,
+        store,
+        clock,
+        views,
+        handle: handle.clone(),
+        views_due: Duration::ZERO,
+    };
+    let thread = std::thread::Builder::new()
+        .name("coordinator".to_owned())
+        .spawn(move || driver.run(&queue))?;
+    Ok((handle, thread))
+}
+
+struct Driver {
+    desk: Desk,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    views: ViewSink,
+    handle: Handle,
+    views_due: Duration,
+}
+
+impl Driver {
+    fn now(&self) -> Now {
+        Now {
+            wall: self.clock.now(),
+            mono: self.clock.monotonic(),
+        }
+    }
+
+    /// Runs until told to stop.
+    fn run(&mut self, queue: &Receiver<Message>) {
+        loop {
+            let before = self.now();
+            let wait = self.time_to_next_duty(before);
+            let first = queue.recv_timeout(wait);
+            let after = self.now();
+            self.excuse_standstill(before, wait, after);
+            match first {
+                Ok(Message::Job(job)) => self.work_off(job, queue),
+                Ok(Message::Stop(done)) => return self.finish(queue, done),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.do_duties();
+        }
+    }
+
+    fn time_to_next_duty(&self, now: Now) -> Duration {
+        let (wall, mono) = self.desk.coordinator.next_due(now);
+        let wall = wall.map(|at| at.since(now.wall));
+        let mono = mono.map(|at| at.saturating_sub(now.mono));
+        let views = self.views_due.saturating_sub(now.mono);
+        // The end of a microsecond, so that a deadline is really over when it is looked at.
+        let soonest = [wall, mono, Some(views)].into_iter().flatten().min();
+        soonest.unwrap_or(VIEW_PERIOD) + Duration::from_micros(1)
+    }
+
+    fn excuse_standstill(&mut self, before: Now, wait: Duration, after: Now) {
+        let elapsed = after.mono.saturating_sub(before.mono);
+        let late = elapsed.saturating_sub(wait);
+        if late >= PAUSE_MIN {
+            tracing::warn!(
+                ?late,
+                "this process stood still; leases are extended by that"
+            );
+            self.desk.coordinator.excuse_pause(late);
+        }
+    }
+
+    fn work_off(&mut self, first: Job, queue: &Receiver<Message>) {
+        self.execute(first);
+        for _ in 1..JOBS_IN_A_ROW_MAX {
+            match queue.try_recv() {
+                Ok(Message::Job(job)) => self.execute(job),
+                Ok(Message::Stop(done)) => {
+                    // Seen again at once by the loop, after the duties.
+                    let again = self.handle.jobs.try_send(Message::Stop(done));
+                    if again.is_err() {
+                        tracing::debug!("the queue filled up while stopping");
+                    }
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn execute(&mut self, job: Job) {
+        let now = self.now();
+        if let Some(answer) = job(&mut self.desk, now) {
+            self.release(answer);
+        }
+        self.tell();
+    }
+
+    fn do_duties(&mut self) {
+        let now = self.now();
+        let (wall, mono) = self.desk.coordinator.next_due(now);
+        if wall.is_some_and(|at| at <= now.wall) || mono.is_some_and(|at| at <= now.mono) {
+            if let Err(refusal) = self.desk.coordinator.tick(now) {
+                tracing::error!(%refusal, "what was due could not be done");
+            }
+            self.tell();
+        }
+        if now.mono >= self.views_due {
+            (self.views)(&mut self.desk.coordinator, now, false);
+            self.views_due = now.mono + VIEW_PERIOD;
+        }
+    }
+
+    /// Answers whoever waited for what has just happened.
+    fn tell(&mut self) {
+        for handed in self.desk.coordinator.take_handed() {
+            if let Some((agent, reply)) = self.desk.polls.remove(&handed.poll) {
+                let handle = self.handle.clone();
+                self.release(hand_over(handle, agent, reply, handed.tasks));
+            }
+        }
+        for run in self.desk.coordinator.take_changed() {
+            let Some(progress) = self.desk.coordinator.progress(&run) else {
+                continue;
+            };
+            let Some(watches) = self.desk.watches.remove(&run) else {
+                continue;
+            };
+            let (done, waiting): (Vec<_>, Vec<_>) = watches
+                .into_iter()
+                .partition(|(until, _)| reached(*until, progress));
+            if !waiting.is_empty() {
+                self.desk.watches.insert(run, waiting);
+            }
+            for (_, reply) in done {
+                self.release(answer_with(reply, Ok(())));
+            }
+        }
+    }
+
+    fn release(&self, answer: Answer) {
+        let seen = self.desk.coordinator.last_seq();
+        self.store.when_durable(seen, answer);
+    }
+
+    fn finish(&mut self, queue: &Receiver<Message>, done: oneshot::Sender<()>) {
+        while let Ok(message) = queue.try_recv() {
+            if let Message::Job(job) = message {
+                self.execute(job);
+            }
+        }
+        let now = self.now();
+        (self.views)(&mut self.desk.coordinator, now, true);
+        // Replies that still wait are dropped here; their callers see the server stopping.
+        self.desk.polls.clear();
+        self.desk.watches.clear();
+        if done.send(()).is_err() {
+            tracing::debug!("nobody waits for the coordinator's end");
+        }
+    }
+}

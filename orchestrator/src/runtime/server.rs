@@ -1,0 +1,480 @@
+//! A whole server: store, coordinator, sockets; started and stopped in order.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use phisync_agents::registry::{Registry, RegistryError};
+use phisync_state::env::{Clock, Disk, OsClock, OsDisk, OsEntropy};
+use phisync_state::env::{read_all, replace_file};
+use phisync_state::{
+    FileOptions, FileStore, OpenError, Opened, ReadError, Store, Unknown, ViewName, ViewWriter,
+};
+use phisync_workflows::{Catalog, CatalogAgent, CatalogPerson};
+use tokio::sync::watch;
+
+use crate::api::http::{App, Doors, router, serve};
+use crate::coordinator::{Coordinator, Now};
+use crate::engine::RunId;
+use crate::identity::{TokenStore, TokenStoreError};
+
+use super::driver::{self, Handle, ViewSink};
+use super::paths::DataPaths;
+
+/// Agents files are small.
+const AGENTS_FILE_BYTES_MAX: u64 = 256 << 10;
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// The data directory; created if its parent exists.
+    pub data: PathBuf,
+    /// Where to listen; port 0 picks one.
+    pub listen: SocketAddr,
+    /// The team; without it `agents.yaml` beside the data directory, if there is one.
+    pub agents_file: Option<PathBuf>,
+    /// Whether other commands may find this server by `server.json`.
+    pub announce: bool,
+    /// Drive only this run; others stay where they are.
+    pub only_run: Option<String>,
+}
+
+/// What opening the store found.
+#[derive(Clone, Debug)]
+pub struct OpenReport {
+    /// See [`Opened`].
+    pub opened: Opened,
+}
+
+/// Why a server did not start. Nothing was changed, but for a torn tail that was cut.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// An address that other machines reach.
+    #[error("{0} is not a loopback address")]
+    NotLoopback(SocketAddr),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store opened but cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The team cannot be read.
+    #[error(transparent)]
+    Agents(#[from] RegistryError),
+    /// The file of the team cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    AgentsFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The tokens cannot be read.
+    #[error(transparent)]
+    Tokens(#[from] TokenStoreError),
+    /// A run id that is none.
+    #[error("`{0}` is not a run id")]
+    BadRunId(String),
+    /// The system refuses a thread or a file.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// The exit code of a program that ends with this.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Listen { .. } | Self::NotLoopback(_) | Self::BadRunId(_) => 2,
+            Self::Store(OpenError::NotUsable { .. }) => 74,
+            Self::Store(OpenError::Held { .. }) => 75,
+            Self::Store(OpenError::Corrupt(_)) | Self::Read(ReadError::Corrupt { .. }) => 76,
+            Self::Store(OpenError::Newer { .. }) => 78,
+            Self::Agents(_) => 6,
+            Self::AgentsFile { .. } => 3,
+            Self::Tokens(_) | Self::Read(ReadError::Io { .. }) | Self::System { .. } => 74,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                "another program listens there; `--listen 127.0.0.1:0` picks a free port"
+            }
+            Self::NotLoopback(_) => {
+                "tokens would cross the network in plain text; listen on 127.0.0.1 and put a \
+                 TLS proxy in front"
+            }
+            Self::Store(OpenError::Held { .. }) => {
+                "commands talk to the running server by themselves; stop it to open the \
+                 directory otherwise"
+            }
+            Self::Store(OpenError::Corrupt(_)) | Self::Read(ReadError::Corrupt { .. }) => {
+                "nothing was changed; `phisync store fsck` shows the damage: put the file back \
+                 from a copy"
+            }
+            Self::Store(OpenError::Newer { .. }) => "use the newer phisync that wrote it",
+            Self::Agents(error) => return error.hint.clone(),
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+/// Why a server did not stop in order. The journal recovers from it.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Unknown),
+}
+
+/// A running server.
+pub struct Server {
+    url: String,
+    admin: String,
+    report: OpenReport,
+    handle: Handle,
+    store: Arc<FileStore>,
+    views: Arc<ViewWriter>,
+    disk: Arc<dyn Disk>,
+    paths: DataPaths,
+    announced: bool,
+    stop: watch::Sender<bool>,
+    driver: Option<JoinHandle<()>>,
+    sockets: Option<JoinHandle<()>>,
+    failed: watch::Receiver<Option<Unknown>>,
+}
+
+impl Server {
+    /// Opens everything, in the order that leaves nothing behind when a step fails: the address
+    /// first, the directory's lock next.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(options: &ServeOptions) -> Result<Self, StartError> {
+        if !options.listen.ip().is_loopback() {
+            return Err(StartError::NotLoopback(options.listen));
+        }
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        let only_run = options
+            .only_run
+            .as_deref()
+            .map(|id| RunId::parse(id).ok_or_else(|| StartError::BadRunId(id.to_owned())));
+        let only_run = only_run.transpose()?;
+        let registry = read_team(&*disk, options)?;
+        let listener = listen(options.listen)?;
+        let (store, opened) =
+            FileStore::open(Arc::clone(&disk), &options.data, FileOptions::default())?;
+        if let Some(torn) = &opened.torn {
+            tracing::warn!(
+                file = torn.file,
+                offset = torn.offset,
+                bytes = torn.length,
+                kept = torn.kept,
+                "the last batch was torn by a crash; nobody had been told about it"
+            );
+        }
+        let store = Arc::new(store);
+        let paths = DataPaths::new(&options.data);
+        let tokens = TokenStore::open(Arc::clone(&disk), paths.clone(), &mut OsEntropy)?;
+        let admin = tokens.admin().reveal().to_owned();
+        let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
+        let now = Now {
+            wall: clock.now(),
+            mono: clock.monotonic(),
+        };
+        let catalog = catalog(&registry);
+        let shared: Arc<dyn Store> = Arc::<FileStore>::clone(&store);
+        let coordinator = Coordinator::open(
+            Arc::clone(&shared),
+            opened.epoch,
+            registry,
+            Box::new(OsEntropy),
+            only_run.as_ref(),
+            now,
+        )?;
+        let system = |what| move |source| StartError::System { what, source };
+        let views = ViewWriter::start(Arc::clone(&disk), paths.root());
+        let views = Arc::new(views.map_err(system("write views"))?);
+        let sink = view_sink(
+            Arc::clone(&views),
+            Arc::clone(&disk),
+            paths.clone(),
+            &shared,
+        );
+        let (handle, driver) = driver::start(coordinator, shared, Arc::clone(&clock), sink)
+            .map_err(system("start the coordinator's thread"))?;
+
+        let address = listener
+            .local_addr()
+            .map_err(system("read the listening address"))?;
+        let app = App {
+            handle: handle.clone(),
+            tokens: Mutex::new(tokens),
+            catalog,
+            clock,
+        };
+        let (stop, stopping) = watch::channel(false);
+        let sockets = start_sockets(listener, app, Doors::at(address), stopping)
+            .map_err(system("serve the address"))?;
+        let (failing, failed) = watch::channel(None);
+        store.when_failed(Box::new(move |unknown| {
+            // Nobody may wait for it yet; the value stays.
+            failing.send_replace(Some(unknown));
+        }));
+        let mut server = Self {
+            url: format!("http://{address}"),
+            admin,
+            report: OpenReport { opened },
+            handle,
+            store,
+            views,
+            disk,
+            paths,
+            announced: false,
+            stop,
+            driver: Some(driver),
+            sockets: Some(sockets),
+            failed,
+        };
+        if options.announce {
+            server.announce().map_err(system("write server.json"))?;
+        }
+        Ok(server)
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The owner's token.
+    #[must_use]
+    pub fn admin_token(&self) -> &str {
+        &self.admin
+    }
+
+    /// What opening the store found.
+    #[must_use]
+    pub fn opened(&self) -> &OpenReport {
+        &self.report
+    }
+
+    /// The last durable record.
+    #[must_use]
+    pub fn head(&self) -> phisync_state::Head {
+        self.store.head()
+    }
+
+    /// Becomes `Some` when the store fails; the program should then exit with 70.
+    #[must_use]
+    pub fn failure(&self) -> watch::Receiver<Option<Unknown>> {
+        self.failed.clone()
+    }
+
+    fn announce(&mut self) -> io::Result<()> {
+        let path = self.paths.server_json();
+        let body = serde_json::json!({
+            "phisync_server": 1,
+            "url": self.url,
+            "pid": std::process::id(),
+        });
+        let temporary = path.with_extension("json.tmp");
+        let bytes = format!("{body}\n");
+        replace_file(&*self.disk, &path, &temporary, bytes.as_bytes(), false)?;
+        self.announced = true;
+        Ok(())
+    }
+
+    /// Ends open requests, writes the views, seals the journal, frees the directory.
+    ///
+    /// # Errors
+    /// The store's, if it failed.
+    pub fn stop(mut self) -> Result<(), StopError> {
+        self.shut_down()?;
+        Ok(())
+    }
+
+    fn shut_down(&mut self) -> Result<(), Unknown> {
+        if self.announced {
+            self.announced = false;
+            if let Err(error) = self.disk.remove(&self.paths.server_json()) {
+                tracing::debug!(%error, "server.json was gone already");
+            }
+        }
+        self.stop.send_replace(true);
+        let Some(driver) = self.driver.take() else {
+            return Ok(());
+        };
+        self.handle.stop();
+        for thread in [Some(driver), self.sockets.take()].into_iter().flatten() {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the server had panicked");
+            }
+        }
+        if let Err(error) = self.views.flush() {
+            tracing::warn!(%error, "a view could not be written; it is rebuilt later");
+        }
+        self.store.close()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(unknown) = self.shut_down() {
+            tracing::error!(%unknown, "the store did not close in order");
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = TcpListener::bind(address);
+    let listener = listener.and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|source| StartError::Listen { address, source })
+}
+
+fn read_team(disk: &dyn Disk, options: &ServeOptions) -> Result<Registry, StartError> {
+    let beside = options.data.parent().unwrap_or(Path::new("."));
+    let path = options.agents_file.clone();
+    let named = path.is_some();
+    let path = path.unwrap_or_else(|| beside.join("agents.yaml"));
+    let bytes = match read_all(disk, &path, AGENTS_FILE_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
+            return Ok(Registry::default());
+        }
+        Err(source) => return Err(StartError::AgentsFile { path, source }),
+    };
+    let text = String::from_utf8(bytes).map_err(|error| StartError::AgentsFile {
+        path: path.clone(),
+        source: io::Error::new(io::ErrorKind::InvalidData, error),
+    })?;
+    Ok(Registry::parse(&path.display().to_string(), &text)?)
+}
+
+/// What workflows may name, as the compiler wants it.
+fn catalog(registry: &Registry) -> Catalog {
+    Catalog {
+        agents: registry
+            .agents
+            .iter()
+            .map(|agent| CatalogAgent {
+                name: agent.name.declared().to_owned(),
+                capabilities: agent.capabilities.clone(),
+                concurrency: agent.concurrency,
+            })
+            .collect(),
+        people: registry
+            .people
+            .iter()
+            .map(|person| CatalogPerson {
+                name: person.name.declared().to_owned(),
+                roles: person.roles.clone(),
+            })
+            .collect(),
+    }
+}
+
+fn start_sockets(
+    listener: TcpListener,
+    app: App,
+    doors: Doors,
+    stop: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("http")
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("sockets".to_owned())
+        .spawn(move || {
+            let served = runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                serve(listener, router(Arc::new(app)), doors, stop).await
+            });
+            if let Err(error) = served {
+                tracing::error!(%error, "the listening socket failed");
+            }
+        })
+}
+
+/// Writes views once what they show is durable, and readable copies of new definitions.
+fn view_sink(
+    views: Arc<ViewWriter>,
+    disk: Arc<dyn Disk>,
+    paths: DataPaths,
+    store: &Arc<dyn Store>,
+) -> ViewSink {
+    let store = Arc::downgrade(store);
+    Box::new(move |coordinator: &mut Coordinator, now: Now, all: bool| {
+        for machine in coordinator.take_new_definitions() {
+            if let Err(error) = copy_definition(&*disk, &paths, &machine) {
+                tracing::warn!(%error, "a readable copy of a definition was not written");
+            }
+        }
+        let stale = coordinator.take_stale_views(now, all);
+        let seq = coordinator.last_seq();
+        let Some(store) = store.upgrade().filter(|_| !stale.is_empty()) else {
+            return;
+        };
+        let views = Arc::clone(&views);
+        let (done, written) = std::sync::mpsc::sync_channel(1);
+        store.when_durable(
+            seq,
+            Box::new(move |durable| {
+                if durable.is_ok() {
+                    for view in stale {
+                        if let Ok(name) = ViewName::new(&view.name) {
+                            // A view that is left out is written with its next change.
+                            let _queued = views.put(&name, seq, view.body.to_string());
+                        }
+                    }
+                }
+                // Only the last call waits for it.
+                let _unread = done.send(());
+            }),
+        );
+        // At the end the caller flushes the views next: they must have been handed in.
+        if all && written.recv().is_err() {
+            tracing::debug!("the last views were not handed in");
+        }
+    })
+}
+
+fn copy_definition(
+    disk: &dyn Disk,
+    paths: &DataPaths,
+    machine: &phisync_workflows::Machine,
+) -> io::Result<()> {
+    let directory = paths.definitions();
+    match disk.make_dir(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let path = directory.join(format!("{}.yaml", machine.hash()));
+    let temporary = path.with_extension("yaml.tmp");
+    replace_file(disk, &path, &temporary, machine.source().as_bytes(), false)
+}
