@@ -9,7 +9,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::index::Index;
-use super::memory::CLOSED;
 use super::order::{Batch, Order};
 use super::waiters::Waiters;
 use crate::journal::writer::{WriteError, Writer};
@@ -91,7 +90,7 @@ impl Shared {
                 Phase::Closing if seq <= queue.order.last_seq() => {
                     return queue.waiters.add(seq, then);
                 }
-                Phase::Closing | Phase::Closed => Err(closed()),
+                Phase::Closing | Phase::Closed => Err(Unknown::closed()),
                 Phase::Failed(unknown) => Err(unknown.clone()),
             }
         };
@@ -150,15 +149,9 @@ impl Phase {
     fn stopped(&self) -> Option<Unknown> {
         match self {
             Self::Open => None,
-            Self::Closing | Self::Closed => Some(closed()),
+            Self::Closing | Self::Closed => Some(Unknown::closed()),
             Self::Failed(unknown) => Some(unknown.clone()),
         }
-    }
-}
-
-fn closed() -> Unknown {
-    Unknown {
-        reason: Arc::from(CLOSED),
     }
 }
 
@@ -262,7 +255,7 @@ impl Shared {
 /// Ends the store: tells everybody who waits, then those who wait for the end itself.
 fn finish(shared: &Shared, phase: Phase) {
     let mut queue = shared.queue();
-    let unknown = phase.stopped().unwrap_or_else(closed);
+    let unknown = phase.stopped().unwrap_or_else(Unknown::closed);
     let failed = matches!(phase, Phase::Failed(_));
     let waiting = queue.waiters.all();
     let on_failure = std::mem::take(&mut queue.on_failure);

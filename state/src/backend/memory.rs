@@ -32,6 +32,7 @@ struct Inner {
     delivering: bool,
     held: bool,
     stopped: Option<Unknown>,
+    closed: bool,
 }
 
 impl Default for MemoryStore {
@@ -56,6 +57,7 @@ impl MemoryStore {
                 delivering: false,
                 held: false,
                 stopped: None,
+                closed: false,
             }),
         }
     }
@@ -78,7 +80,9 @@ impl MemoryStore {
     /// outcome is unknown, and nothing is taken any more.
     pub fn fail(&self, reason: &str) {
         let mut inner = self.inner();
-        inner.stop(reason);
+        inner.stop(Unknown {
+            reason: Arc::from(reason),
+        });
         drop(inner);
         self.deliver();
     }
@@ -128,10 +132,7 @@ impl Inner {
         self.due.extend(due.map(|then| (then, Ok(head.clone()))));
     }
 
-    fn stop(&mut self, reason: &str) {
-        let unknown = Unknown {
-            reason: Arc::from(reason),
-        };
+    fn stop(&mut self, unknown: Unknown) {
         let waiting = self.waiters.all();
         self.due
             .extend(waiting.map(|then| (then, Err(unknown.clone()))));
@@ -220,12 +221,13 @@ impl Store for MemoryStore {
 
     fn close(&self) -> Result<(), Unknown> {
         let mut inner = self.inner();
-        let outcome = match &inner.stopped {
-            Some(stopped) if &*stopped.reason != CLOSED => Err(stopped.clone()),
-            Some(_) => Ok(()),
+        let outcome = match inner.stopped.clone() {
+            Some(_) if inner.closed => Ok(()),
+            Some(unknown) => Err(unknown),
             None => {
                 inner.settle();
-                inner.stop(CLOSED);
+                inner.stop(Unknown::closed());
+                inner.closed = true;
                 Ok(())
             }
         };
@@ -234,6 +236,3 @@ impl Store for MemoryStore {
         outcome
     }
 }
-
-/// The reason a closed store gives.
-pub(crate) const CLOSED: &str = "it is closed";

@@ -167,6 +167,15 @@ pub struct Unknown {
     pub reason: Arc<str>,
 }
 
+impl Unknown {
+    /// The store was closed in order.
+    pub(crate) fn closed() -> Self {
+        Self {
+            reason: Arc::from("it is closed"),
+        }
+    }
+}
+
 /// The last durable record and the chain hash after it (64 hexadecimal digits).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
