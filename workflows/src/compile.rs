@@ -110,7 +110,11 @@ fn workflows(
         let identity = (draft.name.clone(), draft.version.clone());
         if !draft.name.is_empty() {
             if let Some(first) = names.get(&identity) {
-                let version = draft.version.as_ref().map(|v| format!(" {v}")).unwrap_or_default();
+                let version = draft
+                    .version
+                    .as_ref()
+                    .map(|v| format!(" {v}"))
+                    .unwrap_or_default();
                 cx.sink.push(
                     Note::error(
                         "PHI010",

@@ -79,5 +79,6 @@ fn write_text(text: &str, out: &mut String) {
 }
 
 fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("writing to a string cannot fail");
+    out.write_fmt(text)
+        .expect("writing to a string cannot fail");
 }

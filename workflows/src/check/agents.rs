@@ -37,7 +37,10 @@ struct Place<'n> {
 impl<'n> Place<'n> {
     fn of(draft: &Draft<'n>, map: &'n Map, fallback: Span) -> Self {
         let inherited = || draft.root.get("defaults")?.value.as_map()?.get("assign");
-        let node = map.get("assign").or_else(inherited).map(|entry| &entry.value);
+        let node = map
+            .get("assign")
+            .or_else(inherited)
+            .map(|entry| &entry.value);
         Self { node, fallback }
     }
 
@@ -47,7 +50,9 @@ impl<'n> Place<'n> {
 
     /// The place of a name in `assign` or in a list of it.
     fn name(&self, key: &str, name: &str) -> Span {
-        let Some(node) = self.node else { return self.fallback };
+        let Some(node) = self.node else {
+            return self.fallback;
+        };
         let Some(entry) = node.as_map().and_then(|map| map.get(key)) else {
             return node.span;
         };
@@ -69,11 +74,11 @@ fn same(agent: &CatalogAgent, name: &str) -> bool {
 fn assignment(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, catalog: &Catalog) {
     let mut known = true;
     let lists = [("prefer", &assign.prefer), ("exclude", &assign.exclude)];
-    let named = assign
-        .agent
-        .iter()
-        .map(|agent| ("agent", agent))
-        .chain(lists.into_iter().flat_map(|(key, names)| names.iter().map(move |name| (key, name))));
+    let named = assign.agent.iter().map(|agent| ("agent", agent)).chain(
+        lists
+            .into_iter()
+            .flat_map(|(key, names)| names.iter().map(move |name| (key, name))),
+    );
     for (key, name) in named {
         if !catalog.agents.iter().any(|agent| same(agent, name)) {
             known = false;
@@ -107,7 +112,13 @@ fn assignment(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, c
     }
 }
 
-fn somebody_fits(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, catalog: &Catalog) {
+fn somebody_fits(
+    cx: &mut Cx<'_>,
+    step: &str,
+    assign: &Assign,
+    place: &Place<'_>,
+    catalog: &Catalog,
+) {
     let mut lacks = Vec::new();
     let mut fitting = Vec::new();
     for agent in &catalog.agents {
@@ -150,8 +161,12 @@ fn somebody_fits(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>
         && catalog.agents.len() > 1
     {
         cx.sink.push(
-            Note::info("PHI606", place.whole(), format!("only `{}` can do `{step}`", only.name))
-                .help("while it is away, the step waits"),
+            Note::info(
+                "PHI606",
+                place.whole(),
+                format!("only `{}` can do `{step}`", only.name),
+            )
+            .help("while it is away, the step waits"),
         );
     }
 }
@@ -164,9 +179,14 @@ fn unknown<'c>(
 ) -> Note {
     let note = Note::error(code, span, message);
     if let Some(near) = nearest(name, candidates.clone()) {
-        return note.label(format!("did you mean `{near}`?")).edit(span, near);
+        return note
+            .label(format!("did you mean `{near}`?"))
+            .edit(span, near);
     }
-    let known: Vec<String> = candidates.take(20).map(|name| format!("`{name}`")).collect();
+    let known: Vec<String> = candidates
+        .take(20)
+        .map(|name| format!("`{name}`"))
+        .collect();
     if known.is_empty() {
         note.help("none is declared in `agents.yaml`")
     } else {
@@ -199,21 +219,28 @@ fn approvers(
     for role in &approval.from.roles {
         if !roles.contains(role.as_str()) {
             let what = ("PHI610", format!("nobody has role `{role}`"));
-            cx.sink.push(unknown(what, role, place("roles", role), roles.iter().copied()));
+            cx.sink.push(unknown(
+                what,
+                role,
+                place("roles", role),
+                roles.iter().copied(),
+            ));
         }
     }
     for user in &approval.from.users {
         let people = catalog.people.iter().map(|person| person.name.as_str());
         if !people.clone().any(|name| name.eq_ignore_ascii_case(user)) {
             let what = ("PHI610", format!("unknown person `{user}`"));
-            cx.sink.push(unknown(what, user, place("users", user), people));
+            cx.sink
+                .push(unknown(what, user, place("users", user), people));
         }
     }
     for agent in &approval.from.agents {
         let agents = catalog.agents.iter().map(|agent| agent.name.as_str());
         if !agents.clone().any(|name| name.eq_ignore_ascii_case(agent)) {
             let what = ("PHI601", format!("unknown agent `{agent}`"));
-            cx.sink.push(unknown(what, agent, place("agents", agent), agents));
+            cx.sink
+                .push(unknown(what, agent, place("agents", agent), agents));
         }
         own_work(cx, draft, step, approval, agent, place("agents", agent));
     }
@@ -236,12 +263,18 @@ fn own_work(
             .agent
             .as_ref()
             .is_some_and(|name| name.eq_ignore_ascii_case(agent));
-        if does_it && matches!(worker.kind, StepKind::Task(_)) && !approval.not_same_as.contains(need) {
+        if does_it
+            && matches!(worker.kind, StepKind::Task(_))
+            && !approval.not_same_as.contains(need)
+        {
             cx.sink.push(
                 Note::error(
                     "PHI609",
                     span,
-                    format!("approval may be given by `{agent}`, who did `{}`", worker.id),
+                    format!(
+                        "approval may be given by `{agent}`, who did `{}`",
+                        worker.id
+                    ),
                 )
                 .also(draft.steps[need.get()].id_span, "the work that is approved")
                 .help(format!("add `not_same_as: [{}]`", worker.id)),

@@ -23,12 +23,17 @@ pub(super) fn cycles(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order) {
             let label = format!("`{}` needs `{}`", step.step.id, draft.steps[next].step.id);
             Some((step.need_spans[edge], label))
         });
-        let Some((span, label)) = places.next() else { continue };
+        let Some((span, label)) = places.next() else {
+            continue;
+        };
         let note = Note::error("PHI401", span, format!("`needs` form a cycle: {path}"))
             .label(label)
             .help("drop one of these needs");
-        cx.sink
-            .push(places.take(NAMED_MAX).fold(note, |note, (span, label)| note.also(span, label)));
+        cx.sink.push(
+            places
+                .take(NAMED_MAX)
+                .fold(note, |note, (span, label)| note.also(span, label)),
+        );
     }
 }
 

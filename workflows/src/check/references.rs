@@ -22,10 +22,17 @@ pub(super) fn implied_needs(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order, i
             .iter()
             .find(|other| order.decided_before[other.get()].contains(need.get()));
         if let Some(by) = by {
-            let (need, by) = (&draft.steps[need.get()].step.id, &draft.steps[by.get()].step.id);
+            let (need, by) = (
+                &draft.steps[need.get()].step.id,
+                &draft.steps[by.get()].step.id,
+            );
             cx.sink.push(
-                Note::info("PHI215", *span, format!("`needs: {need}` is implied by `{by}`"))
-                    .help(format!("`{by}` comes after `{need}` anyway")),
+                Note::info(
+                    "PHI215",
+                    *span,
+                    format!("`needs: {need}` is implied by `{by}`"),
+                )
+                .help(format!("`{by}` comes after `{need}` anyway")),
             );
         }
     }
@@ -41,7 +48,9 @@ pub(super) fn unused(cx: &mut Cx<'_>, draft: &Draft<'_>) {
                 let steps = entry.value.as_seq().unwrap_or_default();
                 for step in steps.iter().filter_map(Node::as_map) {
                     policies_used(step, &mut policies);
-                    let undo = step.get("compensate").and_then(|entry| entry.value.as_map());
+                    let undo = step
+                        .get("compensate")
+                        .and_then(|entry| entry.value.as_map());
                     for body in std::iter::once(step).chain(undo) {
                         policies_used(body, &mut policies);
                         if let Some(output) = body.get("output") {
@@ -76,7 +85,10 @@ fn names<'n>(node: &'n Node, used: &mut BTreeSet<&'n str>) {
             used.insert(text.trim_end_matches(['?', '[', ']']));
         }
         Shape::Seq(items) => items.iter().for_each(|item| names(item, used)),
-        Shape::Map(map) => map.entries.iter().for_each(|entry| names(&entry.value, used)),
+        Shape::Map(map) => map
+            .entries
+            .iter()
+            .for_each(|entry| names(&entry.value, used)),
     }
 }
 
@@ -89,7 +101,10 @@ fn report(cx: &mut Cx<'_>, root: &Map, section: &str, what: &str, used: &BTreeSe
         .map(|entry| (entry.key_span, entry.key.as_str()))
         .collect();
     for (span, name) in unused {
-        cx.sink
-            .push(Note::info("PHI211", span, format!("{what} `{name}` is never used")));
+        cx.sink.push(Note::info(
+            "PHI211",
+            span,
+            format!("{what} `{name}` is never used"),
+        ));
     }
 }

@@ -10,8 +10,12 @@ pub(super) fn step(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
     let effectless = matches!(step.step.effects, Effects::None | Effects::Read);
     if effectless && matches!(step.step.compensate, Compensate::Task(_)) {
         cx.sink.push(
-            Note::info("PHI702", step.key_span("compensate"), "`compensate` on a step without effects")
-                .also(step.value_span("effects"), "declared here"),
+            Note::info(
+                "PHI702",
+                step.key_span("compensate"),
+                "`compensate` on a step without effects",
+            )
+            .also(step.value_span("effects"), "declared here"),
         );
     }
 }

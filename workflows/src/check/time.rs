@@ -6,9 +6,7 @@ use crate::diagnostic::Note;
 use crate::lower::duration::show;
 use crate::lower::order::Order;
 use crate::lower::{Cx, Draft, StepDraft};
-use crate::machine::{
-    Backoff, Compensate, Effects, OnTimeout, Retry, Step, StepKind, Timeouts,
-};
+use crate::machine::{Backoff, Compensate, Effects, OnTimeout, Retry, Step, StepKind, Timeouts};
 use crate::syntax::{Entry, Node};
 
 /// A lease below this is lost by the first hiccup of a network.
@@ -55,17 +53,29 @@ fn clocks(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>) {
     let clocks = &step.step.timeouts;
     let span = |clock: &str| {
         let short = clock == "run" && step.map.get("timeout").is_some();
-        if short { step.value_span("timeout") } else { step.nested_span("timeouts", clock) }
+        if short {
+            step.value_span("timeout")
+        } else {
+            step.nested_span("timeouts", clock)
+        }
     };
-    if clocks.lease < LEASE_MIN {
+    if clocks.lease < LEASE_MIN && clocks.lease != clocks.run {
         let lease = show(clocks.lease);
         cx.sink.push(
-            Note::error("PHI503", span("lease"), format!("lease {lease} is shorter than 5s"))
-                .help("an agent beats every third of its lease; a hiccup must not lose it"),
+            Note::error(
+                "PHI503",
+                span("lease"),
+                format!("lease {lease} is shorter than 5s"),
+            )
+            .help("an agent beats every third of its lease; a hiccup must not lose it"),
         );
     }
     if clocks.lease > clocks.run {
-        let place = if step.map.get("timeouts").is_some() { span("lease") } else { span("run") };
+        let place = if step.map.get("timeouts").is_some() {
+            span("lease")
+        } else {
+            span("run")
+        };
         cx.sink.push(lease_over_run(place, clocks));
     }
     if let Some(total) = clocks.total {
@@ -74,13 +84,21 @@ fn clocks(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>) {
                 Note::error(
                     "PHI504",
                     span("total"),
-                    format!("`total` {} is shorter than `run` {}", show(total), show(clocks.run)),
+                    format!(
+                        "`total` {} is shorter than `run` {}",
+                        show(total),
+                        show(clocks.run)
+                    ),
                 )
                 .help("`lease` <= `run` <= `total` <= the workflow's `timeout`"),
             );
         } else if total > draft.timeout {
-            cx.sink
-                .push(over_workflow(step, ("timeouts", "total"), total, draft.timeout));
+            cx.sink.push(over_workflow(
+                step,
+                ("timeouts", "total"),
+                total,
+                draft.timeout,
+            ));
         }
     }
     if clocks.run > draft.timeout {
@@ -98,7 +116,11 @@ fn lease_over_run(span: crate::source::Span, clocks: &Timeouts) -> Note {
     Note::error(
         "PHI503",
         span,
-        format!("lease {} is longer than `run` {}", show(clocks.lease), show(clocks.run)),
+        format!(
+            "lease {} is longer than `run` {}",
+            show(clocks.lease),
+            show(clocks.run)
+        ),
     )
     .help("a task would end before its agent could be found silent: shorten `lease`")
 }
@@ -123,29 +145,33 @@ fn over_workflow(
 }
 
 fn retry(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
-    let Step { retry, timeouts, effects, idempotent, .. } = &step.step;
+    let Step {
+        retry,
+        timeouts,
+        effects,
+        idempotent,
+        ..
+    } = &step.step;
     let span = step.key_span("retry");
     if step.map.get("retry").is_none() {
         return;
     }
-    let by_name = step.map.get("retry").and_then(|entry| entry.value.as_str());
-    let is_none = by_name == Some("none");
-    if retry.max_attempts == 1 && !is_none {
+    let written = step.map.get("retry").and_then(|entry| entry.value.as_map());
+    if retry.max_attempts == 1 && written.is_some() {
         cx.sink.push(
             Note::warning("PHI508", span, "retry has no effect: one attempt is all")
                 .help("`max_attempts` counts the first attempt too"),
         );
         return;
     }
-    let written = step
-        .map
-        .get("retry")
-        .and_then(|entry| entry.value.as_map())
-        .and_then(|map| map.get("errors"));
+    let written = written.and_then(|map| map.get("errors"));
     let none_written = |entry: &Entry| entry.value.as_seq().is_some_and(<[Node]>::is_empty);
     if written.is_some_and(none_written) {
-        cx.sink
-            .push(Note::warning("PHI508", span, "retry has no effect: no error is repeated"));
+        cx.sink.push(Note::warning(
+            "PHI508",
+            span,
+            "retry has no effect: no error is repeated",
+        ));
         return;
     }
     let repeatable = *idempotent || matches!(effects, Effects::None | Effects::Read);
@@ -160,7 +186,10 @@ fn retry(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
             Note::warning(
                 "PHI507",
                 step.nested_span("retry", "errors"),
-                format!("`{}` is not idempotent but is retried after an unknown end", step.step.id),
+                format!(
+                    "`{}` is not idempotent but is retried after an unknown end",
+                    step.step.id
+                ),
             )
             .label(format!("`{code}` may come after the effect"))
             .help("say `idempotent: true` if doing it twice is harmless, or drop the code"),
@@ -168,7 +197,9 @@ fn retry(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
     }
     for pattern in &retry.errors {
         let code = pattern.0.trim_end_matches(".*");
-        let elsewhere = ["approval", "files", "call", "loop", "foreach", "event", "saga"];
+        let elsewhere = [
+            "approval", "files", "call", "loop", "foreach", "event", "saga",
+        ];
         if elsewhere.contains(&code.split('.').next().unwrap_or_default()) {
             cx.sink.push(
                 Note::warning(
@@ -247,7 +278,8 @@ pub(super) fn longest_path(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order) {
         previous[index] = before;
         ends[index] = start.saturating_add(written_time(&draft.steps[index]));
     }
-    let Some(last) = (0..ends.len()).max_by_key(|index| (ends[*index], std::cmp::Reverse(*index))) else {
+    let Some(last) = (0..ends.len()).max_by_key(|index| (ends[*index], std::cmp::Reverse(*index)))
+    else {
         return;
     };
     if ends[last] <= draft.timeout {

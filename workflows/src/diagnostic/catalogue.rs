@@ -88,8 +88,14 @@ pub const CATALOGUE: &[CodeInfo] = &[
     info("PHI503", "lease out of range"),
     info("PHI504", "clocks contradict each other"),
     info("PHI505", "attempts may take longer than `total`"),
-    info("PHI506", "longest path may take longer than the workflow's timeout"),
-    info("PHI507", "retry after an unknown end of a step that is not idempotent"),
+    info(
+        "PHI506",
+        "longest path may take longer than the workflow's timeout",
+    ),
+    info(
+        "PHI507",
+        "retry after an unknown end of a step that is not idempotent",
+    ),
     info("PHI508", "retry has no effect"),
     info("PHI509", "error code cannot occur here"),
     info("PHI517", "back-off shrinks"),

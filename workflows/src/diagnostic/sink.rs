@@ -187,7 +187,10 @@ mod tests {
         sink.push(Note::error("PHI101", Span::new(51, 52), "x"));
         let kept = sink.finish();
         assert_eq!(kept.len(), 6);
-        assert_eq!(kept[4].help.as_deref(), Some("3 more like this are not shown"));
+        assert_eq!(
+            kept[4].help.as_deref(),
+            Some("3 more like this are not shown")
+        );
         assert_eq!(kept[5].help, None);
     }
 

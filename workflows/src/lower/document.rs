@@ -25,13 +25,20 @@ pub(crate) fn read<'n>(cx: &mut Cx<'_>, root: &'n Node) -> Option<Draft<'n>> {
     cx.sink.enter(root.span);
     let Some(map) = root.as_map() else {
         cx.sink.push(
-            Note::error("PHI103", root.span, format!("a workflow must be a map, found {}", root.type_name()))
-                .help("start with `workflow: NAME` and `steps:`"),
+            Note::error(
+                "PHI103",
+                root.span,
+                format!("a workflow must be a map, found {}", root.type_name()),
+            )
+            .help("start with `workflow: NAME` and `steps:`"),
         );
         return None;
     };
     cx.keys(map, &WORKFLOW);
-    let start = map.entries.first().map_or(root.span, |entry| entry.key_span);
+    let start = map
+        .entries
+        .first()
+        .map_or(root.span, |entry| entry.key_span);
     dialect(cx, map);
     let (name, name_span) = match map.get("workflow") {
         Some(entry) => {
@@ -52,16 +59,17 @@ pub(crate) fn read<'n>(cx: &mut Cx<'_>, root: &'n Node) -> Option<Draft<'n>> {
         }
         kinds::version(cx, &entry.value)
     });
-    let literal = |cx: &mut Cx<'_>, key: &str| {
-        map.get(key).and_then(|entry| cx.literal(key, &entry.value))
-    };
+    let literal =
+        |cx: &mut Cx<'_>, key: &str| map.get(key).and_then(|entry| cx.literal(key, &entry.value));
     let title = literal(cx, "title");
     let description = literal(cx, "description");
     let schemas = Schemas::read(cx, map.get("schemas").map(|entry| &entry.value));
     let inputs = inputs(cx, map, &schemas);
     let retry_policies = retry_policies(cx, map);
     let defaults = defaults(cx, map, &retry_policies);
-    let timeout = map.get("timeout").and_then(|entry| cx.duration("timeout", &entry.value));
+    let timeout = map
+        .get("timeout")
+        .and_then(|entry| cx.duration("timeout", &entry.value));
     if let Some(entry) = map.get("outputs")
         && let Some(outputs) = cx.map("outputs", &entry.value)
     {
@@ -92,15 +100,22 @@ fn dialect(cx: &mut Cx<'_>, map: &Map) {
         && dialect != DIALECT
     {
         cx.sink.push(
-            Note::error("PHI115", entry.value.span, format!("dialect {dialect} is not supported"))
-                .help(format!("this version reads dialect {DIALECT}"))
-                .edit(entry.value.span, DIALECT.to_string()),
+            Note::error(
+                "PHI115",
+                entry.value.span,
+                format!("dialect {dialect} is not supported"),
+            )
+            .help(format!("this version reads dialect {DIALECT}"))
+            .edit(entry.value.span, DIALECT.to_string()),
         );
     }
 }
 
 fn inputs(cx: &mut Cx<'_>, map: &Map, schemas: &Schemas) -> Vec<InputSpec> {
-    let Some(fields) = map.get("inputs").and_then(|entry| cx.map("inputs", &entry.value)) else {
+    let Some(fields) = map
+        .get("inputs")
+        .and_then(|entry| cx.map("inputs", &entry.value))
+    else {
         return Vec::new();
     };
     let mut inputs = Vec::with_capacity(fields.entries.len());
@@ -128,8 +143,12 @@ fn retry_policies<'n>(cx: &mut Cx<'_>, map: &'n Map) -> Policies<'n> {
     for entry in &fields.entries {
         if matches!(entry.key.as_str(), "none" | "transient") {
             cx.sink.push(
-                Note::error("PHI110", entry.key_span, format!("`{}` is reserved", entry.key))
-                    .label("a predefined retry policy"),
+                Note::error(
+                    "PHI110",
+                    entry.key_span,
+                    format!("`{}` is reserved", entry.key),
+                )
+                .label("a predefined retry policy"),
             );
             continue;
         }
@@ -143,7 +162,10 @@ fn retry_policies<'n>(cx: &mut Cx<'_>, map: &'n Map) -> Policies<'n> {
 
 fn defaults<'n>(cx: &mut Cx<'_>, map: &'n Map, policies: &Policies<'n>) -> Defaults<'n> {
     let mut defaults = Defaults::default();
-    let Some(fields) = map.get("defaults").and_then(|entry| cx.map("defaults", &entry.value)) else {
+    let Some(fields) = map
+        .get("defaults")
+        .and_then(|entry| cx.map("defaults", &entry.value))
+    else {
         return defaults;
     };
     cx.keys(fields, &DEFAULTS);
@@ -156,7 +178,11 @@ fn defaults<'n>(cx: &mut Cx<'_>, map: &'n Map, policies: &Policies<'n>) -> Defau
                 }
             }
             "retry" => defaults.retry = policy::retry(cx, &entry.value, policies),
-            "timeouts" => policy::timeouts(cx, &entry.value, &mut defaults.timeouts),
+            "timeouts" => {
+                policy::timeouts(cx, &entry.value, &mut defaults.timeouts);
+                let written = entry.value.as_map();
+                defaults.lease_written = written.is_some_and(|map| map.get("lease").is_some());
+            }
             "on_failure" => defaults.on_failure = policy::on_failure(cx, &entry.value),
             _ => {}
         }
@@ -183,24 +209,36 @@ fn steps<'n>(
         return Vec::new();
     };
     if items.is_empty() {
-        cx.sink
-            .push(Note::error("PHI108", entry.value.span, "`steps` must not be empty"));
+        cx.sink.push(Note::error(
+            "PHI108",
+            entry.value.span,
+            "`steps` must not be empty",
+        ));
     }
     // Steps that cannot be named are left out, so the places of the others are counted anew.
     let mut ids = step::ids(cx, items);
-    let mut places: Vec<(StepIndex, String)> =
-        ids.iter().map(|(id, (index, _))| (*index, id.clone())).collect();
+    let mut places: Vec<(StepIndex, String)> = ids
+        .iter()
+        .map(|(id, (index, _))| (*index, id.clone()))
+        .collect();
     places.sort();
     for (position, (_, id)) in (0_u32..).zip(&places) {
         if let Some((index, _)) = ids.get_mut(id) {
             *index = StepIndex(position);
         }
     }
-    let common = Common { defaults, policies, schemas, ids: &ids };
+    let common = Common {
+        defaults,
+        policies,
+        schemas,
+        ids: &ids,
+    };
     let mut steps = Vec::with_capacity(places.len());
     for (original, id) in &places {
         let item = &items[original.get()];
-        let Some(step_map) = item.as_map() else { continue };
+        let Some(step_map) = item.as_map() else {
+            continue;
+        };
         cx.sink.enter(item.span);
         let id_span = ids[id].1;
         steps.push(step::read(cx, step_map, id, id_span, &common));

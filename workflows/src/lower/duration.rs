@@ -33,7 +33,9 @@ fn short(text: &str) -> Result<u64, &'static str> {
     }
     while !rest.is_empty() {
         let (count, after) = digits(rest)?;
-        let width = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let width = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
         let (unit, next) = after.split_at(width);
         if unit.is_empty() {
             return Err("the unit is missing");
@@ -88,7 +90,9 @@ fn iso_part(text: &str, units: &[(char, u64)]) -> Result<u64, &'static str> {
 }
 
 fn digits(text: &str) -> Result<(u64, &str), &'static str> {
-    let width = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let width = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     if width == 0 {
         return Err("a whole number and a unit are wanted");
     }
@@ -110,7 +114,13 @@ pub(crate) fn show(duration: Duration) -> String {
         return "0s".to_owned();
     }
     let mut text = String::new();
-    for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+    for (unit, size) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ] {
         let count = millis / size;
         millis %= size;
         if count > 0 {
@@ -143,7 +153,23 @@ mod tests {
 
     #[test]
     fn what_has_no_fixed_length_or_no_end_is_refused() {
-        for text in ["", "5", "5 m", "1.5h", "-1s", "30m2h", "1s1s", "P", "PT", "P1M", "P1Y", "4000d", "99999999999999999999s", "1x", "s"] {
+        for text in [
+            "",
+            "5",
+            "5 m",
+            "1.5h",
+            "-1s",
+            "30m2h",
+            "1s1s",
+            "P",
+            "PT",
+            "P1M",
+            "P1Y",
+            "4000d",
+            "99999999999999999999s",
+            "1x",
+            "s",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -35,9 +35,9 @@ pub(crate) fn fill(cx: &mut Cx<'_>, draft: &mut Draft<'_>, order: &Order) -> Fil
         .enumerate()
         .map(|(index, draft)| (draft.step.id.clone(), index))
         .collect();
-    let strangers = ids
-        .keys()
-        .fold(globals.clone(), |env, id| env.step(id.as_str(), StepView::NotBefore));
+    let strangers = ids.keys().fold(globals.clone(), |env, id| {
+        env.step(id.as_str(), StepView::NotBefore)
+    });
     let mut outputs: Vec<Type> = vec![Type::Any; draft.steps.len()];
     for &index in &order.sequence {
         let visible = |env: Env| {
@@ -56,7 +56,12 @@ pub(crate) fn fill(cx: &mut Cx<'_>, draft: &mut Draft<'_>, order: &Order) -> Fil
         } else {
             strangers.clone()
         };
-        let mut scope = StepScope { order, ids: &ids, index, env };
+        let mut scope = StepScope {
+            order,
+            ids: &ids,
+            index,
+            env,
+        };
         outputs[index] = scope.fill(cx, &mut draft.steps[index], &globals);
     }
     cx.sink.enter(draft.span);
@@ -99,16 +104,26 @@ impl StepScope<'_> {
             self.explain_order(&needs, draft.id_span, error, text, note)
         };
         if let Some(entry) = map.get("if") {
-            let mut values = Values { cx, env: &self.env, amend: &amend };
+            let mut values = Values {
+                cx,
+                env: &self.env,
+                amend: &amend,
+            };
             draft.step.condition = values.condition("if", &entry.value);
         }
         let env = match &draft.step.condition {
             Some(condition) => self.env.with_certain(condition.requires_success_of()),
             None => self.env.clone(),
         };
-        let mut values = Values { cx, env: &env, amend: &amend };
+        let mut values = Values {
+            cx,
+            env: &env,
+            amend: &amend,
+        };
         draft.step.input = entries(&mut values, map, "input");
-        draft.step.key = map.get("key").and_then(|entry| values.text("key", &entry.value));
+        draft.step.key = map
+            .get("key")
+            .and_then(|entry| values.text("key", &entry.value));
         match &mut draft.step.kind {
             StepKind::Task(task) => {
                 let nested = map.get("task").and_then(|entry| entry.value.as_map());
@@ -140,7 +155,11 @@ impl StepScope<'_> {
             None => result,
             Some(entry) => {
                 let env = env.clone().variable("result", result);
-                let mut values = Values { cx, env: &env, amend: &amend };
+                let mut values = Values {
+                    cx,
+                    env: &env,
+                    amend: &amend,
+                };
                 let (template, ty) = values.value(&entry.value);
                 draft.step.yields = Some(template);
                 ty
@@ -154,8 +173,18 @@ impl StepScope<'_> {
     }
 
     /// The expressions of `compensate`.
-    fn undo(&self, cx: &mut Cx<'_>, draft: &mut StepDraft<'_>, env: &Env, output: &Type, globals: &Env) {
-        let map = draft.map.get("compensate").and_then(|entry| entry.value.as_map());
+    fn undo(
+        &self,
+        cx: &mut Cx<'_>,
+        draft: &mut StepDraft<'_>,
+        env: &Env,
+        output: &Type,
+        globals: &Env,
+    ) {
+        let map = draft
+            .map
+            .get("compensate")
+            .and_then(|entry| entry.value.as_map());
         let (Some(map), Compensate::Task(undo)) = (map, &mut draft.step.compensate) else {
             return;
         };
@@ -177,7 +206,11 @@ impl StepScope<'_> {
             let needs = NeedsEdit::None;
             self.explain_order(&needs, draft.id_span, error, text, note)
         };
-        let mut values = Values { cx, env: &env, amend: &amend };
+        let mut values = Values {
+            cx,
+            env: &env,
+            amend: &amend,
+        };
         undo.input = entries(&mut values, map, "input");
         let nested = map.get("task").and_then(|entry| entry.value.as_map());
         undo.task.prompt = prompt(&mut values, nested.unwrap_or(map));
@@ -231,30 +264,43 @@ fn step_named<'i>(
         let end = name
             .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
             .unwrap_or(name.len());
-        ids.get_key_value(&name[..end]).map(|(id, index)| (id.as_str(), *index))
+        ids.get_key_value(&name[..end])
+            .map(|(id, index)| (id.as_str(), *index))
     })
 }
 
 /// Whether the step's retry is written here, and not in a policy that is checked once.
 fn own_retry(map: &Map) -> bool {
-    map.get("retry").is_some_and(|entry| entry.value.as_map().is_some())
+    map.get("retry")
+        .is_some_and(|entry| entry.value.as_map().is_some())
 }
 
 /// How `needs` of a step would be changed.
 enum NeedsEdit {
     None,
     /// A new key before the place, with the indentation of its neighbours.
-    New { at: Span, indent: Option<String> },
+    New {
+        at: Span,
+        indent: Option<String>,
+    },
     /// One more name in a flow list.
-    Append { at: Span, empty: bool },
+    Append {
+        at: Span,
+        empty: bool,
+    },
     /// One name becomes a list.
-    Replace { span: Span, old: String },
+    Replace {
+        span: Span,
+        old: String,
+    },
 }
 
 impl NeedsEdit {
     fn of(text: &str, map: &Map) -> Self {
         let Some(entry) = map.get("needs") else {
-            let Some(id) = map.get("id") else { return Self::None };
+            let Some(id) = map.get("id") else {
+                return Self::None;
+            };
             let end = id.value.span.end as usize;
             let at = Span::new(end, end);
             let indent = (!map.flow).then(|| kinds::indentation(text, id.key_span));
@@ -280,7 +326,10 @@ impl NeedsEdit {
     fn add(&self, id: &str) -> Option<(Span, String)> {
         match self {
             Self::None => None,
-            Self::New { at, indent: Some(indent) } => Some((*at, format!("\n{indent}needs: {id}"))),
+            Self::New {
+                at,
+                indent: Some(indent),
+            } => Some((*at, format!("\n{indent}needs: {id}"))),
             Self::New { at, indent: None } => Some((*at, format!(", needs: {id}"))),
             Self::Append { at, empty: true } => Some((*at, id.to_owned())),
             Self::Append { at, empty: false } => Some((*at, format!(", {id}"))),
@@ -292,7 +341,10 @@ impl NeedsEdit {
 /// Why `other`, which is before `index` on some way, may have no output there.
 fn absent_before(draft: &Draft<'_>, order: &Order, other: usize, index: usize) -> Option<String> {
     if !order.decided_before[index].contains(other) {
-        return Some(format!("a `join` lets `{}` start without it", draft.steps[index].step.id));
+        return Some(format!(
+            "a `join` lets `{}` start without it",
+            draft.steps[index].step.id
+        ));
     }
     absent_when_decided(&draft.steps[other])
 }
@@ -324,7 +376,15 @@ fn absent_when_decided(draft: &StepDraft<'_>) -> Option<String> {
 
 fn has_expressions(map: &Map) -> bool {
     const EXPRESSIVE: &[&str] = &[
-        "if", "input", "key", "yield", "prompt", "task", "approval", "fail", "compensate",
+        "if",
+        "input",
+        "key",
+        "yield",
+        "prompt",
+        "task",
+        "approval",
+        "fail",
+        "compensate",
     ];
     EXPRESSIVE.iter().any(|key| map.get(key).is_some())
 }
@@ -350,7 +410,11 @@ fn prompt(values: &mut Values<'_, '_>, map: &Map) -> Option<Template> {
 
 fn named_values(cx: &mut Cx<'_>, root: &Map, key: &str, env: &Env) -> Vec<(String, Template)> {
     let amend = |_: &ExprError, _: &str, note: Note| note;
-    let mut values = Values { cx, env, amend: &amend };
+    let mut values = Values {
+        cx,
+        env,
+        amend: &amend,
+    };
     match root.get(key).and_then(|entry| entry.value.as_map()) {
         Some(_) => entries(&mut values, root, key),
         None => Vec::new(),
@@ -363,7 +427,11 @@ fn labels(cx: &mut Cx<'_>, root: &Map, globals: &Env) -> Vec<(String, Template)>
     };
     let entries = document::label_entries(cx, &entry.value);
     let amend = |_: &ExprError, _: &str, note: Note| note;
-    let mut values = Values { cx, env: globals, amend: &amend };
+    let mut values = Values {
+        cx,
+        env: globals,
+        amend: &amend,
+    };
     entries
         .into_iter()
         .filter_map(|(key, node)| {
@@ -381,16 +449,22 @@ fn policies(cx: &mut Cx<'_>, draft: &mut Draft<'_>, globals: &Env) {
         .filter_map(|(name, policy)| Some((name.clone(), policy.when?)))
         .collect();
     for (name, node) in named {
-        let Some(condition) = retry_condition(cx, node, globals) else { continue };
+        let Some(condition) = retry_condition(cx, node, globals) else {
+            continue;
+        };
         for step in &mut draft.steps {
             let uses = |map: &Map| {
-                map.get("retry").is_some_and(|entry| entry.value.as_str() == Some(&name))
+                map.get("retry")
+                    .is_some_and(|entry| entry.value.as_str() == Some(&name))
             };
             let same = |when: Option<&Node>| when.is_some_and(|when| std::ptr::eq(when, node));
             if same(step.retry_when) {
                 step.step.retry.when = Some(condition.clone());
             }
-            let undo_map = step.map.get("compensate").and_then(|entry| entry.value.as_map());
+            let undo_map = step
+                .map
+                .get("compensate")
+                .and_then(|entry| entry.value.as_map());
             if let (Some(map), Compensate::Task(undo)) = (undo_map, &mut step.step.compensate)
                 && uses(map)
             {
@@ -410,7 +484,10 @@ fn policies(cx: &mut Cx<'_>, draft: &mut Draft<'_>, globals: &Env) {
         && let Some(condition) = retry_condition(cx, &entry.value, globals)
     {
         for step in &mut draft.steps {
-            if step.retry_when.is_some_and(|when| std::ptr::eq(when, &entry.value)) {
+            if step
+                .retry_when
+                .is_some_and(|when| std::ptr::eq(when, &entry.value))
+            {
                 step.step.retry.when = Some(condition.clone());
             }
         }
@@ -420,7 +497,12 @@ fn policies(cx: &mut Cx<'_>, draft: &mut Draft<'_>, globals: &Env) {
 fn retry_condition(cx: &mut Cx<'_>, node: &Node, globals: &Env) -> Option<Expr> {
     let env = globals.clone().variable("error", error_type());
     let amend = |_: &ExprError, _: &str, note: Note| note;
-    Values { cx, env: &env, amend: &amend }.condition("when", node)
+    Values {
+        cx,
+        env: &env,
+        amend: &amend,
+    }
+    .condition("when", node)
 }
 
 fn mark_read_outputs(draft: &mut Draft<'_>, filled: &Filled, ids: &BTreeMap<String, usize>) {
@@ -446,7 +528,9 @@ fn mark_read_outputs(draft: &mut Draft<'_>, filled: &Filled, ids: &BTreeMap<Stri
 fn input_type(input: &[(String, Template)]) -> Type {
     Type::object(input.iter().map(|(name, template)| {
         let ty = match template {
-            Template::Text(parts) if parts.iter().any(|p| matches!(p, TemplatePart::Text(_))) => Type::String,
+            Template::Text(parts) if parts.iter().any(|p| matches!(p, TemplatePart::Text(_))) => {
+                Type::String
+            }
             _ => Type::Any,
         };
         (name.as_str(), ty)

@@ -15,8 +15,27 @@ use crate::syntax::{Kind, Map, Node, Scalar, Shape, Style, yaml11_note};
 
 /// Words of CEL and names of the engine that no id may be.
 const RESERVED: &[&str] = &[
-    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in",
-    "let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
 ];
 
 /// What an id may look like.
@@ -54,7 +73,8 @@ impl Cx<'_> {
 
     pub(super) fn missing(&mut self, place: &str, key: &str, span: Span, example: &str) {
         self.sink.push(
-            Note::error("PHI102", span, format!("{place} needs `{key}`")).help(format!("add `{example}`")),
+            Note::error("PHI102", span, format!("{place} needs `{key}`"))
+                .help(format!("add `{example}`")),
         );
     }
 
@@ -92,8 +112,11 @@ impl Cx<'_> {
     pub(super) fn name(&mut self, key: &str, node: &Node) -> Option<String> {
         let text = self.text(key, node)?;
         if text.trim().is_empty() {
-            self.sink
-                .push(Note::error("PHI108", node.span, format!("`{key}` must not be empty")));
+            self.sink.push(Note::error(
+                "PHI108",
+                node.span,
+                format!("`{key}` must not be empty"),
+            ));
             return None;
         }
         Some(text)
@@ -117,19 +140,34 @@ impl Cx<'_> {
     }
 
     pub(super) fn boolean(&mut self, key: &str, node: &Node) -> Option<bool> {
-        if let Some(Scalar { kind: Kind::Bool(value), .. }) = node.as_scalar() {
+        if let Some(Scalar {
+            kind: Kind::Bool(value),
+            ..
+        }) = node.as_scalar()
+        {
             return Some(*value);
         }
         self.wrong_type(key, "`true` or `false`", node);
         None
     }
 
-    pub(super) fn integer(&mut self, key: &str, node: &Node, range: RangeInclusive<u32>) -> Option<u32> {
-        let Some(Scalar { kind: Kind::Int(value), .. }) = node.as_scalar() else {
+    pub(super) fn integer(
+        &mut self,
+        key: &str,
+        node: &Node,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let Some(Scalar {
+            kind: Kind::Int(value),
+            ..
+        }) = node.as_scalar()
+        else {
             self.wrong_type(key, "an integer", node);
             return None;
         };
-        let fitting = u32::try_from(*value).ok().filter(|value| range.contains(value));
+        let fitting = u32::try_from(*value)
+            .ok()
+            .filter(|value| range.contains(value));
         if fitting.is_none() {
             let (low, high) = (range.start(), range.end());
             let wanted = if *high == u32::MAX {
@@ -183,9 +221,13 @@ impl Cx<'_> {
             Ok(duration) => Some(duration),
             Err(problem) => {
                 self.sink.push(
-                    Note::error("PHI111", node.span, format!("`{}` is not a duration", scalar.text))
-                        .label(problem)
-                        .help("write `30s`, `15m`, `2h30m` or `7d`"),
+                    Note::error(
+                        "PHI111",
+                        node.span,
+                        format!("`{}` is not a duration", scalar.text),
+                    )
+                    .label(problem)
+                    .help("write `30s`, `15m`, `2h30m` or `7d`"),
                 );
                 None
             }
@@ -193,14 +235,23 @@ impl Cx<'_> {
     }
 
     /// One of a few words.
-    pub(super) fn one_of<T: Copy>(&mut self, key: &str, node: &Node, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn one_of<T: Copy>(
+        &mut self,
+        key: &str,
+        node: &Node,
+        choices: &[(&str, T)],
+    ) -> Option<T> {
         let Some(scalar) = node.as_scalar().filter(|scalar| scalar.kind != Kind::Null) else {
             self.wrong_type(key, &words(choices.iter().map(|(word, _)| *word)), node);
             return None;
         };
         let found = choices.iter().find(|(word, _)| *word == scalar.text);
         if found.is_none() {
-            self.not_one_of(&scalar.text, node.span, choices.iter().map(|(word, _)| *word));
+            self.not_one_of(
+                &scalar.text,
+                node.span,
+                choices.iter().map(|(word, _)| *word),
+            );
         }
         found.map(|(_, value)| *value)
     }
@@ -214,7 +265,9 @@ impl Cx<'_> {
         let list = words(choices.clone());
         let mut note = Note::error("PHI104", span, format!("`{found}` is not one of {list}"));
         if let Some(near) = nearest(found, choices) {
-            note = note.label(format!("did you mean `{near}`?")).edit(span, near);
+            note = note
+                .label(format!("did you mean `{near}`?"))
+                .edit(span, near);
         }
         self.sink.push(note);
     }
@@ -237,7 +290,6 @@ impl Cx<'_> {
         }
     }
 
-
     /// Checks the form of an id.
     pub(super) fn id(&mut self, text: &str, span: Span, form: IdForm) -> bool {
         if is_id(text, form) {
@@ -251,10 +303,11 @@ impl Cx<'_> {
             return true;
         }
         let fixed = fixed_id(text, form);
-        let mut note = Note::error("PHI109", span, format!("`{text}` is not a valid id")).help(match form {
-            IdForm::Snake => "a small letter, then at most 62 small letters, digits and `_`",
-            IdForm::Kebab => "a small letter, then at most 62 small letters, digits and `-`",
-        });
+        let mut note =
+            Note::error("PHI109", span, format!("`{text}` is not a valid id")).help(match form {
+                IdForm::Snake => "a small letter, then at most 62 small letters, digits and `_`",
+                IdForm::Kebab => "a small letter, then at most 62 small letters, digits and `-`",
+            });
         if is_id(&fixed, form) {
             note = note.label(format!("write `{fixed}`")).edit(span, fixed);
         }
@@ -275,7 +328,8 @@ pub(super) fn words<'w>(words: impl Iterator<Item = &'w str>) -> String {
 
 /// Whether a plain scalar would read back as this very text.
 pub(super) fn is_quoted(node: &Node) -> bool {
-    node.as_scalar().is_some_and(|scalar| scalar.style != Style::Plain)
+    node.as_scalar()
+        .is_some_and(|scalar| scalar.style != Style::Plain)
 }
 
 fn is_id(text: &str, form: IdForm) -> bool {

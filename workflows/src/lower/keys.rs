@@ -19,21 +19,65 @@ pub(super) struct Keys {
 pub(super) const WORKFLOW: Keys = Keys {
     place: "a workflow",
     allowed: &[
-        "phisync", "workflow", "version", "title", "description", "labels", "metadata", "inputs",
-        "outputs", "schemas", "retry_policies", "defaults", "timeout", "steps",
+        "phisync",
+        "workflow",
+        "version",
+        "title",
+        "description",
+        "labels",
+        "metadata",
+        "inputs",
+        "outputs",
+        "schemas",
+        "retry_policies",
+        "defaults",
+        "timeout",
+        "steps",
     ],
     later: &[
-        "vars", "task_types", "secrets", "config", "concurrency", "saga", "schedule", "triggers",
-        "states", "initial", "limits", "on_failure", "finally", "compat",
+        "vars",
+        "task_types",
+        "secrets",
+        "config",
+        "concurrency",
+        "saga",
+        "schedule",
+        "triggers",
+        "states",
+        "initial",
+        "limits",
+        "on_failure",
+        "finally",
+        "compat",
     ],
 };
 
 pub(super) const STEP: Keys = Keys {
     place: "a step",
     allowed: &[
-        "id", "task", "prompt", "approval", "fail", "needs", "join", "if", "title", "description",
-        "labels", "input", "output", "yield", "assign", "timeout", "timeouts", "retry",
-        "on_failure", "effects", "idempotent", "compensate", "key",
+        "id",
+        "task",
+        "prompt",
+        "approval",
+        "fail",
+        "needs",
+        "join",
+        "if",
+        "title",
+        "description",
+        "labels",
+        "input",
+        "output",
+        "yield",
+        "assign",
+        "timeout",
+        "timeouts",
+        "retry",
+        "on_failure",
+        "effects",
+        "idempotent",
+        "compensate",
+        "key",
     ],
     later: &[
         "call", "foreach", "loop", "switch", "parallel", "try", "wait", "wait_for", "emit", "set",
@@ -56,7 +100,14 @@ pub(super) const TASK: Keys = Keys {
 pub(super) const APPROVAL: Keys = Keys {
     place: "`approval`",
     allowed: &[
-        "from", "quorum", "prompt", "show", "timeout", "on_timeout", "not_same_as", "on_reject",
+        "from",
+        "quorum",
+        "prompt",
+        "show",
+        "timeout",
+        "on_timeout",
+        "not_same_as",
+        "on_reject",
     ],
     later: &["veto", "options", "form", "escalate"],
 };
@@ -75,7 +126,14 @@ pub(super) const FAIL: Keys = Keys {
 
 pub(super) const ASSIGN: Keys = Keys {
     place: "`assign`",
-    allowed: &["agent", "capabilities", "prefer", "exclude", "priority", "reassignments"],
+    allowed: &[
+        "agent",
+        "capabilities",
+        "prefer",
+        "exclude",
+        "priority",
+        "reassignments",
+    ],
     later: &["pool", "sticky", "not_same_as"],
 };
 
@@ -88,8 +146,17 @@ pub(super) const TIMEOUTS: Keys = Keys {
 pub(super) const RETRY: Keys = Keys {
     place: "`retry`",
     allowed: &[
-        "max_attempts", "backoff", "delay", "factor", "max_delay", "jitter", "max_elapsed",
-        "errors", "except", "when", "reassign",
+        "max_attempts",
+        "backoff",
+        "delay",
+        "factor",
+        "max_delay",
+        "jitter",
+        "max_elapsed",
+        "errors",
+        "except",
+        "when",
+        "reassign",
     ],
     later: &[],
 };
@@ -109,8 +176,16 @@ pub(super) const JOIN: Keys = Keys {
 pub(super) const COMPENSATION: Keys = Keys {
     place: "`compensate`",
     allowed: &[
-        "task", "prompt", "title", "description", "input", "output", "assign", "timeout",
-        "timeouts", "retry",
+        "task",
+        "prompt",
+        "title",
+        "description",
+        "input",
+        "output",
+        "assign",
+        "timeout",
+        "timeouts",
+        "retry",
     ],
     later: &["call", "files", "emit", "do"],
 };
@@ -151,8 +226,12 @@ impl Cx<'_> {
     /// Refuses something of the language that this version does not run.
     pub(super) fn later(&mut self, what: &str, span: crate::source::Span) {
         self.sink.push(
-            Note::error("PHI119", span, format!("{what} is not supported by this version of phisync"))
-                .label("part of the language, not of this version"),
+            Note::error(
+                "PHI119",
+                span,
+                format!("{what} is not supported by this version of phisync"),
+            )
+            .label("part of the language, not of this version"),
         );
     }
 }

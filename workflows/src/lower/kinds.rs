@@ -21,8 +21,18 @@ use crate::syntax::{Map, Node};
 
 /// Keys that only a task takes.
 const TASK_ONLY: &[&str] = &[
-    "input", "output", "yield", "assign", "timeout", "timeouts", "retry", "effects", "idempotent",
-    "compensate", "key", "prompt",
+    "input",
+    "output",
+    "yield",
+    "assign",
+    "timeout",
+    "timeouts",
+    "retry",
+    "effects",
+    "idempotent",
+    "compensate",
+    "key",
+    "prompt",
 ];
 
 /// The kind of a step. `None` after a complaint, or when it is one that this version does not run.
@@ -32,7 +42,10 @@ pub(super) fn kind(cx: &mut Cx<'_>, map: &Map, id: &str, id_span: Span) -> Optio
         .iter()
         .filter(|entry| matches!(entry.key.as_str(), "task" | "approval" | "fail"))
         .collect();
-    let later = map.entries.iter().find(|entry| LATER_KINDS.contains(&entry.key.as_str()));
+    let later = map
+        .entries
+        .iter()
+        .find(|entry| LATER_KINDS.contains(&entry.key.as_str()));
     if let [first, second, ..] = kinds[..] {
         cx.sink.push(
             Note::error(
@@ -67,9 +80,13 @@ pub(super) fn kind(cx: &mut Cx<'_>, map: &Map, id: &str, id_span: Span) -> Optio
         && entry.key == "task"
     {
         cx.sink.push(
-            Note::error("PHI118", prompt.key_span, "`task` and `prompt` exclude each other")
-                .also(entry.key_span, "the kind")
-                .help("write `task: { type: NAME, prompt: TEXT }`"),
+            Note::error(
+                "PHI118",
+                prompt.key_span,
+                "`task` and `prompt` exclude each other",
+            )
+            .also(entry.key_span, "the kind")
+            .help("write `task: { type: NAME, prompt: TEXT }`"),
         );
     }
     let kind = entry.key.as_str();
@@ -95,8 +112,12 @@ fn wrong_keys(cx: &mut Cx<'_>, map: &Map, kind: &str) {
                 _ => "only tasks take it".to_owned(),
             };
             cx.sink.push(
-                Note::error("PHI107", entry.key_span, format!("`{key}` does not apply to `{kind}`"))
-                    .help(help),
+                Note::error(
+                    "PHI107",
+                    entry.key_span,
+                    format!("`{key}` does not apply to `{kind}`"),
+                )
+                .help(help),
             );
         }
     }
@@ -120,12 +141,19 @@ pub(super) fn task(cx: &mut Cx<'_>, node: &Node, key_span: Span) -> Option<TaskS
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'));
     if !fits {
         cx.sink.push(
-            Note::error("PHI109", span, format!("`{task_type}` is not a valid task type"))
-                .help("letters, digits and `. _ - /`; instructions stand in `prompt`"),
+            Note::error(
+                "PHI109",
+                span,
+                format!("`{task_type}` is not a valid task type"),
+            )
+            .help("letters, digits and `. _ - /`; instructions stand in `prompt`"),
         );
         return None;
     }
-    Some(TaskSpec { task_type, prompt: None })
+    Some(TaskSpec {
+        task_type,
+        prompt: None,
+    })
 }
 
 fn approval(cx: &mut Cx<'_>, node: &Node, key_span: Span) -> Option<ApprovalSpec> {
@@ -146,19 +174,30 @@ fn approval(cx: &mut Cx<'_>, node: &Node, key_span: Span) -> Option<ApprovalSpec
                     };
                     // An empty list is a way to say "none".
                     if field.value.as_seq().is_none_or(|items| !items.is_empty()) {
-                        list.extend(cx.names(&field.key, &field.value).into_iter().map(|(n, _)| n));
+                        list.extend(
+                            cx.names(&field.key, &field.value)
+                                .into_iter()
+                                .map(|(n, _)| n),
+                        );
                     }
                 }
                 let known = ["roles", "users", "agents"];
-                let written = fields.entries.iter().all(|f| known.contains(&f.key.as_str()));
+                let written = fields
+                    .entries
+                    .iter()
+                    .all(|f| known.contains(&f.key.as_str()));
                 let all_empty = fields
                     .entries
                     .iter()
                     .all(|f| f.value.as_seq().is_some_and(<[Node]>::is_empty));
                 if written && all_empty {
                     cx.sink.push(
-                        Note::error("PHI108", entry.value.span, "nobody may decide this approval")
-                            .help("name `roles`, `users` or `agents`"),
+                        Note::error(
+                            "PHI108",
+                            entry.value.span,
+                            "nobody may decide this approval",
+                        )
+                        .help("name `roles`, `users` or `agents`"),
                     );
                 }
             }
@@ -220,7 +259,9 @@ fn approval(cx: &mut Cx<'_>, node: &Node, key_span: Span) -> Option<ApprovalSpec
 
 /// The white space before the first thing on a key's line, with its dash made blank.
 pub(super) fn indentation(text: &str, key: Span) -> String {
-    let start = text[..key.start as usize].rfind('\n').map_or(0, |at| at + 1);
+    let start = text[..key.start as usize]
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
     " ".repeat(text[start..key.start as usize].chars().count())
 }
 
@@ -234,13 +275,20 @@ fn fail(cx: &mut Cx<'_>, node: &Node, key_span: Span) -> Option<FailSpec> {
     let code = cx.literal("code", &entry.value)?;
     let below_app = code.strip_prefix("app.").is_some_and(|rest| {
         rest.split('.').all(|part| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         })
     });
     if !below_app {
         cx.sink.push(
-            Note::error("PHI104", entry.value.span, format!("`{code}` is not an error code of a workflow"))
-                .help("codes of workflows start with `app.`, as `app.too_many_findings`"),
+            Note::error(
+                "PHI104",
+                entry.value.span,
+                format!("`{code}` is not an error code of a workflow"),
+            )
+            .help("codes of workflows start with `app.`, as `app.too_many_findings`"),
         );
     }
     Some(FailSpec {
@@ -275,13 +323,20 @@ pub(super) fn compensate<'n>(
     let Some(map) = cx.map("compensate", node) else {
         return absent;
     };
-    let mut rest = Map { entries: Vec::new(), flow: map.flow };
+    let mut rest = Map {
+        entries: Vec::new(),
+        flow: map.flow,
+    };
     for entry in &map.entries {
         let key = entry.key.as_str();
         if matches!(key, "approval" | "wait_for" | "compensate") {
             cx.sink.push(
-                Note::error("PHI706", entry.key_span, format!("compensation holds `{key}`"))
-                    .help("an undo is a task that runs by itself"),
+                Note::error(
+                    "PHI706",
+                    entry.key_span,
+                    format!("compensation holds `{key}`"),
+                )
+                .help("an undo is a task that runs by itself"),
             );
         } else if STEP.allowed.contains(&key) && !COMPENSATION.allowed.contains(&key) {
             cx.sink.push(Note::error(
@@ -299,9 +354,13 @@ pub(super) fn compensate<'n>(
         (Some(entry), prompt) => {
             if let Some(prompt) = prompt {
                 cx.sink.push(
-                    Note::error("PHI118", prompt.key_span, "`task` and `prompt` exclude each other")
-                        .also(entry.key_span, "the kind")
-                        .help("write `task: { type: NAME, prompt: TEXT }`"),
+                    Note::error(
+                        "PHI118",
+                        prompt.key_span,
+                        "`task` and `prompt` exclude each other",
+                    )
+                    .also(entry.key_span, "the kind")
+                    .help("write `task: { type: NAME, prompt: TEXT }`"),
                 );
             }
             task(cx, &entry.value, entry.key_span)
@@ -322,17 +381,22 @@ pub(super) fn compensate<'n>(
             None
         }
     };
-    let mut timeouts = defaults.timeouts.clone();
-    clocks(cx, map, &mut timeouts);
+    let timeouts = clocks(cx, map, defaults);
     let mut retry = match map.get("retry") {
         Some(entry) => policy::retry(cx, &entry.value, policies).unwrap_or_else(policy::undo_retry),
         None => policy::undo_retry(),
     };
     // An undo is repeated after an unknown end too: it has to be written so that it may be.
     retry.complete(Effects::Write, true);
-    let assign = map.get("assign").and_then(|entry| policy::assign(cx, &entry.value));
-    let assign = assign.map(|(assign, _)| assign).or_else(|| defaults.assign.clone());
-    let output = map.get("output").map_or_else(Schema::any, |entry| schemas.schema(cx, &entry.value));
+    let assign = map
+        .get("assign")
+        .and_then(|entry| policy::assign(cx, &entry.value));
+    let assign = assign
+        .map(|(assign, _)| assign)
+        .or_else(|| defaults.assign.clone());
+    let output = map
+        .get("output")
+        .map_or_else(Schema::any, |entry| schemas.schema(cx, &entry.value));
     for key in ["title", "description"] {
         if let Some(entry) = map.get(key) {
             cx.literal(key, &entry.value);
@@ -358,27 +422,41 @@ pub(super) fn unassigned() -> crate::machine::Assign {
     }
 }
 
-/// `timeout` and `timeouts` of a step or an undo.
-pub(super) fn clocks(cx: &mut Cx<'_>, map: &Map, timeouts: &mut Timeouts) {
+/// `timeout` and `timeouts` of a step or an undo, over those of `defaults`. A lease that nobody
+/// wrote is no longer than the attempt.
+pub(super) fn clocks(cx: &mut Cx<'_>, map: &Map, defaults: &Defaults<'_>) -> Timeouts {
+    let mut timeouts = defaults.timeouts.clone();
+    let written = written_clocks(cx, map, &mut timeouts);
+    if !written && !defaults.lease_written {
+        timeouts.lease = timeouts.lease.min(timeouts.run);
+    }
+    timeouts
+}
+
+/// Changes the clocks that are written; whether the lease is one of them.
+fn written_clocks(cx: &mut Cx<'_>, map: &Map, timeouts: &mut Timeouts) -> bool {
+    let nested = map.get("timeouts").and_then(|entry| entry.value.as_map());
+    let lease = nested.is_some_and(|map| map.get("lease").is_some());
     if let Some(entry) = map.get("timeouts") {
         policy::timeouts(cx, &entry.value, timeouts);
     }
     let Some(short) = map.get("timeout") else {
-        return;
+        return lease;
     };
-    let long = map
-        .get("timeouts")
-        .and_then(|entry| entry.value.as_map())
-        .and_then(|map| map.get("run"));
-    if let Some(long) = long {
+    if let Some(long) = nested.and_then(|map| map.get("run")) {
         cx.sink.push(
-            Note::error("PHI118", short.key_span, "`timeout` and `timeouts.run` exclude each other")
-                .also(long.key_span, "the same clock")
-                .help("`timeout` is short for `timeouts.run`"),
+            Note::error(
+                "PHI118",
+                short.key_span,
+                "`timeout` and `timeouts.run` exclude each other",
+            )
+            .also(long.key_span, "the same clock")
+            .help("`timeout` is short for `timeouts.run`"),
         );
     } else if let Some(run) = cx.duration("timeout", &short.value) {
         timeouts.run = run;
     }
+    lease
 }
 
 /// Whether a text may be a semantic version.
@@ -396,7 +474,9 @@ pub(super) fn is_semantic_version(text: &str) -> bool {
         && parts.len() == 3
         && parts.iter().all(number)
         && (rest.is_empty() || rest.len() > 1)
-        && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'))
+        && rest
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'))
 }
 
 /// What `fields` say about quoting a version.
@@ -410,8 +490,12 @@ pub(super) fn version(cx: &mut Cx<'_>, node: &Node) -> Option<String> {
         parts.push("0");
     }
     let fixed = parts.join(".");
-    let mut note = Note::error("PHI112", node.span, "version must be a quoted semantic version")
-        .help("write `version: \"1.0.0\"`");
+    let mut note = Note::error(
+        "PHI112",
+        node.span,
+        "version must be a quoted semantic version",
+    )
+    .help("write `version: \"1.0.0\"`");
     if is_semantic_version(&fixed) {
         note = note.edit(node.span, format!("\"{fixed}\""));
     }

@@ -67,12 +67,16 @@ pub(crate) struct StepDraft<'n> {
 impl StepDraft<'_> {
     /// The place of a key's value, or of the id if the key is not there.
     pub(crate) fn value_span(&self, key: &str) -> Span {
-        self.map.get(key).map_or(self.id_span, |entry| entry.value.span)
+        self.map
+            .get(key)
+            .map_or(self.id_span, |entry| entry.value.span)
     }
 
     /// The place of a key, or of the id if it is not there.
     pub(crate) fn key_span(&self, key: &str) -> Span {
-        self.map.get(key).map_or(self.id_span, |entry| entry.key_span)
+        self.map
+            .get(key)
+            .map_or(self.id_span, |entry| entry.key_span)
     }
 
     /// The place of `outer.inner`, or of the nearest thing that is there.

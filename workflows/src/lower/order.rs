@@ -133,7 +133,11 @@ const SEARCH_MAX: usize = 200;
 /// A shortest way from a step back to itself through its needs, in the order of the needs: each
 /// step needs the next one.
 fn shortest_cycle(members: &[usize], steps: &[StepDraft<'_>]) -> Vec<usize> {
-    let starts = if members.len() > SEARCH_MAX { &members[..1] } else { members };
+    let starts = if members.len() > SEARCH_MAX {
+        &members[..1]
+    } else {
+        members
+    };
     starts
         .iter()
         .filter_map(|start| way_back(*start, steps))

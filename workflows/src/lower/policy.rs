@@ -14,8 +14,24 @@ use crate::syntax::{Kind, Node, Shape};
 
 /// First parts of the codes that the engine raises, and that agents may raise.
 const ERROR_FAMILIES: &[&str] = &[
-    "all", "timeout", "agent", "transient", "app", "task", "schema", "expr", "approval", "files",
-    "call", "loop", "foreach", "event", "policy", "cancelled", "saga", "acceptance",
+    "all",
+    "timeout",
+    "agent",
+    "transient",
+    "app",
+    "task",
+    "schema",
+    "expr",
+    "approval",
+    "files",
+    "call",
+    "loop",
+    "foreach",
+    "event",
+    "policy",
+    "cancelled",
+    "saga",
+    "acceptance",
 ];
 
 /// A retry as written; the codes depend on the step that uses it.
@@ -36,6 +52,7 @@ pub(super) struct Defaults<'n> {
     pub(super) reassignments_written: bool,
     pub(super) retry: Option<RetryDraft<'n>>,
     pub(super) timeouts: Timeouts,
+    pub(super) lease_written: bool,
     pub(super) on_failure: Option<OnFailure>,
 }
 
@@ -60,7 +77,11 @@ pub(super) fn assign(cx: &mut Cx<'_>, node: &Node) -> Option<(Assign, bool)> {
     }
     let list = |cx: &mut Cx<'_>, key: &str| -> Vec<String> {
         let names = map.get(key).map(|entry| cx.names(key, &entry.value));
-        names.unwrap_or_default().into_iter().map(|(name, _)| name).collect()
+        names
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect()
     };
     assign.capabilities = list(cx, "capabilities");
     assign.capabilities.sort();
@@ -78,8 +99,16 @@ pub(super) fn assign(cx: &mut Cx<'_>, node: &Node) -> Option<(Assign, bool)> {
     }
     if assign.agent.is_none() && assign.capabilities.is_empty() && map.get("agent").is_none() {
         let (place, span) = ("`assign`", node.span);
-        if map.get("capabilities").is_none() && map.get("priority").is_none() && reassignments.is_none() {
-            cx.missing(place, "agent", span, "agent: NAME` or `capabilities: [NAME]");
+        if map.get("capabilities").is_none()
+            && map.get("priority").is_none()
+            && reassignments.is_none()
+        {
+            cx.missing(
+                place,
+                "agent",
+                span,
+                "agent: NAME` or `capabilities: [NAME]",
+            );
         }
     }
     Some((assign, reassignments.is_some()))
@@ -120,7 +149,10 @@ pub(super) fn timeouts(cx: &mut Cx<'_>, node: &Node, clocks: &mut Timeouts) {
 /// No repetition at all.
 pub(super) fn no_retry<'n>() -> RetryDraft<'n> {
     RetryDraft {
-        retry: Retry { max_attempts: 1, ..written_defaults() },
+        retry: Retry {
+            max_attempts: 1,
+            ..written_defaults()
+        },
         errors_written: false,
         when: None,
     }
@@ -170,7 +202,10 @@ fn written_defaults() -> Retry {
 }
 
 fn patterns(codes: &[&str]) -> Vec<ErrorPattern> {
-    codes.iter().map(|code| ErrorPattern((*code).to_owned())).collect()
+    codes
+        .iter()
+        .map(|code| ErrorPattern((*code).to_owned()))
+        .collect()
 }
 
 impl RetryDraft<'_> {
@@ -189,7 +224,11 @@ impl RetryDraft<'_> {
 }
 
 /// A policy's name, or a policy.
-pub(super) fn retry<'n>(cx: &mut Cx<'_>, node: &'n Node, named: &Policies<'n>) -> Option<RetryDraft<'n>> {
+pub(super) fn retry<'n>(
+    cx: &mut Cx<'_>,
+    node: &'n Node,
+    named: &Policies<'n>,
+) -> Option<RetryDraft<'n>> {
     if node.as_scalar().is_some() && !node.is_null() {
         let name = cx.name("retry", node)?;
         if let Some(policy) = named.get(&name) {
@@ -199,11 +238,21 @@ pub(super) fn retry<'n>(cx: &mut Cx<'_>, node: &'n Node, named: &Policies<'n>) -
             "none" => Some(no_retry()),
             "transient" => Some(transient()),
             _ => {
-                let known = || ["none", "transient"].into_iter().chain(named.keys().map(String::as_str));
-                let mut note = Note::error("PHI207", node.span, format!("unknown retry policy `{name}`"))
-                    .help(format!("known policies: {}", fields::words(known())));
+                let known = || {
+                    ["none", "transient"]
+                        .into_iter()
+                        .chain(named.keys().map(String::as_str))
+                };
+                let mut note = Note::error(
+                    "PHI207",
+                    node.span,
+                    format!("unknown retry policy `{name}`"),
+                )
+                .help(format!("known policies: {}", fields::words(known())));
                 if let Some(near) = nearest(&name, known()) {
-                    note = note.label(format!("did you mean `{near}`?")).edit(node.span, near);
+                    note = note
+                        .label(format!("did you mean `{near}`?"))
+                        .edit(node.span, near);
                 }
                 cx.sink.push(note);
                 None
@@ -219,7 +268,9 @@ pub(super) fn policy<'n>(cx: &mut Cx<'_>, node: &'n Node) -> Option<RetryDraft<'
     cx.keys(map, &RETRY);
     let mut retry = written_defaults();
     if let Some(entry) = map.get("max_attempts") {
-        retry.max_attempts = cx.integer("max_attempts", &entry.value, 1..=100).unwrap_or(3);
+        retry.max_attempts = cx
+            .integer("max_attempts", &entry.value, 1..=100)
+            .unwrap_or(3);
     }
     if let Some(entry) = map.get("backoff") {
         let choices = [
@@ -228,10 +279,14 @@ pub(super) fn policy<'n>(cx: &mut Cx<'_>, node: &'n Node) -> Option<RetryDraft<'
             ("linear", Backoff::Linear),
             ("exponential", Backoff::Exponential),
         ];
-        retry.backoff = cx.one_of("backoff", &entry.value, &choices).unwrap_or(retry.backoff);
+        retry.backoff = cx
+            .one_of("backoff", &entry.value, &choices)
+            .unwrap_or(retry.backoff);
     }
     if let Some(entry) = map.get("delay") {
-        retry.delay = cx.duration_or_zero("delay", &entry.value).unwrap_or(retry.delay);
+        retry.delay = cx
+            .duration_or_zero("delay", &entry.value)
+            .unwrap_or(retry.delay);
         // A first wait past the default cap lifts the cap: it was not the author's.
         retry.max_delay = retry.max_delay.max(retry.delay);
     }
@@ -260,15 +315,27 @@ pub(super) fn policy<'n>(cx: &mut Cx<'_>, node: &'n Node) -> Option<RetryDraft<'
         retry.max_delay = cap;
     }
     if let Some(entry) = map.get("jitter") {
-        let choices = [("none", Jitter::None), ("full", Jitter::Full), ("equal", Jitter::Equal)];
-        retry.jitter = cx.one_of("jitter", &entry.value, &choices).unwrap_or(retry.jitter);
+        let choices = [
+            ("none", Jitter::None),
+            ("full", Jitter::Full),
+            ("equal", Jitter::Equal),
+        ];
+        retry.jitter = cx
+            .one_of("jitter", &entry.value, &choices)
+            .unwrap_or(retry.jitter);
     }
     if let Some(entry) = map.get("max_elapsed") {
         retry.max_elapsed = cx.duration("max_elapsed", &entry.value);
     }
     if let Some(entry) = map.get("reassign") {
-        let choices = [("any", Reassign::Any), ("same", Reassign::Same), ("other", Reassign::Other)];
-        retry.reassign = cx.one_of("reassign", &entry.value, &choices).unwrap_or(retry.reassign);
+        let choices = [
+            ("any", Reassign::Any),
+            ("same", Reassign::Same),
+            ("other", Reassign::Other),
+        ];
+        retry.reassign = cx
+            .one_of("reassign", &entry.value, &choices)
+            .unwrap_or(retry.reassign);
     }
     if let Some(entry) = map.get("errors") {
         retry.errors = error_patterns(cx, "errors", &entry.value);

@@ -28,11 +28,18 @@ impl Schemas {
             let first = entry.key.chars().next();
             let fits = first.is_some_and(|c| c.is_ascii_uppercase())
                 && entry.key.len() <= 63
-                && entry.key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+                && entry
+                    .key
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '_');
             if !fits {
                 cx.sink.push(
-                    Note::error("PHI109", entry.key_span, format!("`{}` is not a valid schema name", entry.key))
-                        .help("a capital letter, then letters, digits and `_`"),
+                    Note::error(
+                        "PHI109",
+                        entry.key_span,
+                        format!("`{}` is not a valid schema name", entry.key),
+                    )
+                    .help("a capital letter, then letters, digits and `_`"),
                 );
             }
         }
@@ -70,9 +77,13 @@ impl Schemas {
     fn with_nearest(&self, mut error: SchemaError, node: &Node) -> SchemaError {
         if error.code == "PHI207" && error.nearest.is_none() {
             let (place, _) = node.at_pointer(&error.pointer);
-            let written = place.as_str().unwrap_or_default().trim_end_matches(['?', '[', ']']);
-            error.nearest = crate::expr::nearest::nearest(written, self.named.keys().map(String::as_str))
-                .map(str::to_owned);
+            let written = place
+                .as_str()
+                .unwrap_or_default()
+                .trim_end_matches(['?', '[', ']']);
+            error.nearest =
+                crate::expr::nearest::nearest(written, self.named.keys().map(String::as_str))
+                    .map(str::to_owned);
         }
         error
     }
@@ -110,7 +121,9 @@ impl Resolver<'_> {
                 code: "PHI113",
                 nearest: None,
             };
-            self.problems.borrow_mut().push((&entry.value, Some(entry.key_span), error));
+            self.problems
+                .borrow_mut()
+                .push((&entry.value, Some(entry.key_span), error));
             self.states.borrow_mut().insert(name.to_owned(), None);
             return Some(Schema::any());
         }
@@ -120,12 +133,17 @@ impl Resolver<'_> {
         let state = match read {
             Ok(schema) => Some(schema),
             Err(error) => {
-                self.problems.borrow_mut().push((&entry.value, Some(entry.key_span), error));
+                self.problems
+                    .borrow_mut()
+                    .push((&entry.value, Some(entry.key_span), error));
                 None
             }
         };
         let schema = state.clone();
-        self.states.borrow_mut().entry(name.to_owned()).or_insert(state);
+        self.states
+            .borrow_mut()
+            .entry(name.to_owned())
+            .or_insert(state);
         Some(schema.unwrap_or_else(Schema::any))
     }
 }
@@ -141,8 +159,15 @@ fn report(cx: &mut Cx<'_>, node: &Node, key_span: Option<Span>, error: &SchemaEr
         _ => place.span,
     };
     let mut note = if error.code == "PHI104" && error.pointer.ends_with("/default") {
-        let problem = error.message.strip_prefix("default: ").unwrap_or(&error.message);
-        Note::error("PHI114", place.span, format!("default does not satisfy its schema: {problem}"))
+        let problem = error
+            .message
+            .strip_prefix("default: ")
+            .unwrap_or(&error.message);
+        Note::error(
+            "PHI114",
+            place.span,
+            format!("default does not satisfy its schema: {problem}"),
+        )
     } else {
         Note::error(error.code, span, error.message.clone())
     };

@@ -10,9 +10,7 @@ use super::schemas::Schemas;
 use super::{Cx, StepDraft, kinds};
 use crate::diagnostic::Note;
 use crate::expr::nearest::nearest;
-use crate::machine::{
-    Compensate, Effects, Join, OnFailure, Step, StepIndex, StepKind, Timeouts,
-};
+use crate::machine::{Compensate, Effects, Join, OnFailure, Step, StepIndex, StepKind, Timeouts};
 use crate::schema::Schema;
 use crate::source::Span;
 use crate::syntax::{Map, Node, Shape};
@@ -33,17 +31,26 @@ pub(super) fn ids(cx: &mut Cx<'_>, items: &[Node]) -> BTreeMap<String, (StepInde
         cx.sink.enter(item.span);
         let Some(map) = item.as_map() else {
             cx.sink.push(
-                Note::error("PHI103", item.span, format!("a step must be a map, found {}", item.type_name()))
-                    .help("write `- id: NAME` and the step's keys below it"),
+                Note::error(
+                    "PHI103",
+                    item.span,
+                    format!("a step must be a map, found {}", item.type_name()),
+                )
+                .help("write `- id: NAME` and the step's keys below it"),
             );
             continue;
         };
         let Some(entry) = map.get("id") else {
-            let first = map.entries.first().map_or(item.span, |entry| entry.key_span);
+            let first = map
+                .entries
+                .first()
+                .map_or(item.span, |entry| entry.key_span);
             cx.missing("a step", "id", first, "id: NAME");
             continue;
         };
-        let Some(id) = cx.text("id", &entry.value) else { continue };
+        let Some(id) = cx.text("id", &entry.value) else {
+            continue;
+        };
         let span = entry.value.span;
         cx.id(&id, span, IdForm::Snake);
         if let Some((_, first)) = ids.get(&id) {
@@ -74,9 +81,8 @@ pub(super) fn read<'n>(
         Some(entry) => join(cx, &entry.value, needs.len()).unwrap_or(Join::All),
         None => Join::All,
     };
-    let literal = |cx: &mut Cx<'_>, key: &str| {
-        map.get(key).and_then(|entry| cx.literal(key, &entry.value))
-    };
+    let literal =
+        |cx: &mut Cx<'_>, key: &str| map.get(key).and_then(|entry| cx.literal(key, &entry.value));
     let title = literal(cx, "title");
     let description = literal(cx, "description");
     let labels = match map.get("labels") {
@@ -88,11 +94,12 @@ pub(super) fn read<'n>(
         None => false,
     };
     let effects = effects(cx, map, kind.as_ref());
-    let output = map.get("output").map(|entry| common.schemas.schema(cx, &entry.value));
+    let output = map
+        .get("output")
+        .map(|entry| common.schemas.schema(cx, &entry.value));
 
     let defaults = common.defaults;
-    let mut timeouts = defaults.timeouts.clone();
-    kinds::clocks(cx, map, &mut timeouts);
+    let mut timeouts = kinds::clocks(cx, map, defaults);
     let mut retry = match map.get("retry") {
         Some(entry) => policy::retry(cx, &entry.value, common.policies),
         None => defaults.retry.clone(),
@@ -100,7 +107,9 @@ pub(super) fn read<'n>(
     .unwrap_or_else(policy::no_retry);
     retry.complete(effects, idempotent);
 
-    let written = map.get("assign").and_then(|entry| policy::assign(cx, &entry.value));
+    let written = map
+        .get("assign")
+        .and_then(|entry| policy::assign(cx, &entry.value));
     let (mut assign, limit_written) = match (written, &defaults.assign) {
         (Some(written), _) => written,
         (None, Some(assign)) => (assign.clone(), defaults.reassignments_written),
@@ -142,10 +151,12 @@ pub(super) fn read<'n>(
         labels,
         // A step without a readable kind has an error; it stays in the draft so that others may
         // refer to it.
-        kind: kind.unwrap_or_else(|| StepKind::Task(crate::machine::TaskSpec {
-            task_type: id.to_owned(),
-            prompt: None,
-        })),
+        kind: kind.unwrap_or_else(|| {
+            StepKind::Task(crate::machine::TaskSpec {
+                task_type: id.to_owned(),
+                prompt: None,
+            })
+        }),
         needs,
         join,
         condition: None,
@@ -186,10 +197,16 @@ fn effects(cx: &mut Cx<'_>, map: &Map, kind: Option<&StepKind>) -> Effects {
         ("write", Effects::Write),
         ("irreversible", Effects::Irreversible),
     ];
-    cx.one_of("effects", &entry.value, &choices).unwrap_or(Effects::Write)
+    cx.one_of("effects", &entry.value, &choices)
+        .unwrap_or(Effects::Write)
 }
 
-fn needs(cx: &mut Cx<'_>, map: &Map, id: &str, common: &Common<'_, '_>) -> (Vec<StepIndex>, Vec<Span>) {
+fn needs(
+    cx: &mut Cx<'_>,
+    map: &Map,
+    id: &str,
+    common: &Common<'_, '_>,
+) -> (Vec<StepIndex>, Vec<Span>) {
     let Some(entry) = map.get("needs") else {
         return (Vec::new(), Vec::new());
     };
@@ -201,7 +218,8 @@ fn needs(cx: &mut Cx<'_>, map: &Map, id: &str, common: &Common<'_, '_>) -> (Vec<
         };
         if let Some((_, first)) = found.iter().find(|(seen, _)| seen == index) {
             cx.sink.push(
-                Note::error("PHI104", span, format!("`needs` names `{name}` twice")).also(*first, "first here"),
+                Note::error("PHI104", span, format!("`needs` names `{name}` twice"))
+                    .also(*first, "first here"),
             );
             continue;
         }
@@ -211,10 +229,22 @@ fn needs(cx: &mut Cx<'_>, map: &Map, id: &str, common: &Common<'_, '_>) -> (Vec<
 }
 
 fn unknown_step(key: &str, name: &str, span: Span, own: &str, common: &Common<'_, '_>) -> Note {
-    let others = || common.ids.keys().map(String::as_str).filter(|id| *id != own);
-    let note = Note::error("PHI202", span, format!("`{key}` names unknown step `{name}`"));
+    let others = || {
+        common
+            .ids
+            .keys()
+            .map(String::as_str)
+            .filter(|id| *id != own)
+    };
+    let note = Note::error(
+        "PHI202",
+        span,
+        format!("`{key}` names unknown step `{name}`"),
+    );
     match nearest(name, others()) {
-        Some(near) => note.label(format!("did you mean `{near}`?")).edit(span, near),
+        Some(near) => note
+            .label(format!("did you mean `{near}`?"))
+            .edit(span, near),
         None => note.label("no step has this id"),
     }
 }
@@ -225,12 +255,17 @@ fn not_same_as(cx: &mut Cx<'_>, map: &Map, common: &Common<'_, '_>) -> Vec<StepI
         .and_then(|entry| entry.value.as_map())
         .and_then(|approval| approval.get("not_same_as"));
     let Some(entry) = list else { return Vec::new() };
-    let own = map.get("id").and_then(|entry| entry.value.as_str()).unwrap_or_default();
+    let own = map
+        .get("id")
+        .and_then(|entry| entry.value.as_str())
+        .unwrap_or_default();
     let mut indices = Vec::new();
     for (name, span) in cx.names("not_same_as", &entry.value) {
         match common.ids.get(&name) {
             Some((index, _)) => indices.push(*index),
-            None => cx.sink.push(unknown_step("not_same_as", &name, span, own, common)),
+            None => cx
+                .sink
+                .push(unknown_step("not_same_as", &name, span, own, common)),
         }
     }
     indices
@@ -238,7 +273,11 @@ fn not_same_as(cx: &mut Cx<'_>, map: &Map, common: &Common<'_, '_>) -> Vec<StepI
 
 fn join(cx: &mut Cx<'_>, node: &Node, needs: usize) -> Option<Join> {
     let Shape::Map(map) = &node.shape else {
-        let choices = [("all", Join::All), ("any", Join::Any), ("first", Join::First)];
+        let choices = [
+            ("all", Join::All),
+            ("any", Join::Any),
+            ("first", Join::First),
+        ];
         return cx.one_of("join", node, &choices);
     };
     cx.keys(map, &JOIN);
@@ -250,8 +289,12 @@ fn join(cx: &mut Cx<'_>, node: &Node, needs: usize) -> Option<Join> {
     let count = cx.integer("at_least", &entry.value, range)?;
     if count as usize > needs {
         cx.sink.push(
-            Note::error("PHI413", entry.value.span, format!("join can never be met: {count} of {needs} needs"))
-                .help("`at_least` is at most the number of `needs`"),
+            Note::error(
+                "PHI413",
+                entry.value.span,
+                format!("join can never be met: {count} of {needs} needs"),
+            )
+            .help("`at_least` is at most the number of `needs`"),
         );
         return None;
     }

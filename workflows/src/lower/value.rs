@@ -116,7 +116,9 @@ impl Values<'_, '_> {
                 }
             }
         }
-        let has_expressions = parts.iter().any(|part| matches!(part, TemplatePart::Expr(_)));
+        let has_expressions = parts
+            .iter()
+            .any(|part| matches!(part, TemplatePart::Expr(_)));
         if has_expressions {
             return Template::Text(parts);
         }
@@ -137,8 +139,12 @@ impl Values<'_, '_> {
                 self.cx.wrong_type(key, "a condition", node);
             } else {
                 self.cx.sink.push(
-                    Note::error("PHI103", node.span, format!("`{key}` must be a condition, found {}", node.type_name()))
-                        .help("quote an expression that starts with `[` or `{`"),
+                    Note::error(
+                        "PHI103",
+                        node.span,
+                        format!("`{key}` must be a condition, found {}", node.type_name()),
+                    )
+                    .help("quote an expression that starts with `[` or `{`"),
                 );
             }
             return None;
@@ -158,8 +164,9 @@ impl Values<'_, '_> {
                             Piece::Expr(range) => &text[range.clone()],
                         })
                         .collect();
-                    let mut note = Note::error("PHI313", node.span, "text around `${{ }}` in a condition")
-                        .help("a condition is a bare expression, without `${{ }}`");
+                    let mut note =
+                        Note::error("PHI313", node.span, "text around `${{ }}` in a condition")
+                            .help("a condition is a bare expression, without `${{ }}`");
                     if !bare.contains(['"', '\n', '\\']) {
                         note = note.edit(node.span, format!("\"{}\"", bare.trim()));
                     }
@@ -169,9 +176,11 @@ impl Values<'_, '_> {
             }
         };
         if range.is_empty() {
-            self.cx
-                .sink
-                .push(Note::error("PHI108", node.span, format!("`{key}` must not be empty")));
+            self.cx.sink.push(Note::error(
+                "PHI108",
+                node.span,
+                format!("`{key}` must not be empty"),
+            ));
             return None;
         }
         let checked = expr::check_condition(&text[range.clone()], self.env);
@@ -193,12 +202,17 @@ impl Values<'_, '_> {
             Err(errors) => (errors, None),
         };
         for error in errors {
-            let places =
-                places.get_or_insert_with(|| ScalarPlaces::new(self.cx.source.text(), node, scalar));
+            let places = places
+                .get_or_insert_with(|| ScalarPlaces::new(self.cx.source.text(), node, scalar));
             let range = base + error.range.start..base + error.range.end;
-            let note = Note::new(error.code, error.severity, places.span(range), error.message.clone())
-                .label(error.label.clone())
-                .help_if(error.help.clone());
+            let note = Note::new(
+                error.code,
+                error.severity,
+                places.span(range),
+                error.message.clone(),
+            )
+            .label(error.label.clone())
+            .help_if(error.help.clone());
             let amended = (self.amend)(&error, &scalar.text[base..], note);
             self.cx.sink.push(amended);
         }
@@ -412,6 +426,9 @@ mod tests {
     fn marks_that_do_not_pair_are_named() {
         assert_eq!(shown("a ${{ b"), "`${{` without `}}` at 2");
         assert_eq!(shown("${{ a }} b }}"), "`}}` without `${{` at 11");
-        assert_eq!(shown("x ${{ a ${{ b }} }}"), "`${{` inside an expression at 8");
+        assert_eq!(
+            shown("x ${{ a ${{ b }} }}"),
+            "`${{` inside an expression at 8"
+        );
     }
 }

@@ -73,7 +73,9 @@ impl Template {
                 }
             }
             Self::List(items) => items.iter().for_each(|item| item.for_each_expr(visit)),
-            Self::Map(entries) => entries.iter().for_each(|(_, value)| value.for_each_expr(visit)),
+            Self::Map(entries) => entries
+                .iter()
+                .for_each(|(_, value)| value.for_each_expr(visit)),
         }
     }
 }

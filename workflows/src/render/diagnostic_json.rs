@@ -17,9 +17,9 @@ pub fn json(source: &SourceText, diagnostics: &[Diagnostic]) -> Json {
                 .iter()
                 .map(|(at, label)| json!({ "span": span(source, *at), "text": label }))
                 .collect();
-            let edit = diagnostic.edit.as_ref().map(|edit| {
-                json!({ "span": span(source, edit.span), "replacement": edit.replacement })
-            });
+            let edit = diagnostic.edit.as_ref().map(
+                |edit| json!({ "span": span(source, edit.span), "replacement": edit.replacement }),
+            );
             json!({
                 "code": diagnostic.code,
                 "severity": diagnostic.severity.name(),

@@ -17,7 +17,11 @@ pub fn text(source: &SourceText, diagnostics: &[Diagnostic], color: bool) -> Str
     if diagnostics.is_empty() {
         return String::new();
     }
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let mut out = String::new();
     for diagnostic in diagnostics.iter().take(SHOWN_MAX) {
         out.push_str(&one(source, diagnostic, &renderer));
@@ -122,7 +126,11 @@ fn summary(source: &SourceText, diagnostics: &[Diagnostic]) -> String {
     ]
     .into_iter()
     .filter_map(|(severity, one, many)| {
-        match diagnostics.iter().filter(|d| d.severity == severity).count() {
+        match diagnostics
+            .iter()
+            .filter(|d| d.severity == severity)
+            .count()
+        {
             0 => None,
             1 => Some(format!("1 {one}")),
             count => Some(format!("{count} {many}")),

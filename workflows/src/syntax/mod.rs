@@ -46,14 +46,21 @@ pub(crate) fn read(source: &SourceText, sink: &mut Sink) -> Option<Vec<Document>
             Note::error(
                 "PHI008",
                 Span::new(0, 0),
-                format!("the text has {} bytes, at most {BYTES_MAX} are allowed", text.len()),
+                format!(
+                    "the text has {} bytes, at most {BYTES_MAX} are allowed",
+                    text.len()
+                ),
             )
             .help("split it into several workflows"),
         );
         return None;
     }
     if let Some(at) = text.find('\0') {
-        sink.push(Note::error("PHI009", Span::new(at, at + 1), "the text holds a NUL character"));
+        sink.push(Note::error(
+            "PHI009",
+            Span::new(at, at + 1),
+            "the text holds a NUL character",
+        ));
         return None;
     }
     reader::read(text, sink)

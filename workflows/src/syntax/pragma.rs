@@ -27,7 +27,9 @@ impl Pragmas {
             let trimmed = text.trim();
             let Some(comment) = trimmed.strip_prefix('#') else {
                 if !trimmed.is_empty() {
-                    pragmas.allowed.extend(pending.drain(..).map(|code| (line, code)));
+                    pragmas
+                        .allowed
+                        .extend(pending.drain(..).map(|code| (line, code)));
                 }
                 continue;
             };
@@ -50,7 +52,9 @@ impl Pragmas {
     pub(crate) fn allow(&self, source: &SourceText, diagnostic: &Diagnostic) -> bool {
         diagnostic.severity != Severity::Error
             && !self.allowed.is_empty()
-            && self.allowed.contains(&(source.line(diagnostic.span.start), diagnostic.code))
+            && self
+                .allowed
+                .contains(&(source.line(diagnostic.span.start), diagnostic.code))
     }
 }
 
@@ -63,7 +67,9 @@ fn allowed_code(directive: &str) -> Result<&'static str, String> {
     let Some(info) = code_info(code) else {
         return Err(format!("`{code}` is not a code of this version"));
     };
-    let reason = reason.trim_start().trim_start_matches(['-', ':', '\u{2013}', '\u{2014}']);
+    let reason = reason
+        .trim_start()
+        .trim_start_matches(['-', ':', '\u{2013}', '\u{2014}']);
     if reason.trim().is_empty() {
         return Err(format!("allowing {code} needs a reason"));
     }

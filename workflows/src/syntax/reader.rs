@@ -115,7 +115,11 @@ impl Reader<'_> {
             Event::Nothing | Event::StreamStart | Event::StreamEnd => Ok(()),
             Event::DocumentStart(explicit) => {
                 self.anchors.clear();
-                let start = if explicit { span.start as usize } else { self.extent_start };
+                let start = if explicit {
+                    span.start as usize
+                } else {
+                    self.extent_start
+                };
                 if let Some(last) = self.documents.last_mut() {
                     last.extent.end = Span::new(start, start).end.max(last.extent.start);
                     self.extent_start = start;
@@ -133,7 +137,11 @@ impl Reader<'_> {
             Event::Alias(anchor) => self.alias(anchor, span),
             Event::Scalar(text, style, anchor, tag) => {
                 let node = self.scalar(&text, style, tag.as_deref(), span);
-                let size = Size { nodes: 1, height: 0, bytes: text.len() };
+                let size = Size {
+                    nodes: 1,
+                    height: 0,
+                    bytes: text.len(),
+                };
                 self.count(1, span)?;
                 self.finish(node, size, anchor)
             }
@@ -144,7 +152,14 @@ impl Reader<'_> {
             Event::MappingStart(anchor, tag) => {
                 self.collection_tag(tag.as_deref(), "map", span);
                 let flow = self.text[span.range()].starts_with('{');
-                self.open(span, anchor, Content::Map(OpenMap { flow, ..OpenMap::default() }))
+                self.open(
+                    span,
+                    anchor,
+                    Content::Map(OpenMap {
+                        flow,
+                        ..OpenMap::default()
+                    }),
+                )
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
         }
@@ -158,7 +173,11 @@ impl Reader<'_> {
         self.frames.push(Frame {
             start,
             anchor,
-            size: Size { nodes: 1, height: 0, bytes: 0 },
+            size: Size {
+                nodes: 1,
+                height: 0,
+                bytes: 0,
+            },
             content,
         });
         Ok(())
@@ -166,14 +185,19 @@ impl Reader<'_> {
 
     fn close(&mut self, end: Span) -> Result<(), Stopped> {
         let frame = self.frames.pop().expect("every end event has its start");
-        let closed_by_bracket = matches!(self.text.as_bytes().get(end.start as usize), Some(b']' | b'}'));
+        let closed_by_bracket = matches!(
+            self.text.as_bytes().get(end.start as usize),
+            Some(b']' | b'}')
+        );
         let (shape, last) = match frame.content {
             Content::Seq(items) => {
                 let last = items.last().map(|item| item.span);
                 (Shape::Seq(items), last)
             }
             Content::Map(OpenMap { entries, flow, .. }) => {
-                let last = entries.last().map(|entry| entry.value.span.to(entry.key_span));
+                let last = entries
+                    .last()
+                    .map(|entry| entry.value.span.to(entry.key_span));
                 let first = entries.first().map(|entry| entry.key_span);
                 let map = Shape::Map(Map { entries, flow });
                 let span = first.map_or(last, |first| last.map(|last| first.to(last)));
@@ -221,8 +245,12 @@ impl Reader<'_> {
         let refused = Key { name: None, span };
         let Some(scalar) = node.as_scalar() else {
             self.sink.push(
-                Note::error("PHI006", span, format!("a key is text, found {}", node.type_name()))
-                    .help("quote it if it is meant as text"),
+                Note::error(
+                    "PHI006",
+                    span,
+                    format!("a key is text, found {}", node.type_name()),
+                )
+                .help("quote it if it is meant as text"),
             );
             return refused;
         };
@@ -236,9 +264,13 @@ impl Reader<'_> {
         if scalar.kind != Kind::Str {
             let written = &scalar.text;
             self.sink.push(
-                Note::error("PHI006", span, format!("key `{written}` is {}, not text", node.type_name()))
-                    .help("quote it")
-                    .edit(span, format!("\"{written}\"")),
+                Note::error(
+                    "PHI006",
+                    span,
+                    format!("key `{written}` is {}, not text", node.type_name()),
+                )
+                .help("quote it")
+                .edit(span, format!("\"{written}\"")),
             );
             return refused;
         }
@@ -253,7 +285,10 @@ impl Reader<'_> {
             return refused;
         }
         seen.insert(name.clone(), span);
-        Key { name: Some(name), span }
+        Key {
+            name: Some(name),
+            span,
+        }
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Stopped> {
@@ -282,7 +317,9 @@ impl Reader<'_> {
                 Note::error(
                     "PHI003",
                     span,
-                    format!("aliases expand to more than {NODES_MAX} nodes or {ALIAS_BYTES_MAX} bytes"),
+                    format!(
+                        "aliases expand to more than {NODES_MAX} nodes or {ALIAS_BYTES_MAX} bytes"
+                    ),
                 )
                 .help("write the values out"),
             );
@@ -293,13 +330,7 @@ impl Reader<'_> {
         self.finish(node, size, 0)
     }
 
-    fn scalar(
-        &mut self,
-        text: &str,
-        style: ScalarStyle,
-        tag: Option<&Tag>,
-        span: Span,
-    ) -> Node {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Node {
         let style = match style {
             ScalarStyle::Plain => Style::Plain,
             ScalarStyle::SingleQuoted => Style::SingleQuoted,
@@ -309,7 +340,11 @@ impl Reader<'_> {
         let raw = &self.text[span.range()];
         // `!steps.a.output.ok` is meant as text: it is read as such, so that what it says is
         // checked too, and not taken for an absent value.
-        let meant = if tag.is_some() && text.is_empty() { raw } else { text };
+        let meant = if tag.is_some() && text.is_empty() {
+            raw
+        } else {
+            text
+        };
         let mut resolved = Scalar {
             text: meant.to_owned(),
             style,
@@ -320,16 +355,24 @@ impl Reader<'_> {
             match scalar::resolve(meant) {
                 Ok(kind) => resolved.kind = kind,
                 Err(problem) => self.sink.push(
-                    Note::error("PHI104", span, format!("`{text}` is not a usable number: {problem}"))
-                        .help("quote it if it is meant as text"),
+                    Note::error(
+                        "PHI104",
+                        span,
+                        format!("`{text}` is not a usable number: {problem}"),
+                    )
+                    .help("quote it if it is meant as text"),
                 ),
             }
             if let Some(kind) = scalar::yaml11(text) {
                 resolved.yaml11 = Some(kind);
-                self.sink.push(yaml11_note(Severity::Warning, text, kind, span));
+                self.sink
+                    .push(yaml11_note(Severity::Warning, text, kind, span));
             }
         }
-        Node { span, shape: Shape::Scalar(resolved) }
+        Node {
+            span,
+            shape: Shape::Scalar(resolved),
+        }
     }
 
     /// Whether the core schema decides about a plain scalar; a tag may say that it is text.
@@ -373,8 +416,12 @@ impl Reader<'_> {
             return Ok(());
         }
         self.sink.push(
-            Note::error("PHI008", span, format!("the text has more than {NODES_MAX} nodes"))
-                .help("split it into several workflows"),
+            Note::error(
+                "PHI008",
+                span,
+                format!("the text has more than {NODES_MAX} nodes"),
+            )
+            .help("split it into several workflows"),
         );
         Err(Stopped)
     }
@@ -399,8 +446,14 @@ impl Reader<'_> {
             .char_indices()
             .nth(1)
             .map_or(self.text.len(), |(width, _)| at + width);
-        self.sink
-            .push(Note::error("PHI001", Span::new(at, end), format!("not valid YAML: {reason}")).help_if(hint));
+        self.sink.push(
+            Note::error(
+                "PHI001",
+                Span::new(at, end),
+                format!("not valid YAML: {reason}"),
+            )
+            .help_if(hint),
+        );
         Err(Stopped)
     }
 }
@@ -412,21 +465,25 @@ impl OpenMap {
             value.span = key.span;
         }
         if let Some(name) = key.name {
-            self.entries.push(Entry { key: name, key_span: key.span, value });
+            self.entries.push(Entry {
+                key: name,
+                key_span: key.span,
+                value,
+            });
         }
     }
 }
 
 /// PHI005, as a warning or, where text is wanted, as an error.
-pub(crate) fn yaml11_note(
-    severity: Severity,
-    text: &str,
-    kind: &str,
-    span: Span,
-) -> Note {
-    Note::new("PHI005", severity, span, format!("plain `{text}` is a {kind} in YAML 1.1 tools"))
-        .help("quote it if it is meant as text")
-        .edit(span, format!("\"{text}\""))
+pub(crate) fn yaml11_note(severity: Severity, text: &str, kind: &str, span: Span) -> Note {
+    Note::new(
+        "PHI005",
+        severity,
+        span,
+        format!("plain `{text}` is a {kind} in YAML 1.1 tools"),
+    )
+    .help("quote it if it is meant as text")
+    .edit(span, format!("\"{text}\""))
 }
 
 /// Byte offsets of the parser's places, which count characters.
@@ -444,7 +501,11 @@ impl Places {
                 .map(|(at, _)| Span::new(at, at).start)
                 .collect()
         });
-        Self { base, offsets, len: text.len() }
+        Self {
+            base,
+            offsets,
+            len: text.len(),
+        }
     }
 
     fn byte(&self, index: usize) -> usize {

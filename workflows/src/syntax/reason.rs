@@ -13,14 +13,18 @@ pub(super) fn explain(info: &str, line: &str) -> (String, Option<String>) {
     } else if info.contains("quoted scalar") {
         Some("close the quotation mark")
     } else if info.contains("flow sequence") || info.contains("flow mapping") {
-        Some("close the bracket, separate entries by commas, and quote text that holds `[`, `]`, `{`, `}` or `,`")
+        Some(
+            "close the bracket, separate entries by commas, and quote text that holds `[`, `]`, `{`, `}` or `,`",
+        )
     } else if info.contains("simple key") || info.contains("did not find expected key") {
         Some("a key ends with `:`, and keys of one map have the same indentation")
     } else if info.contains("block collection") || info.contains("'-' indicator") {
         Some("entries of one list have the same indentation")
     } else if info.contains("unknown anchor") {
         Some("an alias names an anchor before it in the same document")
-    } else if info.contains("character that cannot start any token") || info.contains("unexpected character") {
+    } else if info.contains("character that cannot start any token")
+        || info.contains("unexpected character")
+    {
         Some("quote text that starts with `%`, `@` or a backtick")
     } else if info.contains("tag") || info.contains("handle") {
         Some("to start an expression with `!`, quote it")

@@ -83,16 +83,23 @@ pub(super) fn yaml11(text: &str) -> Option<&'static str> {
     if !unsigned.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    if unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.bytes().all(|b| b.is_ascii_digit()) {
+    if unsigned.len() > 1
+        && unsigned.starts_with('0')
+        && unsigned.bytes().all(|b| b.is_ascii_digit())
+    {
         return Some("number");
     }
-    if unsigned.contains('_') && unsigned.bytes().all(|b| b.is_ascii_digit() || b == b'_' || b == b'.') {
+    if unsigned.contains('_')
+        && unsigned
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'_' || b == b'.')
+    {
         return Some("number");
     }
     if unsigned.contains(':')
-        && unsigned.split(':').all(|part| {
-            (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
-        })
+        && unsigned
+            .split(':')
+            .all(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()))
     {
         return Some("number");
     }
@@ -100,9 +107,13 @@ pub(super) fn yaml11(text: &str) -> Option<&'static str> {
     if let [year, month, rest] = date[..]
         && year.len() == 4
         && (1..=2).contains(&month.len())
-        && [year, month].iter().all(|p| p.bytes().all(|b| b.is_ascii_digit()))
+        && [year, month]
+            .iter()
+            .all(|p| p.bytes().all(|b| b.is_ascii_digit()))
         && rest.starts_with(|c: char| c.is_ascii_digit())
-        && rest.chars().all(|c| c.is_ascii_digit() || "TtZz:.+- ".contains(c))
+        && rest
+            .chars()
+            .all(|c| c.is_ascii_digit() || "TtZz:.+- ".contains(c))
     {
         return Some("time");
     }
@@ -140,7 +151,10 @@ impl ScalarPlaces {
             end if range.is_empty() => offsets[end.min(last)],
             end => offsets[(end - 1).min(last)] + 1,
         };
-        Span { start, end: end.max(start) }
+        Span {
+            start,
+            end: end.max(start),
+        }
     }
 }
 

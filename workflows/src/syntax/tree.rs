@@ -116,7 +116,8 @@ impl Node {
     }
 
     pub(crate) fn is_null(&self) -> bool {
-        self.as_scalar().is_some_and(|scalar| scalar.kind == Kind::Null)
+        self.as_scalar()
+            .is_some_and(|scalar| scalar.kind == Kind::Null)
     }
 
     /// As JSON, expressions uninterpreted. The reader refuses numbers that JSON cannot hold.

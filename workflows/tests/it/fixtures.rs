@@ -57,7 +57,12 @@ fn every_good_fixture_compiles_without_a_word() {
             .filter(|d| d.severity != Severity::Info)
             .cloned()
             .collect();
-        assert_eq!(render::text(&source, &worth_saying, false), "", "{}", fixture.name);
+        assert_eq!(
+            render::text(&source, &worth_saying, false),
+            "",
+            "{}",
+            fixture.name
+        );
         assert!(!compiled.machines.is_empty(), "{}", fixture.name);
     }
 }
@@ -69,10 +74,15 @@ fn an_applicable_edit_removes_what_it_answers() {
         for found in &compiled.diagnostics {
             let Some(edit) = &found.edit else { continue };
             let mut text = fixture.text.clone();
-            text.replace_range(edit.span.start as usize..edit.span.end as usize, &edit.replacement);
+            text.replace_range(
+                edit.span.start as usize..edit.span.end as usize,
+                &edit.replacement,
+            );
             let again = compile(&SourceText::new("a", &text), Some(&team()));
             let count = |list: &[phisync_workflows::Diagnostic]| {
-                list.iter().filter(|d| d.code == found.code && d.message == found.message).count()
+                list.iter()
+                    .filter(|d| d.code == found.code && d.message == found.message)
+                    .count()
             };
             assert!(
                 count(&again.diagnostics) < count(&compiled.diagnostics),
@@ -86,7 +96,10 @@ fn an_applicable_edit_removes_what_it_answers() {
 
 #[test]
 fn json_diagnostics_have_places_for_programs() {
-    let source = SourceText::new("flow.yaml", "workflow: sample\nsteps:\n  - id: a\n    promt: \u{e9}\n");
+    let source = SourceText::new(
+        "flow.yaml",
+        "workflow: sample\nsteps:\n  - id: a\n    promt: \u{e9}\n",
+    );
     let compiled = compile(&source, None);
     insta::assert_json_snapshot!(render::json(&source, &compiled.diagnostics));
 }

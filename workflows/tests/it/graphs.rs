@@ -6,7 +6,10 @@ use crate::support::{fixtures, team};
 
 #[test]
 fn a_graph_reads_well_in_every_notation() {
-    for fixture in fixtures("valid").iter().filter(|f| f.name == "every-key.yaml" || f.name == "joins.yaml") {
+    for fixture in fixtures("valid")
+        .iter()
+        .filter(|f| f.name == "every-key.yaml" || f.name == "joins.yaml")
+    {
         let compiled = compile(&SourceText::new("x", &fixture.text), Some(&team()));
         let machine = &compiled.machines[0];
         let all = [

@@ -14,20 +14,29 @@ fn a_million_open_brackets_are_refused_by_size() {
 
 #[test]
 fn a_line_of_ten_megabytes_is_refused_by_size() {
-    assert_eq!(first_code(&format!("title: {}", "x".repeat(10_000_000))), "PHI008");
+    assert_eq!(
+        first_code(&format!("title: {}", "x".repeat(10_000_000))),
+        "PHI008"
+    );
 }
 
 #[test]
 fn nesting_within_the_size_is_refused_by_depth() {
     for opener in ["[", "{a: ", "- ", "? ", "- a: "] {
         let found = first_code(&opener.repeat(200_000 / opener.len()));
-        assert!(["PHI008", "PHI001"].contains(&found), "{opener:?} gives {found}");
+        assert!(
+            ["PHI008", "PHI001"].contains(&found),
+            "{opener:?} gives {found}"
+        );
     }
 }
 
 #[test]
 fn many_nodes_are_refused_by_number() {
-    assert_eq!(first_code(&format!("metadata: [{}]", "1,".repeat(60_000))), "PHI008");
+    assert_eq!(
+        first_code(&format!("metadata: [{}]", "1,".repeat(60_000))),
+        "PHI008"
+    );
 }
 
 #[test]
@@ -48,12 +57,36 @@ fn alias_bombs_are_refused_by_what_they_expand_to() {
 fn texts_full_of_marks_and_slips_are_answered_shortly() {
     let many = |piece: &str| piece.repeat(200_000 / piece.len());
     for text in [
-        format!("workflow: w\nsteps: [{{ id: a, prompt: \"{}\" }}]\n", many("${{ ' ")),
-        format!("workflow: w\nsteps: [{{ id: a, prompt: \"{}\" }}]\n", many("${{ x }} ")),
-        format!("workflow: w\nsteps: [{{ id: a, prompt: \"{}\", needs: b }}]\n", many("$${{ ")),
-        format!("workflow: w\n{}", (0..10_000).map(|n| format!("k{n}: 1\n")).collect::<String>()),
-        format!("workflow: w\nsteps: [{}]\n", (0..9_000).map(|n| format!("{{id: s{n}}},")).collect::<String>()),
-        format!("workflow: w\nsteps: [{}]\n", (0..4_000).map(|n| format!("{{id: s{n}, prompt: x, needs: s{}}},", n + 1)).collect::<String>()),
+        format!(
+            "workflow: w\nsteps: [{{ id: a, prompt: \"{}\" }}]\n",
+            many("${{ ' ")
+        ),
+        format!(
+            "workflow: w\nsteps: [{{ id: a, prompt: \"{}\" }}]\n",
+            many("${{ x }} ")
+        ),
+        format!(
+            "workflow: w\nsteps: [{{ id: a, prompt: \"{}\", needs: b }}]\n",
+            many("$${{ ")
+        ),
+        format!(
+            "workflow: w\n{}",
+            (0..10_000)
+                .map(|n| format!("k{n}: 1\n"))
+                .collect::<String>()
+        ),
+        format!(
+            "workflow: w\nsteps: [{}]\n",
+            (0..9_000)
+                .map(|n| format!("{{id: s{n}}},"))
+                .collect::<String>()
+        ),
+        format!(
+            "workflow: w\nsteps: [{}]\n",
+            (0..4_000)
+                .map(|n| format!("{{id: s{n}, prompt: x, needs: s{}}},", n + 1))
+                .collect::<String>()
+        ),
         many("---\n"),
         many("# phisync: allow X\n"),
         many("&a "),
@@ -64,7 +97,11 @@ fn texts_full_of_marks_and_slips_are_answered_shortly() {
         many("|\n"),
     ] {
         let compiled = compile_text(&text);
-        assert!(compiled.has_errors() || !compiled.diagnostics.is_empty(), "{}", &text[..40]);
+        assert!(
+            compiled.has_errors() || !compiled.diagnostics.is_empty(),
+            "{}",
+            &text[..40]
+        );
         assert!(compiled.diagnostics.len() < 60_000);
     }
 }

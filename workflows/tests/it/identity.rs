@@ -22,7 +22,14 @@ fn another_layout_is_the_same_definition() {
 fn another_word_is_another_definition() {
     assert_ne!(hash(PLAIN), hash(&PLAIN.replace("facts.", "fakes.")));
     assert_ne!(hash(PLAIN), hash(&PLAIN.replace("5s", "6s")));
-    assert_ne!(hash(PLAIN), hash(&PLAIN.replace("max_attempts: 2", "max_attempts: 2, x-y: 1").replace(", x-y: 1", ", factor: 2")));
+    assert_ne!(
+        hash(PLAIN),
+        hash(
+            &PLAIN
+                .replace("max_attempts: 2", "max_attempts: 2, x-y: 1")
+                .replace(", x-y: 1", ", factor: 2")
+        )
+    );
 }
 
 #[test]
@@ -40,7 +47,13 @@ fn every_document_compiles_again_from_its_own_source() {
         for machine in &compiled.machines {
             let again = compile(&SourceText::new("y", machine.source()), None);
             let hashes: Vec<&str> = again.machines.iter().map(|m| m.hash()).collect();
-            assert_eq!(hashes, [machine.hash()], "{}:\n{}", fixture.name, machine.source());
+            assert_eq!(
+                hashes,
+                [machine.hash()],
+                "{}:\n{}",
+                fixture.name,
+                machine.source()
+            );
         }
     }
 }

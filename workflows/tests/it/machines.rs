@@ -17,7 +17,10 @@ fn machine(text: &str) -> Machine {
 
 fn fixture(name: &str) -> Machine {
     let all = fixtures("valid");
-    let found = all.iter().find(|f| f.name == name).expect("the fixture exists");
+    let found = all
+        .iter()
+        .find(|f| f.name == name)
+        .expect("the fixture exists");
     machine(&found.text)
 }
 
@@ -27,9 +30,13 @@ fn the_smallest_workflow_has_all_defaults() {
     assert_eq!(machine.name(), "otters");
     assert_eq!(machine.timeout(), Duration::from_secs(86_400));
     let facts = machine.step(StepIndex(0));
-    let StepKind::Task(task) = &facts.kind else { panic!("facts is a task") };
+    let StepKind::Task(task) = &facts.kind else {
+        panic!("facts is a task")
+    };
     assert_eq!(task.task_type, "facts");
-    assert!(matches!(&task.prompt, Some(Template::Literal(text)) if text == "Find three facts about otters."));
+    assert!(
+        matches!(&task.prompt, Some(Template::Literal(text)) if text == "Find three facts about otters.")
+    );
     assert_eq!(facts.assign.agent.as_deref(), Some("WEBC"));
     assert_eq!(facts.assign.reassignments, 3);
     assert_eq!(facts.assign.priority, Priority(50));
@@ -63,7 +70,9 @@ fn defaults_reach_every_step_and_a_step_overrides_them() {
     let publish = step("publish");
     assert_eq!(publish.assign.reassignments, 2);
     assert_eq!(publish.assign.priority, Priority(75));
-    let Compensate::Task(undo) = &publish.compensate else { panic!("publish has an undo") };
+    let Compensate::Task(undo) = &publish.compensate else {
+        panic!("publish has an undo")
+    };
     assert_eq!(undo.retry.max_attempts, 10);
     assert_eq!(undo.retry.max_delay, Duration::from_secs(600));
     assert_eq!(undo.timeouts.run, Duration::from_secs(300));
@@ -72,7 +81,9 @@ fn defaults_reach_every_step_and_a_step_overrides_them() {
 #[test]
 fn what_may_have_had_an_effect_is_not_repeated_after_an_unknown_end() {
     let errors = |keys: &str| {
-        let machine = machine(&format!("workflow: w\nsteps: [{{ id: a, prompt: x, retry: {{}}, {keys} }}]\n"));
+        let machine = machine(&format!(
+            "workflow: w\nsteps: [{{ id: a, prompt: x, retry: {{}}, {keys} }}]\n"
+        ));
         let step = machine.step(StepIndex(0));
         let codes: Vec<String> = step.retry.errors.iter().map(|p| p.0.clone()).collect();
         codes.join(" ")
@@ -83,9 +94,24 @@ fn what_may_have_had_an_effect_is_not_repeated_after_an_unknown_end() {
 }
 
 #[test]
+fn a_lease_that_nobody_wrote_fits_into_the_attempt() {
+    let machine = machine("workflow: w\nsteps: [{ id: a, prompt: x, timeout: 30s }]\n");
+    let clocks = &machine.step(StepIndex(0)).timeouts;
+    assert_eq!(
+        (clocks.lease, clocks.run),
+        (Duration::from_secs(30), Duration::from_secs(30))
+    );
+    let written =
+        "workflow: w\nsteps: [{ id: a, prompt: x, timeouts: { run: 30s, lease: 60s } }]\n";
+    assert_eq!(codes(written), ["PHI503"]);
+}
+
+#[test]
 fn an_irreversible_step_is_not_put_back_unless_it_says_so() {
     let reassignments = |keys: &str| {
-        let text = format!("workflow: w\nsteps: [{{ id: a, prompt: x, effects: irreversible, {keys} }}]\n");
+        let text = format!(
+            "workflow: w\nsteps: [{{ id: a, prompt: x, effects: irreversible, {keys} }}]\n"
+        );
         machine(&text).step(StepIndex(0)).assign.reassignments
     };
     assert_eq!(reassignments("title: t"), 0);
@@ -113,7 +139,8 @@ fn one_mistake_does_not_hide_another() {
 
 #[test]
 fn line_ends_and_a_byte_order_mark_do_not_move_places() {
-    let text = "\u{feff}workflow: w\r\nsteps:\r\n  - id: \u{e9}\r\n    prompt: x\r\n    colour: red\r\n";
+    let text =
+        "\u{feff}workflow: w\r\nsteps:\r\n  - id: \u{e9}\r\n    prompt: x\r\n    colour: red\r\n";
     let source = phisync_workflows::SourceText::new("x", text);
     let compiled = phisync_workflows::compile(&source, None);
     let places: Vec<(&str, (usize, usize))> = compiled

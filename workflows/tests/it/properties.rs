@@ -17,7 +17,8 @@ fn compiles_in_peace(text: &str) {
         let spans = std::iter::once(diagnostic.span).chain(diagnostic.labels.iter().map(|l| l.0));
         for span in spans.chain(diagnostic.edit.iter().map(|edit| edit.span)) {
             assert!(
-                text.get(span.start as usize..span.end as usize).is_some() || text.contains('\u{fffd}'),
+                text.get(span.start as usize..span.end as usize).is_some()
+                    || text.contains('\u{fffd}'),
                 "{diagnostic:?} does not fit"
             );
         }
@@ -37,10 +38,54 @@ fn compiles_in_peace(text: &str) {
 
 /// Words of the language, so that arbitrary texts come near to workflows.
 const WORDS: &[&str] = &[
-    "workflow", "steps", "id", "needs", "prompt", "task", "if", "input", "output", "yield", "retry",
-    "approval", "fail", "compensate", "assign", "timeout", "${{", "}}", "steps.a.output", "inputs.x",
-    "a", "b", "- ", ": ", "\n", "\n  ", "\n    ", "[", "]", "{", "}", ",", "'", "\"", "&a ", "*a", "!t ",
-    "|\n", "# ", "---\n", "1", "true", "null", "30s", "\u{e9}", "\t", "<<", "? ",
+    "workflow",
+    "steps",
+    "id",
+    "needs",
+    "prompt",
+    "task",
+    "if",
+    "input",
+    "output",
+    "yield",
+    "retry",
+    "approval",
+    "fail",
+    "compensate",
+    "assign",
+    "timeout",
+    "${{",
+    "}}",
+    "steps.a.output",
+    "inputs.x",
+    "a",
+    "b",
+    "- ",
+    ": ",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "'",
+    "\"",
+    "&a ",
+    "*a",
+    "!t ",
+    "|\n",
+    "# ",
+    "---\n",
+    "1",
+    "true",
+    "null",
+    "30s",
+    "\u{e9}",
+    "\t",
+    "<<",
+    "? ",
 ];
 
 proptest! {

@@ -36,13 +36,18 @@ pub(crate) struct Fixture {
 
 /// All fixtures of a kind (`valid`, `invalid`), sorted by name.
 pub(crate) fn fixtures(kind: &str) -> Vec<Fixture> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(kind);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(kind);
     let mut fixtures: Vec<Fixture> = fs::read_dir(folder)
         .expect("the fixtures are there")
         .map(|entry| {
             let entry = entry.expect("the folder can be listed");
             Fixture {
-                name: entry.file_name().into_string().expect("fixture names are ASCII"),
+                name: entry
+                    .file_name()
+                    .into_string()
+                    .expect("fixture names are ASCII"),
                 text: fs::read_to_string(entry.path()).expect("fixtures are UTF-8"),
             }
         })
@@ -58,5 +63,9 @@ pub(crate) fn compile_text(text: &str) -> Compiled {
 
 /// The codes found in a text, in order.
 pub(crate) fn codes(text: &str) -> Vec<&'static str> {
-    compile_text(text).diagnostics.iter().map(|d| d.code).collect()
+    compile_text(text)
+        .diagnostics
+        .iter()
+        .map(|d| d.code)
+        .collect()
 }

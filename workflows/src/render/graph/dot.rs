@@ -17,7 +17,11 @@ pub fn dot(machine: &Machine) -> String {
             StepKind::Approval(_) => ", shape=hexagon",
             StepKind::Fail(_) => ", shape=octagon",
         };
-        out.push_str(&format!("    {} [label={}{shape}];\n", quoted(&step.id), quoted(&label)));
+        out.push_str(&format!(
+            "    {} [label={}{shape}];\n",
+            quoted(&step.id),
+            quoted(&label)
+        ));
     }
     for step in machine.steps() {
         let mut attributes = Vec::new();
@@ -32,7 +36,11 @@ pub fn dot(machine: &Machine) -> String {
         };
         for need in &step.needs {
             let need = &machine.step(*need).id;
-            out.push_str(&format!("    {} -> {}{attributes};\n", quoted(need), quoted(&step.id)));
+            out.push_str(&format!(
+                "    {} -> {}{attributes};\n",
+                quoted(need),
+                quoted(&step.id)
+            ));
         }
     }
     out.push_str("}\n");
@@ -40,6 +48,9 @@ pub fn dot(machine: &Machine) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    let inner = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let inner = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
     format!("\"{inner}\"")
 }

@@ -17,12 +17,18 @@ pub fn json(machine: &Machine) -> String {
                 StepKind::Approval(_) => ("approval", None),
                 StepKind::Fail(_) => ("fail", None),
             };
-            let needs: Vec<&str> = step.needs.iter().map(|need| machine.step(*need).id.as_str()).collect();
+            let needs: Vec<&str> = step
+                .needs
+                .iter()
+                .map(|need| machine.step(*need).id.as_str())
+                .collect();
             let undone_by = match &step.compensate {
                 Compensate::Task(undo) => Some(undo.task.task_type.as_str()),
                 Compensate::Absent | Compensate::None => None,
             };
-            let rank = machine.step_named(&step.id).map(|index| machine.rank(index));
+            let rank = machine
+                .step_named(&step.id)
+                .map(|index| machine.rank(index));
             object!({
                 "id": step.id,
                 "kind": kind,

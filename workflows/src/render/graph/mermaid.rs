@@ -21,10 +21,20 @@ pub fn mermaid(machine: &Machine) -> String {
         out.push_str(&format!("    s_{}{open}\"{label}\"{close}\n", step.id));
     }
     for step in machine.steps() {
-        let arrow = if step.condition.is_some() { "-.->" } else { "-->" };
-        let label = super::join(step.join).map(|join| format!("|{join}|")).unwrap_or_default();
+        let arrow = if step.condition.is_some() {
+            "-.->"
+        } else {
+            "-->"
+        };
+        let label = super::join(step.join)
+            .map(|join| format!("|{join}|"))
+            .unwrap_or_default();
         for need in &step.needs {
-            out.push_str(&format!("    s_{} {arrow}{label} s_{}\n", machine.step(*need).id, step.id));
+            out.push_str(&format!(
+                "    s_{} {arrow}{label} s_{}\n",
+                machine.step(*need).id,
+                step.id
+            ));
         }
     }
     out

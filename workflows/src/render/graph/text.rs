@@ -44,8 +44,14 @@ fn line(machine: &Machine, index: StepIndex) -> String {
         line.push_str(&format!(" {worker}"));
     }
     if step.needs.len() > 1 {
-        let needs: Vec<&str> = step.needs.iter().map(|need| machine.step(*need).id.as_str()).collect();
-        let join = super::join(step.join).map(|join| format!("{join} of ")).unwrap_or_default();
+        let needs: Vec<&str> = step
+            .needs
+            .iter()
+            .map(|need| machine.step(*need).id.as_str())
+            .collect();
+        let join = super::join(step.join)
+            .map(|join| format!("{join} of "))
+            .unwrap_or_default();
         line.push_str(&format!(" after {join}{}", needs.join(", ")));
     }
     if let Some(condition) = &step.condition {
