@@ -9,8 +9,8 @@ use super::time;
 /// Largest result of an expression, in bytes of JSON.
 pub(super) const RESULT_BYTES_MAX: usize = 256 * 1024;
 
-/// Deepest nesting of a value.
-pub(super) const VALUE_DEPTH_MAX: usize = 128;
+/// Deepest nesting of a value: what JSON from outside may have (64), and a little around it.
+pub(super) const VALUE_DEPTH_MAX: usize = 80;
 
 /// The value as JSON, as long as `room` (in bytes of JSON) lasts. Values share their parts, so
 /// that a small one in memory can be a huge one in text: the room is what ends that.

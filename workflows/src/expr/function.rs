@@ -1,5 +1,10 @@
 //! The functions of the profile: their names, and how many arguments they take.
 
+use std::ops::Range;
+
+use super::ExprError;
+use super::nearest::nearest;
+
 /// A function or method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
@@ -126,7 +131,7 @@ pub(super) fn find(name: &str, style: Style) -> Option<&'static Signature> {
 }
 
 /// All names that can be called in this style.
-pub(super) fn names(style: Style) -> impl Iterator<Item = &'static str> {
+fn names(style: Style) -> impl Iterator<Item = &'static str> {
     let functions = SIGNATURES.iter().map(|known| (known.name, known.style));
     functions
         .chain(MACROS)
@@ -134,6 +139,26 @@ pub(super) fn names(style: Style) -> impl Iterator<Item = &'static str> {
         .map(|(name, _)| name)
 }
 
-pub(super) fn is_not_deterministic(name: &str) -> bool {
+fn is_not_deterministic(name: &str) -> bool {
     NOT_DETERMINISTIC.contains(&name)
+}
+
+/// The error for a name that cannot be called in this style.
+pub(super) fn unknown(style: Style, name: &str, range: Range<usize>) -> ExprError {
+    if is_not_deterministic(name) {
+        return ExprError::new("PHI314", range, format!("`{name}` is not deterministic"))
+            .help("`run.now` is the time, recorded so that a replay sees the same");
+    }
+    let (what, other) = match style {
+        Style::Global => ("function", Style::Method),
+        Style::Method => ("method", Style::Global),
+    };
+    let error = ExprError::new("PHI303", range, format!("unknown {what} `{name}`"));
+    if names(other).any(|known| known == name) {
+        return error.help(match style {
+            Style::Global => format!("it is a method: `x.{name}(...)`"),
+            Style::Method => format!("it is a function: `{name}(x, ...)`"),
+        });
+    }
+    error.suggest(nearest(name, names(style)), None)
 }

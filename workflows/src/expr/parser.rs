@@ -8,7 +8,6 @@ use std::ops::Range;
 use super::ast::{Ast, BinaryOp, DEPTH_MAX, Kind, MacroOp, Node, NodeId, UnaryOp};
 use super::function::{self, Style};
 use super::lexer::{self, Spanned, Token};
-use super::nearest::nearest;
 use super::{ExprError, Value};
 
 /// Longest expression, in bytes.
@@ -430,7 +429,7 @@ impl<'a> Parser<'a> {
                 let message = format!("`{name}` takes {wanted}, {given} given");
                 ExprError::new("PHI303", name_range, message)
             }
-            None => unknown_function(style, name, name_range),
+            None => function::unknown(style, name, name_range),
         };
         self.errors.push(error);
         let hole = self.add(Kind::Literal(Value::Null), range);
@@ -499,23 +498,4 @@ impl<'a> Parser<'a> {
 fn syntax(range: Range<usize>, reason: impl AsRef<str>) -> ExprError {
     let message = format!("syntax error in expression: {}", reason.as_ref());
     ExprError::new("PHI301", range, message)
-}
-
-fn unknown_function(style: Style, name: &str, range: Range<usize>) -> ExprError {
-    if function::is_not_deterministic(name) {
-        return ExprError::new("PHI314", range, format!("`{name}` is not deterministic"))
-            .help("`run.now` is the time, recorded so that a replay sees the same");
-    }
-    let (what, other) = match style {
-        Style::Global => ("function", Style::Method),
-        Style::Method => ("method", Style::Global),
-    };
-    let error = ExprError::new("PHI303", range, format!("unknown {what} `{name}`"));
-    if function::names(other).any(|known| known == name) {
-        return error.help(match style {
-            Style::Global => format!("it is a method: `x.{name}(...)`"),
-            Style::Method => format!("it is a function: `{name}(x, ...)`"),
-        });
-    }
-    error.suggest(nearest(name, function::names(style)), None)
 }

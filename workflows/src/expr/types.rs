@@ -8,7 +8,7 @@ use crate::machine::InputSpec;
 use crate::schema::Schema;
 
 /// What is known of a value before the run. Cheap to clone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Type {
     /// Nothing is known; checked when it is evaluated.
     Any,
@@ -39,13 +39,15 @@ pub enum Type {
 }
 
 /// The fields of [`Type::Object`].
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectType {
     fields: BTreeMap<String, Field>,
     open: bool,
+    /// How many types it consists of, shared ones counted each time.
+    weight: u32,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) ty: Type,
     /// Why it may be missing; `None` if it is always there.
@@ -56,7 +58,7 @@ impl ObjectType {
     /// Adds a field that is always there.
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, ty: Type) -> Self {
-        self.fields.insert(name.into(), Field { ty, absent: None });
+        self.insert(name.into(), Field { ty, absent: None });
         self
     }
 
@@ -69,8 +71,17 @@ impl ObjectType {
         why: impl Into<String>,
     ) -> Self {
         let absent = Some(why.into());
-        self.fields.insert(name.into(), Field { ty, absent });
+        self.insert(name.into(), Field { ty, absent });
         self
+    }
+
+    fn insert(&mut self, name: String, field: Field) {
+        self.weight = self.weight.saturating_add(field.ty.weight());
+        self.fields.insert(name, field);
+    }
+
+    pub(super) fn weight(&self) -> u32 {
+        self.weight
     }
 
     /// Lets expressions read fields that are not named here, as [`Type::Any`].
@@ -82,6 +93,27 @@ impl ObjectType {
 
     pub(super) fn get(&self, name: &str) -> Option<&Field> {
         self.fields.get(name)
+    }
+
+    /// A field that only one of them has may be absent.
+    fn join(&self, other: &Self) -> Self {
+        const WHY: &str = "not every branch has it";
+        let mut joined = Self {
+            open: self.open || other.open,
+            ..Self::default()
+        };
+        for (name, field) in self.fields.iter().chain(&other.fields) {
+            let ty = match (self.get(name), other.get(name)) {
+                (Some(a), Some(b)) => a.ty.join(&b.ty),
+                _ => field.ty.clone(),
+            };
+            let absent = match (self.get(name), other.get(name)) {
+                (Some(a), Some(b)) => a.absent.clone().or_else(|| b.absent.clone()),
+                _ => Some(WHY.to_owned()),
+            };
+            joined.insert(name.clone(), Field { ty, absent });
+        }
+        joined
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -192,6 +224,24 @@ impl Type {
         matches!(self, Self::Map(_) | Self::Object(_))
     }
 
+    fn weight(&self) -> u32 {
+        match self {
+            Self::Object(object) => object.weight.saturating_add(1),
+            Self::List(inner) | Self::Map(inner) | Self::Optional(inner) => {
+                inner.weight().saturating_add(1)
+            }
+            Self::Any
+            | Self::Null
+            | Self::Bool
+            | Self::Int
+            | Self::Double
+            | Self::String
+            | Self::Enum(_)
+            | Self::Timestamp
+            | Self::Duration => 1,
+        }
+    }
+
     /// The type of a value that is one or the other.
     pub(crate) fn join(&self, other: &Self) -> Self {
         match (self, other) {
@@ -200,6 +250,7 @@ impl Type {
             (a, b) if a.is_text() && b.is_text() => Self::String,
             (Self::List(a), Self::List(b)) => Self::list(a.join(b)),
             (Self::Optional(a), Self::Optional(b)) => a.join(b).optional(),
+            (Self::Object(a), Self::Object(b)) => a.join(b).into(),
             _ => Self::Any,
         }
     }

@@ -7,6 +7,8 @@
 
 mod parse;
 mod render;
+mod size;
+mod tag;
 mod types;
 mod validate;
 

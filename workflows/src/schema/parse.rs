@@ -7,19 +7,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::size::{HEIGHT_MAX, measured, too_deep};
+use super::tag::one_of;
 use super::{
-    Additional, Bounds, ListShape, ObjectShape, OneOfShape, Property, Schema, SchemaError, Shape,
-    TextShape, Variant,
+    Additional, Bounds, ListShape, ObjectShape, Property, Schema, SchemaError, Shape, TextShape,
 };
 use crate::expr::nearest::nearest;
 use crate::expr::pattern;
-
-/// Schemas nest no deeper than this, names resolved.
-const HEIGHT_MAX: u32 = 48;
-
-/// A schema consists of no more schemas than this, names resolved: few names that each use
-/// another twice would otherwise make a text of any size.
-const WEIGHT_MAX: u32 = 10_000;
 
 const PRIMITIVES: [&str; 7] = [
     "string",
@@ -355,110 +349,8 @@ impl Reader<'_> {
         for (index, entry) in entries.iter().enumerate() {
             schemas.push(self.schema(entry, &below(at, &index.to_string()))?);
         }
-        let count = schemas.len();
-        schemas.retain(|schema| !matches!(schema.0.shape, Shape::Null));
-        let optional = schemas.len() < count;
-        let tag = schemas.first().and_then(|first| {
-            constants(first)
-                .map(|(name, _)| name.to_owned())
-                .find(|name| has_distinct_constants(name, &schemas))
-        });
-        let Some(tag) = tag else {
-            let message = "`oneOf` needs a required property that is a different `const` in each \
-                           of its objects";
-            return Err(error("PHI103", at, message));
-        };
-        let variants = schemas
-            .into_iter()
-            .filter_map(|schema| {
-                let value = constants(&schema)
-                    .find(|(name, _)| *name == tag)
-                    .map(|(_, value)| value.clone())?;
-                Some(Variant { tag: value, schema })
-            })
-            .collect();
-        let mut schema = Schema::of(Shape::OneOf(OneOfShape { tag, variants }));
-        Arc::make_mut(&mut schema.0).optional = optional;
-        Ok(schema)
+        one_of(schemas, at)
     }
-}
-
-/// Notes the size of a schema whose parts are measured.
-fn measured(mut schema: Schema, at: &str) -> Result<Schema, SchemaError> {
-    let parts: Vec<&Schema> = match &schema.0.shape {
-        Shape::List(list) => vec![&list.items],
-        Shape::Object(object) => {
-            let rest = match &object.additional {
-                Additional::Matching(schema) => Some(schema),
-                Additional::Kept | Additional::Allowed | Additional::Refused => None,
-            };
-            object
-                .properties
-                .iter()
-                .map(|p| &p.schema)
-                .chain(rest)
-                .collect()
-        }
-        Shape::OneOf(one_of) => one_of.variants.iter().map(|v| &v.schema).collect(),
-        Shape::Any
-        | Shape::Null
-        | Shape::Bool
-        | Shape::Int(_)
-        | Shape::Number(_)
-        | Shape::Text(_)
-        | Shape::Timestamp
-        | Shape::Duration
-        | Shape::Enum(_) => Vec::new(),
-    };
-    let weight = parts
-        .iter()
-        .fold(1_u32, |sum, part| sum.saturating_add(part.0.weight));
-    let height = 1 + parts.iter().map(|part| part.0.height).max().unwrap_or(0);
-    if height > HEIGHT_MAX {
-        return Err(too_deep(at));
-    }
-    if weight > WEIGHT_MAX {
-        let message = format!("the schema has more than {WEIGHT_MAX} parts, names resolved");
-        return Err(error("PHI104", at, message));
-    }
-    let node = Arc::make_mut(&mut schema.0);
-    (node.weight, node.height) = (weight, height);
-    Ok(schema)
-}
-
-fn too_deep(at: &str) -> SchemaError {
-    let message = format!("schemas may be nested {HEIGHT_MAX} deep, this one is deeper");
-    error("PHI104", at, message)
-}
-
-/// The required properties of an object that allow one value only.
-fn constants(schema: &Schema) -> impl Iterator<Item = (&str, &Json)> {
-    let properties: &[Property] = match &schema.0.shape {
-        Shape::Object(object) => &object.properties,
-        _ => &[],
-    };
-    properties
-        .iter()
-        .filter(|property| property.required)
-        .filter_map(|property| match &property.schema.0.shape {
-            Shape::Enum(values) => match values.as_slice() {
-                [value] => Some((property.name.as_str(), value)),
-                _ => None,
-            },
-            _ => None,
-        })
-}
-
-fn has_distinct_constants(name: &str, schemas: &[Schema]) -> bool {
-    let mut seen: Vec<&Json> = Vec::new();
-    schemas.iter().all(|schema| {
-        let value = constants(schema).find(|(known, _)| *known == name);
-        value.is_some_and(|(_, value)| {
-            let fresh = !seen.contains(&value);
-            seen.push(value);
-            fresh
-        })
-    })
 }
 
 fn require(object: &mut ObjectShape, name: &Json, at: &str) -> Result<(), SchemaError> {
@@ -588,7 +480,7 @@ fn expected(at: &str, what: &str, found: &Json) -> SchemaError {
     error("PHI103", at, message)
 }
 
-fn error(code: &'static str, at: &str, message: impl Into<String>) -> SchemaError {
+pub(super) fn error(code: &'static str, at: &str, message: impl Into<String>) -> SchemaError {
     SchemaError {
         pointer: at.to_owned(),
         message: message.into(),

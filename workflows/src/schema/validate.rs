@@ -154,7 +154,7 @@ impl Found {
             }
             (Shape::Object(object), Json::Object(fields)) => self.object(object, path, fields),
             (Shape::OneOf(one_of), Json::Object(fields)) => {
-                self.one_of(one_of, path, fields, value)
+                self.one_of(one_of, path, fields, value);
             }
             (shape, value) => {
                 self.add(

@@ -170,7 +170,13 @@ impl Checker<'_> {
                 Type::String
             }
             Function::OrValue => match &types[0] {
-                Type::Optional(inner) => inner.join(&types[1]),
+                Type::Optional(inner) => {
+                    if !inner.comparable(&types[1]) {
+                        let message = format!("expected {inner}, found {}", types[1]);
+                        self.report(ExprError::new("PHI306", self.ast.range(args[1]), message));
+                    }
+                    inner.join(&types[1])
+                }
                 other => {
                     self.expect_optional(args[0], other);
                     Type::Any

@@ -20,6 +20,10 @@ use super::parser::{self, Parsed};
 use super::{Checked, Env, Expr, ExprError, ObjectType, Scope, Type, Value, eval};
 use crate::diagnostic::Severity;
 
+/// What is known of a map literal is forgotten above this many types: literals that hold one
+/// another twice, a few dozen deep, would otherwise take for ever to compare.
+const MAP_WEIGHT_MAX: u32 = 20_000;
+
 /// Parses and checks an expression that gives a value.
 ///
 /// # Errors
@@ -375,7 +379,8 @@ impl Checker<'_> {
             });
         }
         match named {
-            Some(object) => object.into(),
+            Some(object) if object.weight() <= MAP_WEIGHT_MAX => object.into(),
+            Some(_) => Type::map(Type::Any),
             None => Type::map(joined.unwrap_or(Type::Any)),
         }
     }

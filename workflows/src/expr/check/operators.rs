@@ -44,7 +44,7 @@ impl Checker<'_> {
                     self.compare_with_known(op, &right_type, left);
                 }
                 BinaryOp::Divide | BinaryOp::Remainder => {
-                    self.warn_of_zero(&op_range, left_type, right)
+                    self.warn_of_zero(&op_range, left_type, right);
                 }
                 _ => {}
             }
@@ -164,7 +164,9 @@ fn arithmetic(op: BinaryOp, left: &Type, right: &Type) -> Option<Type> {
         (Type::Int, Type::Int) => Some(Type::Int),
         (a, b) if a.is_number() && b.is_number() && op != Op::Remainder => Some(Type::Double),
         (a, b) if a.is_text() && b.is_text() && op == Op::Add => Some(Type::String),
-        (Type::List(a), Type::List(b)) if op == Op::Add => Some(Type::list(a.join(b))),
+        (Type::List(a), Type::List(b)) if op == Op::Add && a.comparable(b) => {
+            Some(Type::list(a.join(b)))
+        }
         (Type::Timestamp, Type::Timestamp) if op == Op::Subtract => Some(Type::Duration),
         (Type::Timestamp, Type::Duration) if matches!(op, Op::Add | Op::Subtract) => {
             Some(Type::Timestamp)

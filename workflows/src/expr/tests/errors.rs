@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::super::{Checked, ExprError, Type, check, check_condition, check_text};
-use super::env;
+use super::{Sample, env};
 
 /// One line per finding: code, the text it points at, message, help.
 fn shown(text: &str, findings: &[ExprError]) -> String {
@@ -252,6 +252,45 @@ fn limits_are_errors_of_syntax() {
     assert_eq!(
         check(&nested, &env()).map(|checked| checked.ty),
         Ok(Type::Int)
+    );
+}
+
+#[test]
+fn a_small_stack_is_enough_for_the_worst_text() {
+    let nested =
+        |open: &str, close: &str, times| format!("{}1{}", open.repeat(times), close.repeat(times));
+    let deep = |open: &str, close: &str| nested(open, close, 30);
+    let texts = vec![
+        deep("[1].map(x, ", ")"),
+        nested("(1 + ", ")", 15),
+        deep("{'a': ", "}"),
+        deep("[", "]"),
+        deep("coalesce(any.x, ", ")"),
+        deep("true ? 1 : ", ""),
+        format!("any{}", "[0]".repeat(1300)),
+        vec!["any.a == 1"; 290].join(" || "),
+        format!("any{}", ".map(a, [a])".repeat(330)),
+        format!("json([1]{})", ".map(a, [a])".repeat(330)),
+    ];
+    let small = std::thread::Builder::new().stack_size(512 * 1024);
+    let handle = small.spawn(move || {
+        for text in texts {
+            let checked = check(&text, &env()).unwrap_or_else(|errors| panic!("{errors:?}"));
+            drop(checked.expr.eval(&Sample));
+        }
+    });
+    handle
+        .expect("a thread starts")
+        .join()
+        .expect("no text overflows the stack");
+}
+
+#[test]
+fn types_that_double_each_other_are_compared_in_no_time() {
+    let doubled = format!("[1]{}", ".map(a, {'x': a, 'y': a})".repeat(70));
+    assert_eq!(
+        check(&format!("[{doubled}, {doubled}]"), &env()).map(|_| ()),
+        Ok(())
     );
 }
 
