@@ -70,7 +70,7 @@ struct ClosedRun {
 /// See the module.
 pub struct Coordinator {
     store: Arc<dyn Store>,
-    /// Which life of the store this is: the upper part of every token.
+    /// How often the store was restored after a disaster: the upper part of every token.
     epoch: u64,
     entropy: Box<dyn Entropy>,
     registry: Registry,

@@ -205,7 +205,9 @@ impl Server {
         let shared: Arc<dyn Store> = Arc::<FileStore>::clone(&store);
         let coordinator = Coordinator::open(
             Arc::clone(&shared),
-            opened.epoch,
+            // The first life counts as none, so that tokens of a store that was never restored
+            // are small numbers.
+            opened.epoch.saturating_sub(1),
             registry,
             Box::new(OsEntropy),
             only_run.as_ref(),
