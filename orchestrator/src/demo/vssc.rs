@@ -184,12 +184,18 @@ pub(super) fn settle(expected: Expectation) -> Result<Settled, Failure> {
         return Err(Failure::passing(
             "transient.tree_changed",
             format!(
-                "the tree is not the one that was audited: its fingerprint is `{fingerprint}`, planned was `{}`",
-                expected.fingerprint
+                "the tree changed since it was planned: its fingerprint begins with `{}`, not with `{}`",
+                beginning(&fingerprint),
+                beginning(&expected.fingerprint)
             ),
         ));
     }
     Ok(Settled { fingerprint })
+}
+
+/// Enough of a fingerprint to tell two apart by eye.
+fn beginning(fingerprint: &str) -> &str {
+    fingerprint.get(..12).unwrap_or(fingerprint)
 }
 
 #[cfg(test)]
@@ -269,6 +275,9 @@ mod tests {
         let failure = refused("vssc", "audit.settle", &dir, expected.clone());
         assert_eq!(failure.code, "transient.tree_changed");
         assert_eq!(failure.exit, 75);
+        let planned = plan["fingerprint"].as_str().unwrap();
+        let told = format!("not with `{}`", &planned[..12]);
+        assert!(failure.message.ends_with(&told), "{}", failure.message);
 
         let excepted = json!({"fingerprint": plan["fingerprint"], "except": swap});
         ask("vssc", "audit.settle", &dir, excepted);
