@@ -1,2 +1,11 @@
-//! phisync
-fn main() {}
+//! The binary `phisync`: parse, call, exit.
+
+mod cli;
+mod config;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main(std::env::args_os()).into()
+}

@@ -1,0 +1,163 @@
+//! `phisync approval`: what runs ask people, and the answers.
+
+use clap::{Args, Subcommand};
+use phisync::protocol::{ApprovalList, ApprovalSummary, DecideRequest};
+
+use super::Context;
+use super::api::Api;
+use super::exit_code::ExitCode;
+use super::output::{Table, one_line, yaml};
+use super::report::Report;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Approval {
+    List(List),
+    /// Say yes to what is shown
+    Approve(Decide),
+    /// Say no to what is shown
+    Reject(Decide),
+}
+
+/// List what waits for a decision, the next to expire first.
+#[derive(Debug, Args)]
+pub(super) struct List {}
+
+#[derive(Debug, Args)]
+pub(super) struct Decide {
+    /// Approval, as RUN.STEP
+    #[arg(value_name = "APPROVAL")]
+    id: String,
+
+    /// Decide as this person or agent [default: the token's own identity]
+    #[arg(long = "as", value_name = "NAME")]
+    act_as: Option<String>,
+
+    /// Why, for those who look at the run later
+    #[arg(long)]
+    comment: Option<String>,
+}
+
+/// The two answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    Approve,
+    Reject,
+}
+
+impl Decision {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+        }
+    }
+
+    fn past(self) -> &'static str {
+        match self {
+            Self::Approve => "approved",
+            Self::Reject => "rejected",
+        }
+    }
+}
+
+impl Approval {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        match self {
+            Self::List(_) => list(context),
+            Self::Approve(decide) => decide.run(context, Decision::Approve),
+            Self::Reject(decide) => decide.run(context, Decision::Reject),
+        }
+    }
+}
+
+impl Decide {
+    fn run(self, context: &Context, decision: Decision) -> Result<ExitCode, Report> {
+        let act_as = self.act_as.as_deref();
+        let answer = context.place.with_server(act_as, |api| {
+            let open: ApprovalList = api.get(&["v1", "approvals"], &[])?;
+            let shown = open
+                .approvals
+                .iter()
+                .find(|approval| approval.id == self.id);
+            // Without it the server says better than we could why there is nothing to decide.
+            let shown_hash = shown.map(|approval| approval.shown_hash.clone());
+            if let Some(approval) = shown {
+                context.output.say(about(approval).trim_end())?;
+            }
+            send(api, &self.id, decision, shown_hash, self.comment)
+        })?;
+        context
+            .output
+            .one(&answer, |_| format!("{}: {}", self.id, decision.past()))?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+/// Tells the server the decision about what has the hash `shown_hash`.
+///
+/// # Errors
+/// When the server refuses it, or cannot be reached.
+pub(super) fn send(
+    api: &Api,
+    id: &str,
+    decision: Decision,
+    shown_hash: Option<String>,
+    comment: Option<String>,
+) -> Result<ApprovalSummary, Report> {
+    let request = DecideRequest {
+        decision: decision.word().to_owned(),
+        shown_hash,
+        comment,
+    };
+    Ok(api.post(&["v1", "approvals", id, "decide"], &request)?)
+}
+
+fn list(context: &Context) -> Result<ExitCode, Report> {
+    let list: ApprovalList = context
+        .place
+        .with_server(None, |api| Ok(api.get(&["v1", "approvals"], &[])?))?;
+    context.output.many(&list, &list.approvals, |approvals| {
+        let mut table = Table::new(["APPROVAL", "ASKED", "BY WHOM", "UNTIL"]);
+        for approval in approvals {
+            table.row([
+                approval.id.clone(),
+                approval.prompt.clone().unwrap_or_default(),
+                deciders(approval),
+                approval.deadline.clone(),
+            ]);
+        }
+        table
+    })?;
+    Ok(ExitCode::Ok)
+}
+
+/// Who may decide, in words.
+fn deciders(approval: &ApprovalSummary) -> String {
+    let names = [&approval.roles, &approval.users, &approval.agents];
+    let names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
+    let mut words = names.join(", ");
+    if approval.quorum > 1 {
+        let have = approval.approved_by.len();
+        words.push_str(&format!(" ({have} of {})", approval.quorum));
+    }
+    words
+}
+
+/// What is decided about: a person must have seen it.
+fn about(approval: &ApprovalSummary) -> String {
+    let mut text = String::new();
+    if let Some(prompt) = &approval.prompt {
+        text.push_str(&format!("{}\n", one_line(prompt)));
+    }
+    if let Some(show) = &approval.show {
+        for line in yaml(show).lines() {
+            text.push_str(&format!("  {}\n", one_line_kept(line)));
+        }
+    }
+    text
+}
+
+/// A line as it is, indentation included, without what a terminal would obey.
+fn one_line_kept(line: &str) -> String {
+    line.chars().filter(|c| !c.is_control()).collect()
+}

@@ -1,0 +1,112 @@
+//! `phisync bench`: measures this machine and this build.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use phisync::bench::{self, BenchError, Figure, Plan};
+
+use super::Context;
+use super::exit_code::ExitCode;
+use super::output::json_line;
+use super::report::Report;
+
+/// Measure this machine and this build.
+///
+/// Prints one JSON line per figure on stdout and a table on stderr. The disk is measured in the same
+/// run: a figure means nothing without its floor.
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    /// What to measure [default: all]
+    #[arg(value_enum, value_name = "BENCH")]
+    benches: Vec<Which>,
+
+    /// How long each is measured, in seconds
+    #[arg(long, default_value_t = 5.0, value_name = "S", value_parser = seconds)]
+    seconds: f64,
+
+    /// A fraction of a second each: shows that it works, not how fast
+    #[arg(long, conflicts_with = "seconds")]
+    quick: bool,
+
+    /// A directory on the disk to measure [default: the current one]
+    #[arg(long, default_value = ".", hide_default_value = true)]
+    dir: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "UPPER")]
+enum Which {
+    /// Workflows a second over HTTP, 64 clients and 64 agents
+    P1,
+    /// One workflow at a time over HTTP
+    P2,
+    /// Durable transitions a second without HTTP, 1024 runs in flight
+    P3,
+}
+
+impl Which {
+    const ALL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
+
+    fn bench(self) -> bench::Bench {
+        match self {
+            Self::P1 => bench::Bench::P1,
+            Self::P2 => bench::Bench::P2,
+            Self::P3 => bench::Bench::P3,
+        }
+    }
+}
+
+/// Longer than the quick measurement, shorter than an hour.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=3600.0).contains(&seconds) => Ok(seconds),
+        Ok(_) | Err(_) => Err("a number of seconds from 0.1 to 3600 is wanted".to_owned()),
+    }
+}
+
+impl Bench {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let which = if self.benches.is_empty() {
+            Which::ALL.to_vec()
+        } else {
+            self.benches
+        };
+        let program = std::env::current_exe().map_err(|error| {
+            let words = format!("cannot find the program itself: {error}");
+            Report::new(ExitCode::Unusable, words)
+        })?;
+        let seconds = if self.quick { 0.25 } else { self.seconds };
+        let plan = Plan {
+            benches: which.into_iter().map(Which::bench).collect(),
+            length: Duration::from_secs_f64(seconds),
+            dir: self.dir,
+            program,
+        };
+        let mut told = Ok(());
+        let mut tell = |figure: &Figure| {
+            if told.is_ok() {
+                let line = context.output.text(&json_line(figure));
+                told = line.and_then(|()| context.output.say(figure.table().trim_end()));
+            }
+        };
+        bench::run(&plan, &mut tell).map_err(report)?;
+        told?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+fn report(error: BenchError) -> Report {
+    let exit = match &error {
+        BenchError::Store(_) => ExitCode::Stopped,
+        BenchError::TooShort(_) => ExitCode::TimedOut,
+        BenchError::System { .. }
+        | BenchError::NotReady(_)
+        | BenchError::Call(_)
+        | BenchError::Open(_)
+        | BenchError::Read(_)
+        | BenchError::Refused(_)
+        | BenchError::Team(_) => ExitCode::Unusable,
+    };
+    Report::new(exit, error)
+}

@@ -1,0 +1,87 @@
+//! A workflow file on its way to a machine: read, compiled, its diagnostics shown.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use phisync_workflows::{Catalog, Compiled, Machine, SourceText, compile, render};
+
+use super::exit_code::ExitCode;
+use super::output::Output;
+use super::report::Report;
+
+/// The name that stands for standard input.
+const STDIN: &str = "-";
+
+/// A workflow file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read `{}`: {cause}", path.display())]
+pub(crate) struct ReadError {
+    path: PathBuf,
+    cause: io::Error,
+}
+
+/// Reads the text of a workflow file; `-` is standard input.
+///
+/// # Errors
+/// When it cannot be read. What is not UTF-8 is the compiler's to complain about.
+pub(crate) fn read(path: &Path) -> Result<SourceText, ReadError> {
+    let failed = |cause| ReadError {
+        path: path.to_owned(),
+        cause,
+    };
+    if path.as_os_str() == STDIN {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).map_err(failed)?;
+        return Ok(SourceText::from_bytes("<stdin>", bytes));
+    }
+    let bytes = std::fs::read(path).map_err(failed)?;
+    Ok(SourceText::from_bytes(path.display().to_string(), bytes))
+}
+
+/// The one workflow in `path`, compiled. Everything that the compiler says about it goes to stderr.
+///
+/// # Errors
+/// When the file cannot be read, has errors, or does not hold exactly one workflow.
+pub(crate) fn machine(
+    output: &Output,
+    path: &Path,
+    catalog: Option<&Catalog>,
+) -> Result<Machine, Report> {
+    let source = read(path)?;
+    let compiled = compile(&source, catalog);
+    if !compiled.diagnostics.is_empty() {
+        let words = render::text(&source, &compiled.diagnostics, output.color());
+        output.say(words.trim_end())?;
+    }
+    only(path, compiled)
+}
+
+fn only(path: &Path, compiled: Compiled) -> Result<Machine, Report> {
+    if compiled.has_errors() {
+        let message = format!("`{}` is no valid workflow", path.display());
+        return Err(Report::new(ExitCode::Invalid, message));
+    }
+    let mut machines = compiled.machines;
+    match (machines.pop(), machines.len()) {
+        (Some(machine), 0) => Ok(machine),
+        (None, _) => {
+            let message = format!("`{}` holds no workflow", path.display());
+            Err(Report::new(ExitCode::Invalid, message))
+        }
+        (Some(_), others) => {
+            let message = format!("`{}` holds {} workflows", path.display(), others + 1);
+            Err(Report::new(ExitCode::Invalid, message)
+                .hint("put the one to run into a file of its own"))
+        }
+    }
+}
+
+impl From<ReadError> for Report {
+    fn from(error: ReadError) -> Self {
+        let exit = match error.cause.kind() {
+            io::ErrorKind::NotFound => ExitCode::NotFound,
+            _ => ExitCode::Unusable,
+        };
+        Self::new(exit, error)
+    }
+}

@@ -1,0 +1,238 @@
+//! `phisync exec FILE`: one run, here and now.
+//!
+//! Compile, check the inputs, find the agents; then a server of our own, a worker for each agent, the
+//! run, and its events until it is closed. Everything that can be known to be wrong is told before
+//! anything is written.
+
+mod answers;
+mod follow;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use phisync::protocol::{Failure, StartRequest, Started};
+use phisync_agents::worker::Screen;
+use phisync_state::env::{Entropy as _, OsEntropy};
+use phisync_workflows::Machine;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::api::Api;
+use super::connection::{self, LOOPBACK};
+use super::crew::{self, Crew, Employer, OnFailure};
+use super::data_dir::DataDir;
+use super::exit_code::ExitCode;
+use super::inputs::{self, Inputs};
+use super::live::Live;
+use super::output::Format;
+use super::report::Report;
+use super::run::cancel::cancel;
+use super::run::{LOG_HEADER, Outcome, outputs_text};
+use super::team::Team;
+use super::{Context, definition, signals};
+
+use answers::Answers;
+use follow::Followed;
+
+/// Run a workflow here and now, with its agents as child processes.
+///
+/// Opens the data directory for this one run, starts every agent that the workflow needs by its
+/// declared command, shows the progress on stderr and the transition log and the outputs on stdout. Ends
+/// with 0 if the run completed and with 1 if it failed. Ctrl-C cancels the run; twice ends at once.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: phisync exec workflows/hello.yaml -i name=you")]
+pub(super) struct Exec {
+    /// Workflow file; - is standard input
+    file: PathBuf,
+
+    #[command(flatten)]
+    inputs: Inputs,
+
+    /// The team [default: agents.yaml beside the file, else the project's]
+    #[arg(long, value_name = "FILE")]
+    agents: Option<PathBuf>,
+
+    /// Name of the run [default: a new one]
+    #[arg(long)]
+    id: Option<String>,
+
+    #[command(flatten)]
+    answers: Answers,
+}
+
+/// Everything about a run that was executed, for `-o json`.
+#[derive(Serialize)]
+struct Record<'a> {
+    run: &'a str,
+    status: &'a str,
+    outputs: Option<&'a RawValue>,
+    error: Option<&'a Failure>,
+    log: &'a [String],
+}
+
+impl Exec {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let team = Team::for_workflow(self.agents.as_deref(), &self.file, &context.place)?;
+        let catalog = team.as_ref().map(Team::catalog);
+        let machine = definition::machine(&context.output, &self.file, catalog.as_ref())?;
+        self.answers.check(&machine)?;
+        let inputs = self.inputs.read(Some(&machine))?;
+        inputs::bind(&machine, &inputs)?;
+        let agents = crew::needed(&machine, team.as_ref())?;
+        let data = data_directory(context)?;
+
+        let run = self.id.clone().unwrap_or_else(|| fresh_id(&mut OsEntropy));
+        let agents_file = team.as_ref().map(|team| team.file.clone());
+        let only_run = Some(run.clone());
+        let server = connection::start(&data, LOOPBACK, agents_file, only_run, true)?;
+        let employer = Employer {
+            url: server.url(),
+            token: server.admin_token(),
+        };
+        let api = Api::new(employer.url, Some(employer.token))?;
+        let request = StartRequest {
+            definition: Some(machine.source().to_owned()),
+            inputs,
+            id: Some(run.clone()),
+            ..StartRequest::default()
+        };
+        let followed = self.supervise(context, &api, &machine, &request, |on_failure| {
+            let base_dir = team.as_ref().map_or_else(PathBuf::new, Team::base_dir);
+            let screen: Screen = Arc::new(std::sync::Mutex::new(std::io::stderr()));
+            // A board that is redrawn in place leaves no room for what agents say beside it.
+            let screen = (!context.output.live()).then_some(&screen);
+            Crew::start(&agents, base_dir, employer, screen, on_failure)
+        });
+        let stopped = server
+            .stop()
+            .map_err(|error| Report::new(ExitCode::Stopped, error));
+        let followed = followed?;
+        stopped?;
+        followed.tell(context)
+    }
+
+    /// Starts the run and its agents and follows it to its end.
+    fn supervise(
+        &self,
+        context: &Context,
+        api: &Api,
+        machine: &Machine,
+        request: &StartRequest,
+        hire: impl FnOnce(&OnFailure) -> Result<Crew, Report>,
+    ) -> Result<Ended, Report> {
+        let started: Started = api.post(&["v1", "runs"], request)?;
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let give_up = canceller(api, &started.id);
+        signals::on_first({
+            let (give_up, interrupted) = (Arc::clone(&give_up), Arc::clone(&interrupted));
+            move || {
+                interrupted.store(true, Ordering::SeqCst);
+                give_up("interrupted");
+            }
+        })?;
+        let steps = machine.steps().iter().map(|step| step.id.as_str());
+        let live = Live::start(&context.output, &started.id, steps)?;
+        let crew = hire(&give_up)?;
+        let followed = follow::to_the_end(context, api, &started.id, &live, &self.answers);
+        live.finish();
+        for failure in crew.stop() {
+            context.output.say(format!("warning: {failure}"))?;
+        }
+        let followed = followed?;
+        let outcome: Started = api.get(&["v1", "runs", &started.id, "wait"], &[])?;
+        Ok(Ended {
+            outcome: outcome.into(),
+            followed,
+            interrupted: interrupted.load(Ordering::SeqCst),
+        })
+    }
+}
+
+/// A run that is over.
+struct Ended {
+    outcome: Outcome,
+    followed: Followed,
+    interrupted: bool,
+}
+
+impl Ended {
+    fn tell(&self, context: &Context) -> Result<ExitCode, Report> {
+        let (outcome, log) = (&self.outcome, &self.followed.log);
+        let record = Record {
+            run: &outcome.id,
+            status: &outcome.status,
+            outputs: outcome.outputs.as_deref(),
+            error: outcome.error.as_ref(),
+            log,
+        };
+        match context.output.format() {
+            Format::Table => {
+                let mut text = format!("{LOG_HEADER}\n");
+                for line in log {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+                let outputs = outcome
+                    .outputs
+                    .as_deref()
+                    .map(outputs_text)
+                    .unwrap_or_default();
+                if !outputs.is_empty() {
+                    text.push_str(&format!("\n{outputs}"));
+                }
+                context.output.text(&text)?;
+            }
+            Format::Json | Format::Yaml => context.output.one(&record, |_| String::new())?,
+            // The events have been printed one by one.
+            Format::Jsonl => {}
+        }
+        match outcome.verdict() {
+            Err(_) if self.interrupted && outcome.status == "cancelled" => {
+                let message = format!("the run `{}` was cancelled by a signal", outcome.id);
+                Err(Report::new(ExitCode::Interrupted, message))
+            }
+            verdict => verdict,
+        }
+    }
+}
+
+/// Asks the run to end, from any thread.
+fn canceller(api: &Api, run: &str) -> OnFailure {
+    let (api, run) = (api.clone(), run.to_owned());
+    Arc::new(move |reason| {
+        if let Err(error) = cancel(&api, &run, Some(reason.to_owned())) {
+            tracing::warn!(%error, run, "the run could not be cancelled");
+        }
+    })
+}
+
+/// The directory to work in, free for us alone.
+fn data_directory(context: &Context) -> Result<DataDir, Report> {
+    let data = DataDir::find_or_here(context.place.data.as_deref());
+    let shown = data.path().display().to_string();
+    if connection::running(&data)?.is_some() {
+        let message = format!("a server runs on `{shown}`");
+        let hint = "`phisync run start` gives it the workflow; `--data` names another directory";
+        return Err(Report::new(ExitCode::Locked, message).hint(hint));
+    }
+    if data.create()? {
+        context
+            .output
+            .say(format!("created {}", Path::new(&shown).display()))?;
+    }
+    Ok(data)
+}
+
+/// A name that nobody has used: 60 random bits in base 32, without letters that look alike.
+fn fresh_id(entropy: &mut OsEntropy) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let mut bits = entropy.next_u64();
+    let mut id = String::from("x");
+    for _ in 0..12 {
+        id.push(char::from(DIGITS[usize::from(bits.to_le_bytes()[0] & 31)]));
+        bits >>= 5;
+    }
+    id
+}

@@ -1,0 +1,58 @@
+//! A run's events, from the first to the last.
+
+use phisync::engine::RunEvent;
+use phisync::protocol::EventRecord;
+
+use super::answers::Answers;
+use crate::cli::Context;
+use crate::cli::api::Api;
+use crate::cli::exit_code::ExitCode;
+use crate::cli::live::Live;
+use crate::cli::output::{Format, json_line};
+use crate::cli::report::Report;
+use crate::cli::run::next_events;
+
+/// What was seen of a run.
+pub(super) struct Followed {
+    /// The transition log.
+    pub(super) log: Vec<String>,
+}
+
+/// Shows every event, answers what is asked, and comes back when the run is closed.
+///
+/// # Errors
+/// When the server cannot be asked any more, or stdout is gone.
+pub(super) fn to_the_end(
+    context: &Context,
+    api: &Api,
+    run: &str,
+    live: &Live,
+    answers: &Answers,
+) -> Result<Followed, Report> {
+    let mut log = Vec::new();
+    let mut from = 0;
+    loop {
+        let list = next_events(api, run, from, true)?;
+        for record in list.events {
+            let event = read(&record)?;
+            live.observe(&event);
+            answers.give(api, run, &event, live);
+            if context.output.format() == Format::Jsonl {
+                context.output.text(&json_line(&record))?;
+            }
+            log.extend(record.log);
+        }
+        from = list.next;
+        if list.closed {
+            return Ok(Followed { log });
+        }
+    }
+}
+
+/// The server is of this very program, so its events are ours.
+fn read(record: &EventRecord) -> Result<RunEvent, Report> {
+    serde_json::from_str(record.event.get()).map_err(|cause| {
+        let message = format!("event {} cannot be read: {cause}", record.seq);
+        Report::new(ExitCode::Stopped, message)
+    })
+}

@@ -1,0 +1,489 @@
+//! What `exec` shows while a run goes on: one line per step.
+//!
+//! [`Board`] folds the run's events into rows and is pure: it takes times and gives text. [`Live`]
+//! puts the board on a terminal, redrawn in place, or writes each change as a line of its own where
+//! there is no terminal.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use phisync::engine::{RunEvent, Then};
+use phisync_agents::worker::StopFlag;
+use phisync_state::env::{Clock, OsClock};
+
+use super::exit_code::ExitCode;
+use super::output::{Output, one_line, width};
+use super::report::Report;
+
+/// How often ages are redrawn.
+const REDRAW: Duration = Duration::from_millis(500);
+
+/// What a terminal that does not tell its size is taken for.
+const USUAL_SIZE: (usize, usize) = (80, 24);
+
+/// The rows of one run.
+#[derive(Debug)]
+pub(super) struct Board {
+    run: String,
+    state: &'static str,
+    started: Duration,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Row {
+    step: String,
+    look: Look,
+    state: String,
+    agent: Option<String>,
+    attempt: u32,
+    /// When it came into this state.
+    since: Duration,
+    /// When it first left the queue.
+    first: Option<Duration>,
+}
+
+/// What a state looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    Pending,
+    Queued,
+    Running,
+    Asking,
+    Good,
+    Bad,
+    Off,
+    Undoing,
+}
+
+impl Look {
+    fn mark(self) -> char {
+        match self {
+            Self::Pending => ' ',
+            Self::Queued => '.',
+            Self::Running => '>',
+            Self::Asking => '?',
+            Self::Good => '+',
+            Self::Bad => 'x',
+            Self::Off => '-',
+            Self::Undoing => '<',
+        }
+    }
+
+    /// The terminal's colour.
+    fn color(self) -> &'static str {
+        match self {
+            Self::Pending | Self::Off => "2",
+            Self::Queued => "0",
+            Self::Running => "36",
+            Self::Asking => "1;33",
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Undoing => "35",
+        }
+    }
+
+    /// Whether time still counts.
+    fn is_open(self) -> bool {
+        matches!(
+            self,
+            Self::Queued | Self::Running | Self::Asking | Self::Undoing
+        )
+    }
+}
+
+impl Board {
+    /// All `steps` of the run `run`, none begun.
+    pub(super) fn new<'a>(
+        run: &str,
+        steps: impl IntoIterator<Item = &'a str>,
+        now: Duration,
+    ) -> Self {
+        let row = |step: &str| Row {
+            step: step.to_owned(),
+            look: Look::Pending,
+            state: "pending".to_owned(),
+            agent: None,
+            attempt: 0,
+            since: now,
+            first: None,
+        };
+        Self {
+            run: run.to_owned(),
+            state: "running",
+            started: now,
+            rows: steps.into_iter().map(row).collect(),
+        }
+    }
+
+    /// Folds one event; gives the change in words, if it is one that people see.
+    pub(super) fn observe(&mut self, event: &RunEvent, now: Duration) -> Option<String> {
+        match event {
+            RunEvent::RunStarted { .. } => Some(format!("{}: running", self.run)),
+            RunEvent::StepSkipped { step, .. } => self.set(step, Look::Off, "skipped", now),
+            RunEvent::StepCompleted { step, .. } => self.set(step, Look::Good, "completed", now),
+            RunEvent::StepFailed { step, error, .. } => {
+                self.set(step, Look::Bad, &format!("failed, {}", error.code), now)
+            }
+            RunEvent::StepCancelled { step, .. } => self.set(step, Look::Off, "cancelled", now),
+            RunEvent::TaskReady { step, undo, .. } => self.queued(step, *undo, "ready", now),
+            RunEvent::TaskClaimed {
+                step,
+                undo,
+                attempt,
+                agent,
+                ..
+            } => {
+                let row = self.rows.iter_mut().find(|row| row.step == *step)?;
+                row.agent = Some(agent.clone());
+                row.attempt = *attempt;
+                row.first.get_or_insert(now);
+                let (look, state) = match undo {
+                    false => (Look::Running, "running"),
+                    true => (Look::Undoing, "undoing"),
+                };
+                self.set(step, look, state, now)
+            }
+            RunEvent::TaskCompleted {
+                step, undo: false, ..
+            } => self.set(step, Look::Good, "completed", now),
+            RunEvent::TaskCompleted {
+                step, undo: true, ..
+            } => self.set(step, Look::Off, "undone", now),
+            RunEvent::TaskFailed {
+                step,
+                undo,
+                error,
+                then,
+                ..
+            } => {
+                let code = &error.code;
+                match then {
+                    Then::Requeue { .. } => {
+                        self.queued(step, *undo, &format!("ready again, {code}"), now)
+                    }
+                    Then::Retry { .. } => {
+                        self.queued(step, *undo, &format!("will retry, {code}"), now)
+                    }
+                    Then::Fail if *undo => {
+                        self.set(step, Look::Bad, &format!("not undone, {code}"), now)
+                    }
+                    Then::Fail => self.set(step, Look::Bad, &format!("failed, {code}"), now),
+                }
+            }
+            RunEvent::TaskReleased { step, undo, .. } => {
+                self.queued(step, *undo, "ready again", now)
+            }
+            RunEvent::TaskRetried { step, undo, .. } => {
+                self.queued(step, *undo, "ready again", now)
+            }
+            RunEvent::TaskCancelRequested { step, .. } => {
+                self.set(step, Look::Off, "stopping", now)
+            }
+            RunEvent::ApprovalRequested { step, .. } => {
+                self.set(step, Look::Asking, "waits for a decision", now)
+            }
+            RunEvent::ApprovalDecided {
+                step, approved, by, ..
+            } => {
+                let verb = if *approved { "approved" } else { "rejected" };
+                Some(format!("{step}: {verb} by {by}"))
+            }
+            RunEvent::RunFailing { .. } => self.run_is("failing"),
+            RunEvent::RunCancelling { .. } => self.run_is("cancelling"),
+            RunEvent::UndoStarted { .. } => self.run_is("undoing"),
+            RunEvent::IncidentOpened { step, .. } => {
+                self.set(step, Look::Asking, "not undone, waits for a person", now)
+            }
+            RunEvent::IncidentResolved {
+                step, action, by, ..
+            } => {
+                let action = format!("{action:?}").to_lowercase();
+                Some(format!("{step}: {action} by {by}"))
+            }
+            RunEvent::RunCompleted { .. } => self.run_is("completed"),
+            RunEvent::RunFailed { .. } => self.run_is("failed"),
+            RunEvent::RunCancelled { .. } => self.run_is("cancelled"),
+        }
+    }
+
+    fn run_is(&mut self, state: &'static str) -> Option<String> {
+        self.state = state;
+        Some(format!("{}: {state}", self.run))
+    }
+
+    fn queued(&mut self, step: &str, undo: bool, state: &str, now: Duration) -> Option<String> {
+        if undo {
+            self.set(step, Look::Undoing, &format!("undoing, {state}"), now)
+        } else {
+            self.set(step, Look::Queued, state, now)
+        }
+    }
+
+    fn set(&mut self, step: &str, look: Look, state: &str, now: Duration) -> Option<String> {
+        let row = self.rows.iter_mut().find(|row| row.step == step)?;
+        row.look = look;
+        row.state = state.to_owned();
+        row.since = now;
+        let mut words = format!("{step}: {state}");
+        if matches!(look, Look::Running | Look::Good | Look::Bad | Look::Undoing)
+            && let Some(agent) = &row.agent
+        {
+            words.push_str(&format!(" ({agent}, attempt {})", row.attempt));
+        }
+        Some(words)
+    }
+
+    /// The lines of the board at `now`, each at most `size.0` columns wide, at most `size.1` of them.
+    fn lines(&self, now: Duration, (columns, height): (usize, usize), color: bool) -> Vec<String> {
+        let age = seconds(now.saturating_sub(self.started));
+        let mut lines = vec![cut(
+            &format!("{}  {}  {age}", self.run, self.state),
+            columns,
+        )];
+        let widest = |text: fn(&Row) -> &str| self.rows.iter().map(|row| width(text(row))).max();
+        let step_width = widest(|row| &row.step).unwrap_or(0);
+        let state_width = widest(|row| &row.state).unwrap_or(0);
+        let agent_width = widest(|row| row.agent.as_deref().unwrap_or("")).unwrap_or(0);
+        let room = height.saturating_sub(2).max(1);
+        let hidden = self.rows.len().saturating_sub(room);
+        let (visible, _) = self.visible(self.rows.len() - hidden);
+        for row in visible {
+            let attempt = match row.attempt {
+                0 | 1 => String::new(),
+                attempt => format!("#{attempt}"),
+            };
+            let text = format!(
+                "{} {:step_width$}  {:state_width$}  {:agent_width$}  {attempt:3} {}",
+                row.look.mark(),
+                row.step,
+                row.state,
+                row.agent.as_deref().unwrap_or(""),
+                row.age(now)
+            );
+            let text = cut(text.trim_end(), columns);
+            lines.push(if color {
+                format!("\u{1b}[{}m{text}\u{1b}[0m", row.look.color())
+            } else {
+                text
+            });
+        }
+        if hidden > 0 {
+            lines.push(cut(&format!("  and {hidden} more"), columns));
+        }
+        lines
+    }
+
+    /// The `count` rows that matter most, in file order: open ones before the others.
+    fn visible(&self, count: usize) -> (Vec<&Row>, usize) {
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
+        order.sort_by_key(|index| !self.rows[*index].look.is_open());
+        order.truncate(count);
+        order.sort_unstable();
+        let rows: Vec<&Row> = order.iter().map(|index| &self.rows[*index]).collect();
+        let shown = rows.len();
+        (rows, shown)
+    }
+}
+
+impl Row {
+    /// How long it has been like this; for one that has ended, how long it took.
+    fn age(&self, now: Duration) -> String {
+        match (self.look.is_open(), self.first) {
+            (true, _) => seconds(now.saturating_sub(self.since)),
+            (false, Some(first)) => seconds(self.since.saturating_sub(first)),
+            (false, None) => String::new(),
+        }
+    }
+}
+
+/// The board on stderr.
+#[derive(Debug)]
+pub(super) struct Live {
+    shared: Arc<Shared>,
+    stop: StopFlag,
+    painter: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: OsClock,
+    color: bool,
+    /// `None` where lines cannot be redrawn.
+    canvas: Option<Mutex<Canvas>>,
+    board: Mutex<Board>,
+}
+
+/// What stands on the terminal now.
+#[derive(Debug, Default)]
+struct Canvas {
+    lines: usize,
+}
+
+impl Live {
+    /// Shows the run `run` with these steps.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(super) fn start<'a>(
+        output: &Output,
+        run: &str,
+        steps: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, Report> {
+        let clock = OsClock::new();
+        let board = Board::new(run, steps, clock.monotonic());
+        let shared = Arc::new(Shared {
+            clock,
+            color: output.color(),
+            canvas: output.live().then(Mutex::default),
+            board: Mutex::new(board),
+        });
+        let stop = StopFlag::new();
+        let painter = match &shared.canvas {
+            None => None,
+            Some(_) => {
+                let (shared, stop) = (Arc::clone(&shared), stop.clone());
+                let paint = move || {
+                    while !stop.wait(REDRAW) {
+                        shared.paint();
+                    }
+                };
+                let thread = std::thread::Builder::new().name("live view".to_owned());
+                Some(thread.spawn(paint).map_err(|cause| {
+                    Report::new(ExitCode::Stopped, format!("cannot start a thread: {cause}"))
+                })?)
+            }
+        };
+        Ok(Self {
+            shared,
+            stop,
+            painter,
+        })
+    }
+
+    /// Shows what `event` changed.
+    pub(super) fn observe(&self, event: &RunEvent) {
+        let change = {
+            let mut board = lock(&self.shared.board);
+            board.observe(event, self.shared.clock.monotonic())
+        };
+        match (&self.shared.canvas, change) {
+            (Some(_), _) => self.shared.paint(),
+            (None, Some(words)) => self.say(&words),
+            (None, None) => {}
+        }
+    }
+
+    /// Says something that stays, above the board.
+    pub(super) fn say(&self, words: &str) {
+        let mut stderr = io::stderr().lock();
+        let said = match &self.shared.canvas {
+            None => writeln!(stderr, "{}", one_line(words)),
+            Some(canvas) => {
+                let mut canvas = lock(canvas);
+                let cleared = canvas.clear(&mut stderr);
+                cleared.and_then(|()| writeln!(stderr, "{}", one_line(words)))
+            }
+        };
+        ignore(said);
+        if self.shared.canvas.is_some() {
+            drop(stderr);
+            self.shared.paint();
+        }
+    }
+
+    /// Leaves the board as it is and stops redrawing it.
+    pub(super) fn finish(mut self) {
+        self.stop.request();
+        if let Some(painter) = self.painter.take() {
+            // It holds no lock across anything that panics.
+            drop(painter.join());
+        }
+        self.shared.paint();
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.stop.request();
+    }
+}
+
+impl Shared {
+    fn paint(&self) {
+        let Some(canvas) = &self.canvas else {
+            return;
+        };
+        let lines = lock(&self.board).lines(self.clock.monotonic(), size(), self.color);
+        let mut stderr = io::stderr().lock();
+        ignore(lock(canvas).replace(&mut stderr, &lines));
+    }
+}
+
+impl Canvas {
+    fn clear(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        if self.lines > 0 {
+            write!(out, "\u{1b}[{}A\r\u{1b}[J", self.lines)?;
+            self.lines = 0;
+        }
+        Ok(())
+    }
+
+    /// In one write, so that the terminal never shows half a board.
+    fn replace(&mut self, out: &mut dyn Write, lines: &[String]) -> io::Result<()> {
+        let mut text = Vec::new();
+        self.clear(&mut text)?;
+        for line in lines {
+            writeln!(text, "{line}")?;
+        }
+        self.lines = lines.len();
+        out.write_all(&text)?;
+        out.flush()
+    }
+}
+
+/// A terminal that went away must not end the run.
+fn ignore(written: io::Result<()>) {
+    if let Err(error) = written {
+        tracing::debug!(%error, "the live view has nowhere to go");
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn size() -> (usize, usize) {
+    let size = terminal_size::terminal_size_of(io::stderr());
+    size.map_or(USUAL_SIZE, |(columns, rows)| {
+        (usize::from(columns.0), usize::from(rows.0))
+    })
+}
+
+/// `text` in at most `columns` columns.
+fn cut(text: &str, columns: usize) -> String {
+    let mut taken = 0;
+    let mut end = text.len();
+    for (at, character) in text.char_indices() {
+        taken += width(character.encode_utf8(&mut [0; 4]));
+        if taken >= columns {
+            end = at;
+            break;
+        }
+    }
+    text[..end].to_owned()
+}
+
+/// A time for people: tenths of a second to a minute, then whole seconds.
+fn seconds(time: Duration) -> String {
+    let whole = time.as_secs();
+    if whole < 60 {
+        format!("{}.{}s", whole, time.subsec_millis() / 100)
+    } else if whole < 3600 {
+        format!("{}m{:02}s", whole / 60, whole % 60)
+    } else {
+        format!("{}h{:02}m", whole / 3600, whole / 60 % 60)
+    }
+}

@@ -1,0 +1,210 @@
+//! The command line: noun, then verb; one file per command.
+//!
+//! Every command that needs the store is a client of the HTTP API (`connection.rs`, `api.rs`);
+//! answers go through `output.rs`, errors through `report.rs`. Nothing here decides anything about
+//! runs. Start reading at [`Command`].
+
+mod agent;
+mod api;
+mod approval;
+mod bench;
+mod check;
+mod connection;
+mod crew;
+mod data_dir;
+mod definition;
+mod demo_agent;
+mod exec;
+mod exit_code;
+mod graph;
+mod incident;
+mod init;
+mod inputs;
+mod live;
+mod output;
+mod report;
+mod run;
+mod serve;
+mod signals;
+mod store;
+mod task;
+mod team;
+mod token;
+mod why;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+
+use clap::{Parser, Subcommand};
+
+use crate::telemetry;
+use connection::Place;
+use exit_code::ExitCode;
+use output::{Format, Output};
+use report::Report;
+
+/// Durable workflows for a team of AI agents.
+#[derive(Debug, Parser)]
+#[command(
+    name = "phisync",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 ok, 1 the run failed, 2 usage, 3 not found, 4 not allowed, 5 conflict, \
+                  6 invalid workflow or input, 7 no server, 8 timed out, 10 no task, 70 stopped after \
+                  an I/O error, 74 directory not usable, 75 lock held, 76 corruption, 77 behind a \
+                  witness, 78 newer format, 130 interrupted."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    place: Place,
+
+    /// Form of the answer on stdout
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "How",
+        value_name = "FORM"
+    )]
+    output: Format,
+
+    /// What the program tells about itself on stderr: error, warn, info, debug, trace or off
+    #[arg(
+        long,
+        global = true,
+        env = "PHISYNC_LOG",
+        help_heading = "How",
+        value_name = "LEVEL"
+    )]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a project: settings, a team, a first workflow, the data directory
+    Init(init::Init),
+    /// Run a workflow here and now, with its agents as child processes
+    Exec(exec::Exec),
+    /// Serve a data directory: API, scheduler, timers
+    Serve(serve::Serve),
+    /// Say what is wrong with workflows, all of it at once
+    Check(check::Check),
+    /// Draw a workflow, or the workflow of a run
+    Graph(graph::Graph),
+    /// Start, watch and end runs
+    #[command(subcommand)]
+    Run(run::Run),
+    /// Say what a run waits for, and why that is open
+    Why(why::Why),
+    /// Take tasks and report on them by hand
+    #[command(subcommand)]
+    Task(task::Task),
+    /// See the team, or work as one of it
+    #[command(subcommand)]
+    Agent(agent::Agent),
+    /// Decide what runs wait for
+    #[command(subcommand)]
+    Approval(approval::Approval),
+    /// Decide about steps that could not be undone
+    #[command(subcommand)]
+    Incident(incident::Incident),
+    /// Make and list access tokens
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Look into a data directory without opening it
+    #[command(subcommand)]
+    Store(store::Store),
+    /// Measure this machine and this build
+    Bench(bench::Bench),
+    /// One of the five agents of examples/repo-audit: a task on stdin, its result on stdout
+    #[command(hide = true)]
+    DemoAgent(demo_agent::DemoAgent),
+}
+
+/// What every command gets.
+#[derive(Debug)]
+struct Context {
+    place: Place,
+    output: Output,
+}
+
+/// Does what `args` ask for and says how it ended.
+pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let context = Context {
+        output: Output::new(cli.output),
+        place: cli.place,
+    };
+    let usual_level = match cli.command {
+        Command::Serve(_) => "info",
+        _ => "warn",
+    };
+    let level = cli.log.as_deref().unwrap_or(usual_level);
+    let ended = telemetry::start(level, context.output.color())
+        .map_err(|error| Report::new(ExitCode::Usage, error))
+        .and_then(|()| dispatch(cli.command, &context));
+    match ended {
+        Ok(exit) => exit,
+        Err(report) => {
+            // Nobody is left to be told when stderr itself is gone.
+            let said = report.print(&mut std::io::stderr().lock(), context.output.color());
+            tracing::trace!(?said, "the report");
+            report.exit()
+        }
+    }
+}
+
+fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
+    match command {
+        Command::Init(command) => command.run(context),
+        Command::Exec(command) => command.run(context),
+        Command::Serve(command) => command.run(context),
+        Command::Check(command) => command.run(context),
+        Command::Graph(command) => command.run(context),
+        Command::Run(command) => command.run(context),
+        Command::Why(command) => command.run(context),
+        Command::Task(command) => command.run(context),
+        Command::Agent(command) => command.run(context),
+        Command::Approval(command) => command.run(context),
+        Command::Incident(command) => command.run(context),
+        Command::Token(command) => command.run(context),
+        Command::Store(command) => command.run(context),
+        Command::Bench(command) => command.run(context),
+        Command::DemoAgent(command) => command.run(context),
+    }
+}
+
+/// Prints help, the version, or what is wrong with the command line.
+fn usage(error: &clap::Error) -> ExitCode {
+    let exit = if error.use_stderr() {
+        ExitCode::Usage
+    } else {
+        ExitCode::Ok
+    };
+    let said = error.print().and_then(|()| std::io::stdout().flush());
+    match said {
+        Ok(()) => exit,
+        Err(error) => Report::from(error).exit(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,81 @@
+//! `phisync run show RUN`.
+
+use clap::Args;
+use phisync::protocol::{RunDetail, StepDetail};
+
+use crate::cli::Context;
+use crate::cli::exit_code::ExitCode;
+use crate::cli::output::{Table, one_line};
+use crate::cli::report::Report;
+
+/// Show where a run and each of its steps stand.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Show {
+    /// Run, or a unique beginning of its id
+    run: String,
+}
+
+impl Show {
+    pub(in crate::cli) fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let detail = context
+            .place
+            .with_server(None, |api| Ok(super::detail(api, &self.run)?))?;
+        context.output.one(&detail, table)?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+fn table(detail: &RunDetail) -> String {
+    let run = &detail.summary;
+    let status = match run.phase.as_str() {
+        "forward" | "closed" => run.status.clone(),
+        phase => format!("{}, {phase}", run.status),
+    };
+    let mut lines = vec![
+        ("run", run.id.clone()),
+        ("workflow", format!("{} {}", run.workflow, run.version)),
+        ("status", status),
+        ("started", format!("{} by {}", run.started_at, run.by)),
+    ];
+    match &run.closed_at {
+        Some(closed_at) => lines.push(("closed", closed_at.clone())),
+        None => lines.push(("deadline", detail.deadline.clone())),
+    }
+    if let Some(error) = &run.error {
+        lines.push(("error", format!("{}: {}", error.code, error.message)));
+    }
+    if run.undo != "none" {
+        lines.push(("undone", run.undo.clone()));
+    }
+    let mut text = String::new();
+    for (name, value) in lines {
+        text.push_str(&format!("{name:<9} {}\n", one_line(&value)));
+    }
+    text.push('\n');
+    text.push_str(&steps(&detail.steps).render());
+    text
+}
+
+fn steps(steps: &[StepDetail]) -> Table {
+    let mut table = Table::new(["STEP", "KIND", "STATUS", "TRIES", "AGENT", "REMARK"]);
+    for step in steps {
+        let remark = match (&step.error, &step.waits_for) {
+            (_, Some(waits_for)) => format!("waits for {waits_for}"),
+            (Some(error), None) => format!("{}: {}", error.code, error.message),
+            (None, None) => String::new(),
+        };
+        let tries = match step.attempts {
+            0 => String::new(),
+            attempts => attempts.to_string(),
+        };
+        table.row([
+            step.id.clone(),
+            step.kind.clone(),
+            step.status.clone(),
+            tries,
+            step.agent.clone().unwrap_or_default(),
+            remark,
+        ]);
+    }
+    table
+}

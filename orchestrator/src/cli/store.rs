@@ -1,0 +1,218 @@
+//! `phisync store`: looks into a data directory without opening it, whether a server runs or not.
+
+use std::io::Write as _;
+
+use clap::{Args, Subcommand};
+use phisync_state::env::OsDisk;
+use phisync_state::{FsckError, FsckReport, Head, JournalEnd, Seq, Witness, dump, fsck};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Context;
+use super::data_dir::DataDir;
+use super::exit_code::ExitCode;
+use super::report::Report;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Store {
+    Fsck(Fsck),
+    Dump(Dump),
+}
+
+/// Verify the journal and the views. Changes nothing, and a running server does not mind.
+///
+/// Ends with 76 if the journal is damaged and with 77 if it is behind `--expect-head`. A torn tail is what a
+/// crash leaves, and views are made again when they are damaged: both are told and neither is an
+/// error.
+#[derive(Debug, Args)]
+pub(super) struct Fsck {
+    /// A head that was seen before, as answers carry it in Phisync-Head; the journal must go through it
+    #[arg(long, value_name = "SEQ:HASH", value_parser = parse_head)]
+    expect_head: Option<Head>,
+}
+
+/// Print every record of the journal, in order, one JSON document a line.
+#[derive(Debug, Args)]
+pub(super) struct Dump {}
+
+/// A record as `dump` prints it.
+#[derive(Serialize)]
+struct Line<'a> {
+    seq: u64,
+    stream: &'a str,
+    version: u64,
+    at: String,
+    event: &'a RawValue,
+}
+
+/// A report as `fsck -o json` prints it.
+#[derive(Serialize)]
+struct Verdict {
+    sound: bool,
+    head: String,
+    epoch: u64,
+    segments: u64,
+    end: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_head: Option<&'static str>,
+    good_views: u64,
+    damaged_views: Vec<DamagedView>,
+}
+
+#[derive(Serialize)]
+struct DamagedView {
+    file: String,
+    fault: String,
+}
+
+impl Store {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let data = DataDir::find(context.place.data.as_deref())?;
+        match self {
+            Self::Fsck(command) => command.run(context, &data),
+            Self::Dump(_) => print_records(&data),
+        }
+    }
+}
+
+impl Fsck {
+    fn run(self, context: &Context, data: &DataDir) -> Result<ExitCode, Report> {
+        let report = fsck(&OsDisk, data.path(), self.expect_head.as_ref())?;
+        let verdict = Verdict::of(&report);
+        context.output.one(&verdict, Verdict::table)?;
+        if let JournalEnd::Corrupt(corruption) = &report.end {
+            return Err(Report::new(ExitCode::Corrupt, corruption)
+                .hint("nothing was changed; keep a copy of the directory before anything else"));
+        }
+        match report.witness {
+            None | Some(Witness::Matches) => Ok(ExitCode::Ok),
+            Some(Witness::Behind) => Err(Report::new(
+                ExitCode::RolledBack,
+                format!(
+                    "the journal ends at sequence {}, before the expected head",
+                    report.head.seq.0
+                ),
+            )
+            .hint("an older copy of the directory was put back")),
+            Some(Witness::Differs) => Err(Report::new(
+                ExitCode::RolledBack,
+                "the journal has other content at the expected head",
+            )
+            .hint("this is not the journal that the head was taken from, or it went back and on")),
+        }
+    }
+}
+
+fn print_records(data: &DataDir) -> Result<ExitCode, Report> {
+    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut written = Ok(());
+    dump(&OsDisk, data.path(), &mut |record| {
+        if written.is_err() {
+            return;
+        }
+        let event = RawValue::from_string(record.event);
+        let event = event.expect("the journal takes JSON payloads only");
+        let line = Line {
+            seq: record.seq.0,
+            stream: record.stream.as_str(),
+            version: record.version,
+            at: record.at.to_string(),
+            event: &event,
+        };
+        written = serde_json::to_writer(&mut stdout, &line)
+            .map_err(std::io::Error::from)
+            .and_then(|()| stdout.write_all(b"\n"));
+    })?;
+    written?;
+    stdout.flush()?;
+    Ok(ExitCode::Ok)
+}
+
+impl Verdict {
+    fn of(report: &FsckReport) -> Self {
+        let (end, detail) = match &report.end {
+            JournalEnd::Sealed => ("sealed", None),
+            JournalEnd::Open => ("open", None),
+            JournalEnd::Torn {
+                file,
+                offset,
+                reason,
+            } => {
+                let detail = format!("{file}, offset {offset}: {reason}");
+                ("torn", Some(detail))
+            }
+            JournalEnd::Corrupt(corruption) => ("corrupt", Some(corruption.to_string())),
+        };
+        let views = report.views.iter().map(|(file, fault)| DamagedView {
+            file: file.clone(),
+            fault: fault.to_string(),
+        });
+        Self {
+            sound: report.is_sound(),
+            head: format!("{}:{}", report.head.seq.0, report.head.hash),
+            epoch: report.epoch,
+            segments: report.segments,
+            end,
+            detail,
+            expected_head: report.witness.as_ref().map(|witness| match witness {
+                Witness::Matches => "matches",
+                Witness::Behind => "behind",
+                Witness::Differs => "differs",
+            }),
+            good_views: report.good_views,
+            damaged_views: views.collect(),
+        }
+    }
+
+    fn table(&self) -> String {
+        let end = match self.end {
+            "sealed" => "sealed: damage to any record would show",
+            "open" => "open: a server runs, or was killed",
+            "torn" => "torn: a crash cut the last batch off, which nobody was told about",
+            _ => "corrupt",
+        };
+        let mut text = format!(
+            "head      {}\njournal   {} segment(s), {end}\nviews     {} as written, {} damaged\n",
+            self.head,
+            self.segments,
+            self.good_views,
+            self.damaged_views.len()
+        );
+        if let Some(detail) = &self.detail {
+            text.push_str(&format!("          {detail}\n"));
+        }
+        for view in &self.damaged_views {
+            text.push_str(&format!("          {}: {}\n", view.file, view.fault));
+        }
+        text
+    }
+}
+
+/// Reads `SEQ:HASH`.
+fn parse_head(text: &str) -> Result<Head, String> {
+    let parsed = text.split_once(':').and_then(|(seq, hash)| {
+        let seq = seq.parse().ok()?;
+        let hexadecimal = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+        hexadecimal.then(|| (seq, hash.to_ascii_lowercase()))
+    });
+    match parsed {
+        Some((seq, hash)) => Ok(Head {
+            seq: Seq(seq),
+            hash: hash.into(),
+        }),
+        None => Err("a head is a sequence, a colon and 64 hexadecimal digits".to_owned()),
+    }
+}
+
+impl From<FsckError> for Report {
+    fn from(error: FsckError) -> Self {
+        let exit = match &error {
+            FsckError::Io { .. } => ExitCode::Unusable,
+            FsckError::Corrupt(_) => ExitCode::Corrupt,
+            FsckError::Newer { .. } => ExitCode::TooNew,
+        };
+        Self::new(exit, error)
+    }
+}

@@ -1,0 +1,269 @@
+//! `phisync task`: what an agent does, by hand or from a script.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use phisync_agents::protocol::{
+    CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest, HeartbeatResponse,
+    PollRequest, PollResponse, SeqResponse, Task as Claimed,
+};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::Context;
+use super::exit_code::ExitCode;
+use super::output::Table;
+use super::report::Report;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Task {
+    Poll(Poll),
+    Heartbeat(Heartbeat),
+    Complete(Complete),
+    Fail(Fail),
+}
+
+/// Take tasks. Ends with 10 if there are none.
+///
+/// Use -o json to get all of a task, its input included.
+#[derive(Debug, Args)]
+pub(super) struct Poll {
+    #[command(flatten)]
+    who: Who,
+
+    /// Only tasks that need this; may be repeated [default: all that the agent can do]
+    #[arg(long = "capability", value_name = "NAME")]
+    capabilities: Vec<String>,
+
+    /// Most tasks to take
+    #[arg(long, value_name = "COUNT")]
+    max: Option<u32>,
+
+    /// Wait this long for a task
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    wait: Option<Duration>,
+}
+
+/// Say that a task is still worked on, so that nobody else gets it.
+#[derive(Debug, Args)]
+pub(super) struct Heartbeat {
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    claim: Claim,
+
+    /// How far the work is, as JSON; a successor gets to see it
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    progress: Option<Value>,
+}
+
+/// Report the result of a task: JSON, on standard input unless given.
+#[derive(Debug, Args)]
+pub(super) struct Complete {
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    claim: Claim,
+
+    /// The result
+    #[arg(long, value_name = "JSON", conflicts_with = "result_file")]
+    result: Option<String>,
+
+    /// File with the result
+    #[arg(long, value_name = "FILE")]
+    result_file: Option<PathBuf>,
+}
+
+/// Report that a task could not be done.
+#[derive(Debug, Args)]
+pub(super) struct Fail {
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    claim: Claim,
+
+    /// What went wrong, such as app.no_such_page or transient.network
+    #[arg(long, default_value = "task.failed")]
+    code: String,
+
+    /// What went wrong, for people
+    #[arg(long)]
+    message: String,
+
+    /// Whether another attempt could help [default: the code decides]
+    #[arg(long, value_name = "BOOL")]
+    retryable: Option<bool>,
+
+    /// No other attempt before this long from now
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    retry_after: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+struct Who {
+    /// Act as this agent [default: the token's own identity]
+    #[arg(long = "as", value_name = "NAME")]
+    act_as: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Claim {
+    /// Task, as RUN.STEP
+    task: String,
+
+    /// Fencing token of the claim, as the poll gave it
+    #[arg(long, value_name = "NUMBER")]
+    token: u64,
+}
+
+impl Task {
+    pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        match self {
+            Self::Poll(command) => command.run(context),
+            Self::Heartbeat(command) => command.run(context),
+            Self::Complete(command) => command.run(context),
+            Self::Fail(command) => command.run(context),
+        }
+    }
+}
+
+impl Poll {
+    fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let wait = self.wait.unwrap_or_default();
+        let capabilities = (!self.capabilities.is_empty()).then_some(self.capabilities);
+        let request = PollRequest {
+            capabilities,
+            max: self.max,
+            wait_s: self.wait.map(|wait| wait.as_secs_f64()),
+        };
+        let answer = self.who.call(context, |api| {
+            Ok(api.post_waiting(&["v1", "tasks", "poll"], &request, wait)?)
+        })?;
+        let Some(PollResponse { tasks }) = answer else {
+            return Ok(ExitCode::NoTask);
+        };
+        let exit = if tasks.is_empty() {
+            ExitCode::NoTask
+        } else {
+            ExitCode::Ok
+        };
+        context.output.many(&tasks, &tasks, table)?;
+        Ok(exit)
+    }
+}
+
+impl Heartbeat {
+    fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let request = HeartbeatRequest {
+            token: self.claim.token,
+            progress: self.progress,
+        };
+        let answer: HeartbeatResponse = self.who.call(context, |api| {
+            Ok(api.post(&["v1", "tasks", &self.claim.task, "heartbeat"], &request)?)
+        })?;
+        context.output.one(&answer, |answer| {
+            if answer.cancel_requested {
+                "the work is no longer wanted: stop, and fail the task with code `cancelled`"
+                    .to_owned()
+            } else {
+                format!("held until {}", answer.lease_expires_at)
+            }
+        })?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+impl Complete {
+    fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let text = match (&self.result, &self.result_file) {
+            (Some(text), _) => text.clone(),
+            (None, Some(path)) => std::fs::read_to_string(path).map_err(|cause| {
+                let message = format!("cannot read `{}`: {cause}", path.display());
+                Report::new(ExitCode::NotFound, message)
+            })?,
+            (None, None) => io::read_to_string(io::stdin().lock()).map_err(|cause| {
+                Report::new(
+                    ExitCode::Unusable,
+                    format!("cannot read the result: {cause}"),
+                )
+            })?,
+        };
+        let output = RawValue::from_string(text.trim().to_owned()).map_err(|cause| {
+            Report::new(
+                ExitCode::Invalid,
+                format!("the result is not JSON: {cause}"),
+            )
+            .hint("a text is JSON only in quotes: --result '\"done\"'")
+        })?;
+        let request = CompleteRequest {
+            token: self.claim.token,
+            output,
+            poll: None,
+        };
+        let answer: CompleteResponse = self.who.call(context, |api| {
+            Ok(api.post(&["v1", "tasks", &self.claim.task, "complete"], &request)?)
+        })?;
+        context
+            .output
+            .one(&answer, |_| format!("{}: completed", self.claim.task))?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+impl Fail {
+    fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let millis = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let request = FailRequest {
+            token: self.claim.token,
+            code: self.code,
+            message: self.message,
+            retryable: self.retryable,
+            retry_after_ms: self.retry_after.map(millis),
+        };
+        let answer: SeqResponse = self.who.call(context, |api| {
+            Ok(api.post(&["v1", "tasks", &self.claim.task, "fail"], &request)?)
+        })?;
+        context
+            .output
+            .one(&answer, |_| format!("{}: failed", self.claim.task))?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+impl Who {
+    fn call<T>(
+        &self,
+        context: &Context,
+        work: impl FnOnce(&super::api::Api) -> Result<T, Report>,
+    ) -> Result<T, Report> {
+        context.place.with_server(self.act_as.as_deref(), work)
+    }
+}
+
+fn table(tasks: &[Claimed]) -> Table {
+    let mut table = Table::new(["TASK", "TYPE", "TRY", "TOKEN", "HELD UNTIL"]);
+    for task in tasks {
+        table.row([
+            task.id.clone(),
+            task.task_type.clone(),
+            task.attempt.to_string(),
+            task.token.to_string(),
+            task.lease_expires_at.clone(),
+        ]);
+    }
+    table
+}
+
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|cause| format!("not JSON: {cause}"))
+}
+
+/// Seconds, with a fraction if need be.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|cause| cause.to_string())
+}

@@ -1,0 +1,104 @@
+//! `phisync.toml`: what a project sets once, so that nobody types it each time.
+//!
+//! It stands beside `.phisync/`. A flag wins over the environment, that over this file, and that
+//! over the default. Every key has a reader: an unknown one is an error.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// The file's name.
+pub(crate) const FILE_NAME: &str = "phisync.toml";
+
+/// A project's settings.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The team, relative to the file. Without it: `agents.yaml` beside the file, if there is one.
+    pub(crate) agents: Option<PathBuf>,
+    /// What `phisync serve` does.
+    #[serde(default)]
+    pub(crate) serve: Serve,
+}
+
+/// The section `[serve]`.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Serve {
+    /// Where it listens.
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// Why the settings are unknown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// It is there and cannot be read.
+    #[error("cannot read `{}`: {cause}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        cause: io::Error,
+    },
+    /// It is no settings file.
+    #[error("`{}` is wrong: {cause}", path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        cause: Box<toml::de::Error>,
+    },
+}
+
+impl Config {
+    /// Reads `phisync.toml` in `project`; no file means no settings. Paths come back joined to
+    /// `project`.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read or understood.
+    pub(crate) fn load(project: &Path) -> Result<Self, ConfigError> {
+        let path = project.join(FILE_NAME);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(cause) => return Err(ConfigError::Unreadable { path, cause }),
+        };
+        let mut config: Self = toml::from_str(&text).map_err(|cause| ConfigError::Wrong {
+            path,
+            cause: Box::new(cause),
+        })?;
+        config.agents = config.agents.map(|agents| project.join(agents));
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let project = tempfile::tempdir().expect("a directory");
+        let text = "agents = \"team/agents.yaml\"\n[serve]\nlisten = \"127.0.0.1:7070\"\n";
+        std::fs::write(project.path().join(super::FILE_NAME), text).expect("written");
+        let config = Config::load(project.path()).expect("settings");
+        assert_eq!(config.agents, Some(project.path().join("team/agents.yaml")));
+        assert_eq!(config.serve.listen, Some(([127, 0, 0, 1], 7070).into()));
+    }
+
+    #[test]
+    fn no_file_means_no_settings_and_an_unknown_key_is_an_error() {
+        let project = tempfile::tempdir().expect("a directory");
+        assert_eq!(
+            Config::load(project.path()).expect("none"),
+            Config::default()
+        );
+        std::fs::write(project.path().join(super::FILE_NAME), "agnets = \"x\"\n").expect("written");
+        let error = Config::load(project.path())
+            .expect_err("refused")
+            .to_string();
+        assert!(error.contains("agnets"), "{error}");
+    }
+}
