@@ -89,12 +89,17 @@ impl Expr {
         analysis::requires_success_of(&self.inner.ast)
     }
 
-    /// Evaluates with fuel: 100,000 steps, 256 KiB of result.
+    /// Evaluates with fuel: 100,000 steps, 256 KiB of result. An optional gives its value.
     ///
     /// # Errors
     /// See [`EvalError`].
     pub fn eval(&self, scope: &dyn Scope) -> Result<Value, EvalError> {
-        eval::evaluate(&self.inner.ast, scope).map_err(|failure| self.error(failure.message))
+        match eval::evaluate(&self.inner.ast, scope) {
+            Ok(Value::Optional(Some(value))) => Ok(value.as_ref().clone()),
+            Ok(Value::Optional(None)) => Err(self.error("the value is absent".to_owned())),
+            Ok(value) => Ok(value),
+            Err(failure) => Err(self.error(failure.message)),
+        }
     }
 
     /// Evaluates a condition.
