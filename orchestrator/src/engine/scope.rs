@@ -110,9 +110,11 @@ impl Scope for RunScope<'_> {
                 if let Some(task) = &step.task {
                     fields.push(("input", raw(&task.input)));
                 }
-                if let Some(output) = &step.output {
-                    fields.push(("output", raw(output)));
-                }
+                // Absent for a step that ended by silence: there as an empty optional, so that
+                // `self.output.?x.orValue(...)` has a value then, too.
+                let output = step.output.as_ref();
+                let output = output.map_or(Value::Optional(None), raw);
+                fields.push(("output", output));
                 Value::map(fields)
             }),
             _ => None,
