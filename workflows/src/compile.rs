@@ -100,7 +100,7 @@ fn workflows(
     }
     for document in written {
         let mark = sink.mark();
-        let mut cx = Cx { source, sink };
+        let mut cx = Cx::new(source, sink);
         let Some(mut draft) = lower::read(&mut cx, &document.root) else {
             continue;
         };

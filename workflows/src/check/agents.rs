@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::compile::{Catalog, CatalogAgent};
 use crate::diagnostic::Note;
-use crate::expr::nearest::nearest;
 use crate::lower::{Cx, Draft, StepDraft};
 use crate::machine::{ApprovalSpec, Assign, Compensate, StepKind};
 use crate::source::Span;
@@ -82,12 +81,13 @@ fn assignment(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, c
     for (key, name) in named {
         if !catalog.agents.iter().any(|agent| same(agent, name)) {
             known = false;
-            cx.sink.push(unknown(
+            unknown(
+                cx,
                 ("PHI601", format!("unknown agent `{name}`")),
                 name,
                 place.name(key, name),
                 catalog.agents.iter().map(|agent| agent.name.as_str()),
-            ));
+            );
         }
     }
     let capabilities: BTreeSet<&str> = catalog
@@ -98,12 +98,13 @@ fn assignment(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, c
     for capability in &assign.capabilities {
         if !capabilities.contains(capability.as_str()) {
             known = false;
-            cx.sink.push(unknown(
+            unknown(
+                cx,
                 ("PHI602", format!("no agent has capability `{capability}`")),
                 capability,
                 place.name("capabilities", capability),
                 capabilities.iter().copied(),
-            ));
+            );
         }
     }
     // With an unknown name the question has no answer yet.
@@ -172,26 +173,30 @@ fn somebody_fits(
 }
 
 fn unknown<'c>(
+    cx: &mut Cx<'_>,
     (code, message): (&'static str, String),
     name: &str,
     span: Span,
     candidates: impl Iterator<Item = &'c str> + Clone,
-) -> Note {
+) {
     let note = Note::error(code, span, message);
-    if let Some(near) = nearest(name, candidates.clone()) {
-        return note
+    let note = match cx.nearest(name, candidates.clone()) {
+        Some(near) => note
             .label(format!("did you mean `{near}`?"))
-            .edit(span, near);
-    }
-    let known: Vec<String> = candidates
-        .take(20)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if known.is_empty() {
-        note.help("none is declared in `agents.yaml`")
-    } else {
-        note.help(format!("known: {}", known.join(", ")))
-    }
+            .edit(span, near),
+        None => {
+            let known: Vec<String> = candidates
+                .take(20)
+                .map(|name| format!("`{name}`"))
+                .collect();
+            if known.is_empty() {
+                note.help("none is declared in `agents.yaml`")
+            } else {
+                note.help(format!("known: {}", known.join(", ")))
+            }
+        }
+    };
+    cx.sink.push(note);
 }
 
 fn approvers(
@@ -219,28 +224,21 @@ fn approvers(
     for role in &approval.from.roles {
         if !roles.contains(role.as_str()) {
             let what = ("PHI610", format!("nobody has role `{role}`"));
-            cx.sink.push(unknown(
-                what,
-                role,
-                place("roles", role),
-                roles.iter().copied(),
-            ));
+            unknown(cx, what, role, place("roles", role), roles.iter().copied());
         }
     }
     for user in &approval.from.users {
         let people = catalog.people.iter().map(|person| person.name.as_str());
         if !people.clone().any(|name| name.eq_ignore_ascii_case(user)) {
             let what = ("PHI610", format!("unknown person `{user}`"));
-            cx.sink
-                .push(unknown(what, user, place("users", user), people));
+            unknown(cx, what, user, place("users", user), people);
         }
     }
     for agent in &approval.from.agents {
         let agents = catalog.agents.iter().map(|agent| agent.name.as_str());
         if !agents.clone().any(|name| name.eq_ignore_ascii_case(agent)) {
             let what = ("PHI601", format!("unknown agent `{agent}`"));
-            cx.sink
-                .push(unknown(what, agent, place("agents", agent), agents));
+            unknown(cx, what, agent, place("agents", agent), agents);
         }
         own_work(cx, draft, step, approval, agent, place("agents", agent));
     }

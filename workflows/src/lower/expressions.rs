@@ -13,9 +13,11 @@ use super::value::Values;
 use super::{Cx, Draft, StepDraft, document, kinds};
 use crate::diagnostic::Note;
 use crate::expr::{Env, Expr, ExprError, ObjectType, StepView, Type};
-use crate::machine::{Compensate, OnFailure, Step, StepIndex, StepKind, Template, TemplatePart};
+use crate::machine::{
+    Compensate, Join, OnFailure, Step, StepIndex, StepKind, Template, TemplatePart,
+};
 use crate::source::Span;
-use crate::syntax::{Map, Node};
+use crate::syntax::{Map, Node, Shape};
 
 /// What belongs to the workflow as a whole.
 pub(crate) struct Filled {
@@ -35,27 +37,31 @@ pub(crate) fn fill(cx: &mut Cx<'_>, draft: &mut Draft<'_>, order: &Order) -> Fil
         .enumerate()
         .map(|(index, draft)| (draft.step.id.clone(), index))
         .collect();
-    let strangers = ids.keys().fold(globals.clone(), |env, id| {
+    let everybody = ids.keys().fold(globals.clone(), |env, id| {
         env.step(id.as_str(), StepView::NotBefore)
     });
     let mut outputs: Vec<Type> = vec![Type::Any; draft.steps.len()];
     for &index in &order.sequence {
-        let visible = |env: Env| {
-            (0..draft.steps.len())
-                .filter(|other| order.is_before(*other, index))
-                .fold(env, |env, other| {
-                    let view = StepView::Visible {
-                        output: outputs[other].clone(),
-                        absent: absent_before(draft, order, other, index),
-                    };
-                    env.step(draft.steps[other].step.id.as_str(), view)
-                })
-        };
-        let env = if has_expressions(draft.steps[index].map) {
-            visible(strangers.clone()).step(draft.steps[index].step.id.as_str(), StepView::Own)
+        let mentioned = Mentioned::in_step(&draft.steps[index], &ids);
+        // Names that are not written cannot matter, except as what was meant by a wrong one.
+        let known = if mentioned.strangers && cx.may_suggest() {
+            &everybody
         } else {
-            strangers.clone()
+            &globals
         };
+        let env = mentioned.steps.iter().fold(known.clone(), |env, other| {
+            let view = if *other == index {
+                StepView::Own
+            } else if order.is_before(*other, index) {
+                StepView::Visible {
+                    output: outputs[*other].clone(),
+                    absent: absent_before(draft, order, *other, index),
+                }
+            } else {
+                StepView::NotBefore
+            };
+            env.step(draft.steps[*other].step.id.as_str(), view)
+        });
         let mut scope = StepScope {
             order,
             ids: &ids,
@@ -66,6 +72,14 @@ pub(crate) fn fill(cx: &mut Cx<'_>, draft: &mut Draft<'_>, order: &Order) -> Fil
     }
     cx.sink.enter(draft.span);
     policies(cx, draft, &globals);
+    let mut racing = vec![false; draft.steps.len()];
+    for step in draft.steps.iter().map(|draft| &draft.step) {
+        if step.join == Join::First {
+            for need in &step.needs {
+                racing[need.get()] = true;
+            }
+        }
+    }
     let at_end = draft
         .steps
         .iter()
@@ -73,7 +87,7 @@ pub(crate) fn fill(cx: &mut Cx<'_>, draft: &mut Draft<'_>, order: &Order) -> Fil
         .fold(globals.clone(), |env, (index, step)| {
             let view = StepView::Visible {
                 output: outputs[index].clone(),
-                absent: absent_at_end(draft, index),
+                absent: absent_at_end(step, racing[index]),
             };
             env.step(step.step.id.as_str(), view)
         });
@@ -84,6 +98,45 @@ pub(crate) fn fill(cx: &mut Cx<'_>, draft: &mut Draft<'_>, order: &Order) -> Fil
     };
     mark_read_outputs(draft, &filled, &ids);
     filled
+}
+
+/// The steps whose names are written in a step.
+struct Mentioned {
+    steps: Vec<usize>,
+    /// Whether `steps.` is written before a name that is none.
+    strangers: bool,
+}
+
+impl Mentioned {
+    /// Reads the words of the step's text: more than its expressions, never less.
+    fn in_step(draft: &StepDraft<'_>, ids: &BTreeMap<String, usize>) -> Self {
+        let mut steps = Vec::new();
+        let mut strangers = false;
+        let mut values: Vec<&Node> = draft.map.entries.iter().map(|entry| &entry.value).collect();
+        while let Some(node) = values.pop() {
+            match &node.shape {
+                Shape::Seq(items) => values.extend(items),
+                Shape::Map(map) => values.extend(map.entries.iter().map(|entry| &entry.value)),
+                Shape::Scalar(scalar) => {
+                    let mut after_steps = false;
+                    let words = scalar
+                        .text
+                        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                        .filter(|word| !word.is_empty());
+                    for word in words {
+                        match ids.get(word) {
+                            Some(index) => steps.push(*index),
+                            None => strangers |= after_steps,
+                        }
+                        after_steps = word == "steps";
+                    }
+                }
+            }
+        }
+        steps.sort_unstable();
+        steps.dedup();
+        Self { steps, strangers }
+    }
 }
 
 /// One step's view of the workflow.
@@ -350,15 +403,11 @@ fn absent_before(draft: &Draft<'_>, order: &Order, other: usize, index: usize) -
 }
 
 /// Why a step may have no output when the run completes.
-fn absent_at_end(draft: &Draft<'_>, index: usize) -> Option<String> {
-    let may_be_cancelled = draft.steps.iter().any(|other| {
-        other.step.join == crate::machine::Join::First
-            && other.step.needs.iter().any(|need| need.get() == index)
-    });
-    if may_be_cancelled {
+fn absent_at_end(draft: &StepDraft<'_>, races: bool) -> Option<String> {
+    if races {
         return Some("`join: first` may cancel it".to_owned());
     }
-    absent_when_decided(&draft.steps[index])
+    absent_when_decided(draft)
 }
 
 fn absent_when_decided(draft: &StepDraft<'_>) -> Option<String> {
@@ -372,21 +421,6 @@ fn absent_when_decided(draft: &StepDraft<'_>) -> Option<String> {
     } else {
         None
     }
-}
-
-fn has_expressions(map: &Map) -> bool {
-    const EXPRESSIVE: &[&str] = &[
-        "if",
-        "input",
-        "key",
-        "yield",
-        "prompt",
-        "task",
-        "approval",
-        "fail",
-        "compensate",
-    ];
-    EXPRESSIVE.iter().any(|key| map.get(key).is_some())
 }
 
 fn entries(values: &mut Values<'_, '_>, map: &Map, key: &str) -> Vec<(String, Template)> {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use super::Cx;
 use super::duration;
 use crate::diagnostic::{Note, Severity};
-use crate::expr::nearest::nearest;
 use crate::source::Span;
 use crate::syntax::{Kind, Map, Node, Scalar, Shape, Style, yaml11_note};
 
@@ -264,7 +263,7 @@ impl Cx<'_> {
     ) {
         let list = words(choices.clone());
         let mut note = Note::error("PHI104", span, format!("`{found}` is not one of {list}"));
-        if let Some(near) = nearest(found, choices) {
+        if let Some(near) = self.nearest(found, choices) {
             note = note
                 .label(format!("did you mean `{near}`?"))
                 .edit(span, near);

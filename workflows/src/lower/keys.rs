@@ -5,7 +5,6 @@
 
 use super::Cx;
 use crate::diagnostic::Note;
-use crate::expr::nearest::nearest;
 use crate::syntax::Map;
 
 /// The keys of one kind of map.
@@ -213,7 +212,7 @@ impl Cx<'_> {
                 entry.key_span,
                 format!("unknown key `{key}` in {}", keys.place),
             );
-            note = match nearest(key, keys.allowed.iter().copied()) {
+            note = match self.nearest(key, keys.allowed.iter().copied()) {
                 Some(near) if map.get(near).is_none() => note
                     .label(format!("did you mean `{near}`?"))
                     .edit(entry.key_span, near),

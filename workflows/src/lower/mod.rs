@@ -21,6 +21,7 @@ mod value;
 use std::time::Duration;
 
 use crate::diagnostic::Sink;
+use crate::expr::nearest;
 use crate::machine::{InputSpec, Step};
 use crate::source::{SourceText, Span};
 use crate::syntax::Map;
@@ -32,6 +33,38 @@ pub(crate) use expressions::{Filled, fill, index_by_id};
 pub(crate) struct Cx<'a> {
     pub(crate) source: &'a SourceText,
     pub(crate) sink: &'a mut Sink,
+    suggestions_left: usize,
+}
+
+/// Near names are looked up this often in a workflow: a text full of slips is answered quickly,
+/// and nobody reads that many.
+const SUGGESTIONS_MAX: usize = 100;
+
+impl<'a> Cx<'a> {
+    pub(crate) fn new(source: &'a SourceText, sink: &'a mut Sink) -> Self {
+        Self {
+            source,
+            sink,
+            suggestions_left: SUGGESTIONS_MAX,
+        }
+    }
+
+    /// The name that was probably meant.
+    pub(crate) fn nearest<'c>(
+        &mut self,
+        name: &str,
+        candidates: impl Iterator<Item = &'c str>,
+    ) -> Option<&'c str> {
+        self.may_suggest()
+            .then(|| nearest::nearest(name, candidates))
+            .flatten()
+    }
+
+    /// Takes one suggestion from what is left.
+    fn may_suggest(&mut self) -> bool {
+        self.suggestions_left = self.suggestions_left.saturating_sub(1);
+        self.suggestions_left > 0
+    }
 }
 
 /// A workflow as far as it was understood.

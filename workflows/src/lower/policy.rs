@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::keys::{ASSIGN, RETRY, TIMEOUTS};
 use super::{Cx, fields};
 use crate::diagnostic::Note;
-use crate::expr::nearest::nearest;
 use crate::machine::{
     Assign, Backoff, Effects, ErrorPattern, Jitter, OnFailure, Priority, Reassign, Retry, Timeouts,
 };
@@ -249,7 +248,7 @@ pub(super) fn retry<'n>(
                     format!("unknown retry policy `{name}`"),
                 )
                 .help(format!("known policies: {}", fields::words(known())));
-                if let Some(near) = nearest(&name, known()) {
+                if let Some(near) = cx.nearest(&name, known()) {
                     note = note
                         .label(format!("did you mean `{near}`?"))
                         .edit(node.span, near);
@@ -360,7 +359,7 @@ fn error_patterns(cx: &mut Cx<'_>, key: &str, node: &Node) -> Vec<ErrorPattern> 
         }
         let mut note = Note::error("PHI104", span, format!("`{code}` is not an error code"))
             .help("agents raise `transient.*` and `app.*`; the engine raises `timeout.run`, `agent.lost`, `schema.output`, ...");
-        if let Some(near) = nearest(family, ERROR_FAMILIES.iter().copied()) {
+        if let Some(near) = cx.nearest(family, ERROR_FAMILIES.iter().copied()) {
             note = note.label(format!("did you mean `{near}`?"));
         }
         cx.sink.push(note);

@@ -9,7 +9,6 @@ use super::policy::{self, Defaults, Policies};
 use super::schemas::Schemas;
 use super::{Cx, StepDraft, kinds};
 use crate::diagnostic::Note;
-use crate::expr::nearest::nearest;
 use crate::machine::{Compensate, Effects, Join, OnFailure, Step, StepIndex, StepKind, Timeouts};
 use crate::schema::Schema;
 use crate::source::Span;
@@ -213,7 +212,8 @@ fn needs(
     let mut found: Vec<(StepIndex, Span)> = Vec::new();
     for (name, span) in cx.names("needs", &entry.value) {
         let Some((index, _)) = common.ids.get(&name) else {
-            cx.sink.push(unknown_step("needs", &name, span, id, common));
+            let note = unknown_step(cx, "needs", &name, span, id, common);
+            cx.sink.push(note);
             continue;
         };
         if let Some((_, first)) = found.iter().find(|(seen, _)| seen == index) {
@@ -228,7 +228,14 @@ fn needs(
     found.into_iter().unzip()
 }
 
-fn unknown_step(key: &str, name: &str, span: Span, own: &str, common: &Common<'_, '_>) -> Note {
+fn unknown_step(
+    cx: &mut Cx<'_>,
+    key: &str,
+    name: &str,
+    span: Span,
+    own: &str,
+    common: &Common<'_, '_>,
+) -> Note {
     let others = || {
         common
             .ids
@@ -241,7 +248,7 @@ fn unknown_step(key: &str, name: &str, span: Span, own: &str, common: &Common<'_
         span,
         format!("`{key}` names unknown step `{name}`"),
     );
-    match nearest(name, others()) {
+    match cx.nearest(name, others()) {
         Some(near) => note
             .label(format!("did you mean `{near}`?"))
             .edit(span, near),
@@ -263,9 +270,10 @@ fn not_same_as(cx: &mut Cx<'_>, map: &Map, common: &Common<'_, '_>) -> Vec<StepI
     for (name, span) in cx.names("not_same_as", &entry.value) {
         match common.ids.get(&name) {
             Some((index, _)) => indices.push(*index),
-            None => cx
-                .sink
-                .push(unknown_step("not_same_as", &name, span, own, common)),
+            None => {
+                let note = unknown_step(cx, "not_same_as", &name, span, own, common);
+                cx.sink.push(note);
+            }
         }
     }
     indices

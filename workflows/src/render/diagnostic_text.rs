@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Element, Level, Origin, Renderer, Snippet};
 
 use crate::diagnostic::{Diagnostic, Edit, Severity};
 use crate::source::{SourceText, Span};
@@ -38,7 +38,65 @@ fn one(source: &SourceText, diagnostic: &Diagnostic, renderer: &Renderer) -> Str
         Severity::Warning => Level::WARNING,
         Severity::Info => Level::INFO,
     };
+    let title = level
+        .primary_title(visible(&diagnostic.message))
+        .id(diagnostic.code);
     let excerpt = Excerpt::of(source, diagnostic);
+    let group = if excerpt.text.len() > EXCERPT_BYTES_MAX {
+        title.elements(clipped(source, diagnostic))
+    } else {
+        title.element(whole_lines(source, diagnostic, &excerpt))
+    };
+    let group = match help(diagnostic) {
+        Some(help) => group.element(Level::HELP.message(visible(&help))),
+        None => group,
+    };
+    renderer.render(&[group])
+}
+
+/// Longer excerpts are cut: the renderer reads all it is given, for every diagnostic.
+const EXCERPT_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes that a cut excerpt shows on each side of its place.
+const CLIP_BYTES: usize = 60;
+
+/// The place alone, and the other places by their lines.
+fn clipped<'s>(source: &'s SourceText, diagnostic: &Diagnostic) -> Vec<Element<'s>> {
+    let (line, column) = source.line_column(diagnostic.span.start);
+    let text = source.text();
+    let range = source.line_range(line);
+    let place = (diagnostic.span.start as usize).min(range.end);
+    let mut start = place.saturating_sub(CLIP_BYTES).max(range.start);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let mut end = (place + CLIP_BYTES).min(range.end);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let span_end = (diagnostic.span.end as usize).clamp(place, end);
+    let snippet = Snippet::source(&text[start..end])
+        .line_start(line)
+        .annotation(
+            AnnotationKind::Primary
+                .span(place - start..span_end - start)
+                .label(label(&diagnostic.label)),
+        );
+    let origin = Origin::path(source.name()).line(line).char_column(column);
+    let mut elements = vec![Element::from(snippet), Element::from(origin)];
+    for (span, text) in &diagnostic.labels {
+        let (line, column) = source.line_column(span.start);
+        let note = format!("{line}:{column}: {}", visible(text));
+        elements.push(Element::from(Level::NOTE.message(note)));
+    }
+    elements
+}
+
+fn whole_lines<'s>(
+    source: &'s SourceText,
+    diagnostic: &Diagnostic,
+    excerpt: &Excerpt<'s>,
+) -> Snippet<'s, Annotation<'s>> {
     let mut snippet = Snippet::source(excerpt.text)
         .path(source.name())
         .line_start(excerpt.first_line)
@@ -51,18 +109,10 @@ fn one(source: &SourceText, diagnostic: &Diagnostic, renderer: &Renderer) -> Str
         let place = excerpt.place(source, *span);
         snippet = snippet.annotation(AnnotationKind::Context.span(place).label(label(text)));
     }
-    let mut group = level
-        .primary_title(visible(&diagnostic.message))
-        .id(diagnostic.code)
-        .element(snippet);
-    if let Some(help) = help(diagnostic) {
-        group = group.element(Level::HELP.message(visible(&help)));
-    }
-    renderer.render(&[group])
+    snippet
 }
 
-/// The lines that a diagnostic speaks of. Only these are handed to the renderer: it reads all it
-/// is given, for every diagnostic.
+/// The lines that a diagnostic speaks of.
 struct Excerpt<'s> {
     text: &'s str,
     first_line: usize,

@@ -105,3 +105,18 @@ fn texts_full_of_marks_and_slips_are_answered_shortly() {
         assert!(compiled.diagnostics.len() < 60_000);
     }
 }
+
+#[test]
+fn a_finding_in_a_very_long_line_is_shown_with_its_surroundings_only() {
+    let text = format!(
+        "workflow: w\nsteps: [{{ id: a, prompt: \"{}\", colour: red }}, {{ id: a, prompt: x }}]\n",
+        "x".repeat(100_000)
+    );
+    let source = phisync_workflows::SourceText::new("long.yaml", text);
+    let compiled = phisync_workflows::compile(&source, None);
+    insta::assert_snapshot!(phisync_workflows::render::text(
+        &source,
+        &compiled.diagnostics,
+        false
+    ));
+}
