@@ -1,7 +1,7 @@
 //! The expression language: a profile of CEL (`phi-cel/1`), parsed, checked and evaluated here.
 //!
 //! The way of a text: `lexer` and `parser` make an `ast` with the place of every node,
-//! [`check`](mod@check) gives it types against an [`Env`], `eval` computes it against a
+//! [`check()`] gives it types against an [`Env`], `eval` computes it against a
 //! [`Scope`]. No text overflows the stack, no evaluation outlives its fuel, and the same scope
 //! gives the same value everywhere: there is no clock, no chance and no thread in here.
 //!

@@ -1,6 +1,6 @@
 //! Schemas: the subset of JSON Schema 2020-12 that the language has, with its short forms.
 //!
-//! [`parse`] reads them, [`violations`](Schema::violations) holds values against them, and
+//! `parse` reads them, [`violations`](Schema::violations) holds values against them, and
 //! [`Schema::to_json`] writes them out for agents. Nothing is ever fetched: a `$ref` names a schema of the same
 //! workflow. Fields that a schema does not name are accepted in values (unless it says
 //! `additionalProperties: false`) but cannot be read by expressions.
