@@ -1,6 +1,7 @@
 //! The orchestrator: engine, coordinator, server, API and command line of phisync.
 
 pub mod api;
+pub mod bench;
 pub mod coordinator;
 pub mod demo;
 pub mod engine;
