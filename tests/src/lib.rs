@@ -1,1 +1,16 @@
-//! placeholder
+//! The harness of the whole-system tests: phisync in virtual time, with seeded chance.
+//!
+//! [`World`] is a store in memory, a clock that moves only when told to, and a coordinator over
+//! both. [`RivalStore`] lets another writer be faster. [`explore`] visits every state that a small
+//! workflow can reach. None of these starts a process or waits for a real second: [`process`] does,
+//! and knows the binary only from outside.
+
+pub mod explore;
+#[cfg(unix)]
+pub mod process;
+mod rival;
+pub mod transition_log;
+mod world;
+
+pub use rival::RivalStore;
+pub use world::{Claim, World, compiled};
