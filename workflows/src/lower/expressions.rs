@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::needs_edit::NeedsEdit;
 use super::order::Order;
+use super::types::{approval_type, error_type, input_type, run_type};
 use super::value::Values;
-use super::{Cx, Draft, StepDraft, document, kinds};
+use super::{Cx, Draft, StepDraft, document};
 use crate::diagnostic::Note;
 use crate::expr::{Env, Expr, ExprError, ObjectType, StepView, Type};
-use crate::machine::{
-    Compensate, Join, OnFailure, Step, StepIndex, StepKind, Template, TemplatePart,
-};
+use crate::machine::{Compensate, Join, OnFailure, Step, StepIndex, StepKind, Template};
 use crate::source::Span;
 use crate::syntax::{Map, Node, Shape};
 
@@ -328,69 +328,6 @@ fn own_retry(map: &Map) -> bool {
         .is_some_and(|entry| entry.value.as_map().is_some())
 }
 
-/// How `needs` of a step would be changed.
-enum NeedsEdit {
-    None,
-    /// A new key before the place, with the indentation of its neighbours.
-    New {
-        at: Span,
-        indent: Option<String>,
-    },
-    /// One more name in a flow list.
-    Append {
-        at: Span,
-        empty: bool,
-    },
-    /// One name becomes a list.
-    Replace {
-        span: Span,
-        old: String,
-    },
-}
-
-impl NeedsEdit {
-    fn of(text: &str, map: &Map) -> Self {
-        let Some(entry) = map.get("needs") else {
-            let Some(id) = map.get("id") else {
-                return Self::None;
-            };
-            let end = id.value.span.end as usize;
-            let at = Span::new(end, end);
-            let indent = (!map.flow).then(|| kinds::indentation(text, id.key_span));
-            return Self::New { at, indent };
-        };
-        let span = entry.value.span;
-        match &entry.value {
-            node if node.as_str().is_some() => Self::Replace {
-                span,
-                old: node.as_str().unwrap_or_default().to_owned(),
-            },
-            node if text[span.range()].starts_with('[') && text[span.range()].ends_with(']') => {
-                let end = span.end as usize - 1;
-                Self::Append {
-                    at: Span::new(end, end),
-                    empty: node.as_seq().is_some_and(<[Node]>::is_empty),
-                }
-            }
-            _ => Self::None,
-        }
-    }
-
-    fn add(&self, id: &str) -> Option<(Span, String)> {
-        match self {
-            Self::None => None,
-            Self::New {
-                at,
-                indent: Some(indent),
-            } => Some((*at, format!("\n{indent}needs: {id}"))),
-            Self::New { at, indent: None } => Some((*at, format!(", needs: {id}"))),
-            Self::Append { at, empty: true } => Some((*at, id.to_owned())),
-            Self::Append { at, empty: false } => Some((*at, format!(", {id}"))),
-            Self::Replace { span, old } => Some((*span, format!("[{old}, {id}]"))),
-        }
-    }
-}
-
 /// Why `other`, which is before `index` on some way, may have no output there.
 fn absent_before(draft: &Draft<'_>, order: &Order, other: usize, index: usize) -> Option<String> {
     if !order.decided_before[index].contains(other) {
@@ -557,51 +494,6 @@ fn mark_read_outputs(draft: &mut Draft<'_>, filled: &Filled, ids: &BTreeMap<Stri
     for (draft, read) in draft.steps.iter_mut().zip(read) {
         draft.step.output_is_read = read;
     }
-}
-
-fn input_type(input: &[(String, Template)]) -> Type {
-    Type::object(input.iter().map(|(name, template)| {
-        let ty = match template {
-            Template::Text(parts) if parts.iter().any(|p| matches!(p, TemplatePart::Text(_))) => {
-                Type::String
-            }
-            _ => Type::Any,
-        };
-        (name.as_str(), ty)
-    }))
-}
-
-fn run_type() -> Type {
-    Type::object([
-        ("id", Type::String),
-        ("workflow", Type::String),
-        ("version", Type::String),
-        ("started_at", Type::Timestamp),
-        ("now", Type::Timestamp),
-        ("attempt", Type::Int),
-        ("trigger", Type::Any),
-        ("labels", Type::map(Type::String)),
-    ])
-}
-
-fn error_type() -> Type {
-    Type::object([
-        ("code", Type::String),
-        ("message", Type::String),
-        ("data", Type::Any),
-        ("attempt", Type::Int),
-        ("step", Type::String),
-    ])
-}
-
-fn approval_type() -> Type {
-    Type::object([
-        ("decision", Type::one_of(["approve", "reject"])),
-        ("by", Type::list(Type::String)),
-        ("at", Type::Timestamp),
-        ("comment", Type::String),
-        ("form", Type::Any),
-    ])
 }
 
 /// The place of a step by its id.

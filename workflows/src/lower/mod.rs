@@ -12,10 +12,12 @@ mod expressions;
 mod fields;
 mod keys;
 mod kinds;
+mod needs_edit;
 pub(crate) mod order;
 mod policy;
 mod schemas;
 mod step;
+mod types;
 mod value;
 
 use std::time::Duration;

@@ -150,3 +150,27 @@ fn line_ends_and_a_byte_order_mark_do_not_move_places() {
         .collect();
     assert_eq!(places, [("PHI109", (3, 9)), ("PHI101", (5, 5))]);
 }
+
+#[test]
+fn what_a_join_may_start_without_is_not_certain_to_have_an_output() {
+    let found = |join: &str, reader: &str| {
+        codes(&format!(
+            "workflow: w\nsteps:\n  - {{ id: a, prompt: x, output: string }}\n  - {{ id: b, prompt: x }}\n  - {{ id: c, prompt: '{reader}', needs: [a, b], join: {join} }}\n  - {{ id: d, prompt: '{reader}', needs: c }}\n"
+        ))
+    };
+    let read = "${{ steps.a.output }}";
+    assert_eq!(found("all", read), Vec::<&str>::new());
+    assert_eq!(found("{ at_least: 2 }", read), Vec::<&str>::new());
+    assert_eq!(found("any", read), ["PHI305", "PHI305"]);
+    assert_eq!(found("{ at_least: 1 }", read), ["PHI305", "PHI305"]);
+    assert_eq!(
+        found("any", "${{ steps.a.?output.orValue(\"none\") }}"),
+        Vec::<&str>::new()
+    );
+}
+
+#[test]
+fn what_a_step_yields_has_the_type_that_its_reader_sees() {
+    let text = "workflow: w\nsteps:\n  - { id: a, prompt: x, output: { type: object, required: [count], properties: { count: int } }, yield: { twice: '${{ result.count * 2 }}' } }\n  - { id: b, prompt: 'x ${{ steps.a.output.count }}', needs: a }\n  - { id: c, prompt: x, needs: a, if: steps.a.output.twice }\n";
+    assert_eq!(codes(text), ["PHI304", "PHI307"]);
+}

@@ -1,0 +1,53 @@
+//! The types of what the engine itself provides.
+
+use crate::expr::Type;
+use crate::machine::{Template, TemplatePart};
+
+/// `self.input`: the names are certain, the values were evaluated long ago.
+pub(super) fn input_type(input: &[(String, Template)]) -> Type {
+    Type::object(input.iter().map(|(name, template)| {
+        let ty = match template {
+            Template::Text(parts) if parts.iter().any(|p| matches!(p, TemplatePart::Text(_))) => {
+                Type::String
+            }
+            _ => Type::Any,
+        };
+        (name.as_str(), ty)
+    }))
+}
+
+/// `run`.
+pub(super) fn run_type() -> Type {
+    Type::object([
+        ("id", Type::String),
+        ("workflow", Type::String),
+        ("version", Type::String),
+        ("started_at", Type::Timestamp),
+        ("now", Type::Timestamp),
+        ("attempt", Type::Int),
+        ("trigger", Type::Any),
+        ("labels", Type::map(Type::String)),
+    ])
+}
+
+/// `error`, where there is one.
+pub(super) fn error_type() -> Type {
+    Type::object([
+        ("code", Type::String),
+        ("message", Type::String),
+        ("data", Type::Any),
+        ("attempt", Type::Int),
+        ("step", Type::String),
+    ])
+}
+
+/// The output of an approval.
+pub(super) fn approval_type() -> Type {
+    Type::object([
+        ("decision", Type::one_of(["approve", "reject"])),
+        ("by", Type::list(Type::String)),
+        ("at", Type::Timestamp),
+        ("comment", Type::String),
+        ("form", Type::Any),
+    ])
+}
