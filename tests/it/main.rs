@@ -1,1 +1,3 @@
-fn main() {}
+//! Tests of the whole system. A file per subject; the harness is the package's library.
+
+mod scenarios;

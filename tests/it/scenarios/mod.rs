@@ -1,0 +1,15 @@
+//! What happens to a run, told by its transition log: a few lines of story, then the log that a
+//! user reads afterwards.
+
+mod attempts;
+
+/// A team that is never suspected within a story.
+const TEAM: &str = "\
+agents:
+  DC: { capabilities: [plan, write], concurrency: 2, silence: 30d }
+  WEBC: { capabilities: [web, write], concurrency: 3, silence: 30d }
+  VSSC: { capabilities: [code], concurrency: 2, silence: 30d }
+people:
+  dana: { roles: [lead] }
+  robin: { roles: [lead] }
+";

@@ -1,0 +1,1 @@
+//! Visits every state that a small workflow can reach.
