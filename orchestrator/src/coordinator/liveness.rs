@@ -8,7 +8,7 @@ use phisync_agents::registry::Registry;
 use phisync_state::{StreamName, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Input, TaskId};
+use crate::engine::{Input, TaskId, Transition};
 use crate::protocol::AgentSummary;
 
 use super::{Coordinator, Now, Refusal, recovery};
@@ -30,6 +30,36 @@ pub enum AgentEvent {
         /// When.
         at: Timestamp,
     },
+}
+
+impl AgentEvent {
+    /// What the fact changed about `agent`, as the transition log tells it.
+    #[must_use]
+    pub fn transition(&self, agent: &str) -> Transition {
+        let Self::VerdictChanged {
+            from,
+            to,
+            silent_ms,
+            limit_ms,
+            ..
+        } = self;
+        let seconds = |millis: &u64| Duration::from_millis(*millis).as_secs_f64();
+        let cause = match from_word(to) {
+            Some(Verdict::Alive) if from_word(from).is_none() => "first heard of".to_owned(),
+            Some(Verdict::Alive) => "heard of again".to_owned(),
+            Some(Verdict::Suspect | Verdict::Dead) | None => format!(
+                "silent for {}s of {}s",
+                seconds(silent_ms),
+                seconds(limit_ms)
+            ),
+        };
+        Transition {
+            subject: format!("agent {agent}"),
+            from: word(from_word(from)),
+            to: word(from_word(to)),
+            cause,
+        }
+    }
 }
 
 /// What is known about a declared agent.
@@ -65,8 +95,13 @@ pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
     agents.collect()
 }
 
-fn word(verdict: Option<Verdict>) -> String {
-    verdict.map_or_else(|| "unseen".to_owned(), |verdict| verdict.to_string())
+fn word(verdict: Option<Verdict>) -> &'static str {
+    match verdict {
+        None => "unseen",
+        Some(Verdict::Alive) => "alive",
+        Some(Verdict::Suspect) => "suspect",
+        Some(Verdict::Dead) => "dead",
+    }
 }
 
 fn from_word(word: &str) -> Option<Verdict> {
@@ -103,8 +138,8 @@ impl Coordinator {
             return;
         };
         let event = AgentEvent::VerdictChanged {
-            from: word(agent.verdict),
-            to: word(Some(to)),
+            from: word(agent.verdict).to_owned(),
+            to: word(Some(to)).to_owned(),
             silent_ms: millis(silent),
             limit_ms: millis(agent.silence),
             at: now.wall,
@@ -247,7 +282,7 @@ impl Coordinator {
     pub fn agents(&self, now: Now) -> Vec<AgentSummary> {
         let agents = self.agents.iter().map(|(key, agent)| AgentSummary {
             name: agent.declared.clone(),
-            verdict: word(agent.verdict),
+            verdict: word(agent.verdict).to_owned(),
             capabilities: agent.capabilities.clone(),
             concurrency: agent.concurrency,
             holds: self
