@@ -7,6 +7,7 @@ mod check;
 pub mod compile;
 pub mod diagnostic;
 pub mod expr;
+mod explain;
 mod fingerprint;
 mod lower;
 pub mod machine;
@@ -17,5 +18,6 @@ mod syntax;
 
 pub use compile::{Catalog, CatalogAgent, CatalogPerson, Compiled, compile};
 pub use diagnostic::{Diagnostic, Edit, Severity};
+pub use explain::explain;
 pub use machine::{Machine, StepIndex};
 pub use source::{SourceText, Span};

@@ -1,0 +1,340 @@
+//! What each code means, in a paragraph: the long text behind `check --explain`.
+
+/// Why the compiler says this and what to do, `None` for a code of another version.
+#[must_use]
+pub fn explain(code: &str) -> Option<&'static str> {
+    EXPLANATIONS
+        .binary_search_by(|(known, _)| (*known).cmp(code))
+        .ok()
+        .map(|at| EXPLANATIONS[at].1)
+}
+
+/// Sorted by code.
+const EXPLANATIONS: &[(&str, &str)] = &[
+    (
+        "PHI001",
+        "The text is not YAML, so nothing in it could be read. Most often text holds `: ` or ` \
+         #`, or starts with a bracket, and wants quotation marks; or the indentation of a line \
+         is off.",
+    ),
+    (
+        "PHI002",
+        "A map has the same key twice. YAML tools silently take one of the two; phisync takes \
+         neither. Remove or rename one.",
+    ),
+    (
+        "PHI003",
+        "Aliases (`*name`) are copies of what their anchor stands for. Together they may expand \
+         to as much as the limits allow, and never to themselves. Write the values out.",
+    ),
+    (
+        "PHI004",
+        "Merge keys (`<<`) are not part of YAML 1.2. Use `defaults:` for what all steps share.",
+    ),
+    (
+        "PHI005",
+        "A word without quotation marks, as `on` or `2024-01-31`, is text here and something \
+         else in tools that read YAML 1.1. Quote it, so that everybody reads the same.",
+    ),
+    (
+        "PHI006",
+        "Keys are text. Quote a key that looks like a number, a bool or null; lists and maps \
+         cannot be keys.",
+    ),
+    (
+        "PHI007",
+        "Tags (`!name`) are not part of the language. An expression that starts with `!` has to \
+         be quoted: `if: \"!steps.a.output.ok\"`.",
+    ),
+    (
+        "PHI008",
+        "A workflow's text has limits: 256 KiB, 64 levels, 50,000 nodes. Split the workflow.",
+    ),
+    ("PHI009", "The text has to be UTF-8 without NUL characters."),
+    (
+        "PHI010",
+        "Two workflows of one file have the same name and version. Rename one, or give it \
+         another version.",
+    ),
+    (
+        "PHI101",
+        "The key is not part of the language at this place. The help lists those that are.",
+    ),
+    ("PHI102", "A key that has no default is missing."),
+    ("PHI103", "The value has another type than the key takes."),
+    (
+        "PHI104",
+        "The value has the right type and is none of those that the key takes, or is outside \
+         the range.",
+    ),
+    (
+        "PHI106",
+        "A step does exactly one thing: `prompt`, `task`, `approval` or `fail`.",
+    ),
+    (
+        "PHI107",
+        "The key has no meaning for a step of this kind, and would be ignored. Remove it, or \
+         put it where the help says.",
+    ),
+    ("PHI108", "The value is empty where something is wanted."),
+    (
+        "PHI109",
+        "Ids of steps, inputs and outputs are `snake_case`, names of workflows are `kebab- \
+         case`, at most 63 characters.",
+    ),
+    (
+        "PHI110",
+        "The name is a word of the expression language, or of phisync itself, and could not be \
+         used in expressions.",
+    ),
+    (
+        "PHI111",
+        "Durations are whole numbers with units, larger ones first: `500ms`, `30s`, `15m`, \
+         `2h30m`, `7d`; or ISO 8601 without months and years.",
+    ),
+    (
+        "PHI112",
+        "A version is a quoted semantic version, as `version: \"1.2.0\"`. Without quotation marks \
+         `1.2` would be a number.",
+    ),
+    (
+        "PHI113",
+        "The schema cannot be used, for instance because it holds itself.",
+    ),
+    (
+        "PHI114",
+        "The default of a schema is not a value that the schema allows.",
+    ),
+    (
+        "PHI115",
+        "The text is written in a dialect that this version does not read.",
+    ),
+    (
+        "PHI118",
+        "Two keys say the same thing in two ways. Keep one.",
+    ),
+    (
+        "PHI119",
+        "The key is part of the language and this version of phisync does not run it yet. It is \
+         refused, since a workflow without it would do something else.",
+    ),
+    (
+        "PHI120",
+        "A comment `# phisync: allow CODE - reason` allows a warning on the next line. Without \
+         a known code and a reason it allows nothing.",
+    ),
+    ("PHI201", "Ids of steps are unique in a workflow."),
+    (
+        "PHI202",
+        "`needs` and `not_same_as` name steps of the same workflow.",
+    ),
+    (
+        "PHI203",
+        "The expression names something that does not exist at this place.",
+    ),
+    (
+        "PHI205",
+        "An expression may read a step only if that step comes before, through `needs`. \
+         Otherwise it would depend on who is faster.",
+    ),
+    (
+        "PHI207",
+        "The schema or retry policy is not defined in this workflow.",
+    ),
+    ("PHI211", "Nothing uses the definition."),
+    (
+        "PHI212",
+        "A step's output exists only after the step, so its own expressions cannot read it. In \
+         `yield` it is called `result`.",
+    ),
+    ("PHI215", "The need is there through another need already."),
+    ("PHI301", "The expression is not CEL."),
+    (
+        "PHI302",
+        "Every expression starts with `${{` and ends with `}}`. Write `$${{` for the text \
+         `${{`.",
+    ),
+    (
+        "PHI303",
+        "There is no such function, or it takes other arguments.",
+    ),
+    (
+        "PHI304",
+        "The declared schema has no such field, so reading it would fail in every run.",
+    ),
+    (
+        "PHI305",
+        "The value may be absent in some runs: its step may have been skipped or may have \
+         failed, or the field is optional. Say what holds then, with `.?field.orValue(x)`, or \
+         test `steps.a.outcome == 'succeeded'` in `if`.",
+    ),
+    ("PHI306", "The function or operator takes another type."),
+    (
+        "PHI307",
+        "A condition is a bool. Nothing else counts as true or false.",
+    ),
+    (
+        "PHI309",
+        "A list or a map inside text has no obvious form. Write `json(x)`, or make the \
+         expression the whole value.",
+    ),
+    (
+        "PHI310",
+        "The operator is not defined for values of these types.",
+    ),
+    ("PHI311", "The condition does not depend on anything."),
+    (
+        "PHI312",
+        "The key holds plain text for people and is never evaluated.",
+    ),
+    (
+        "PHI313",
+        "A condition is an expression as a whole. Text around `${{ }}` would make it text, \
+         which is never false.",
+    ),
+    (
+        "PHI314",
+        "A run has to give the same decisions when it is replayed, so there is no clock and no \
+         chance in expressions. `run.now` is the recorded time.",
+    ),
+    ("PHI316", "The operation fails in every run."),
+    ("PHI317", "The pattern is not a regular expression."),
+    ("PHI318", "Integers have 64 bits."),
+    (
+        "PHI319",
+        "Without a declared `output` nothing is known of the fields, and a slip shows only in a \
+         run.",
+    ),
+    (
+        "PHI401",
+        "Steps wait for each other in a circle, so none of them could ever start.",
+    ),
+    (
+        "PHI402",
+        "The step waits for one that always fails the run.",
+    ),
+    (
+        "PHI413",
+        "The join wants more successes than there are needs.",
+    ),
+    (
+        "PHI417",
+        "The step waits for the success of one that can only fail or be skipped.",
+    ),
+    (
+        "PHI421",
+        "`join: first` cancels the other needs, so their outputs are mostly absent.",
+    ),
+    (
+        "PHI501",
+        "Everything that waits is bounded. Say how long a decision may take, and with \
+         `on_timeout` what happens then.",
+    ),
+    (
+        "PHI503",
+        "The lease is the longest silence of an agent. Below 5 seconds a hiccup loses the task; \
+         longer than `run` it never ends first.",
+    ),
+    (
+        "PHI504",
+        "The clocks contain each other: `lease` <= `run` <= `total` <= the workflow's \
+         `timeout`.",
+    ),
+    (
+        "PHI505",
+        "All attempts and waits together may take longer than `total` allows, so the last ones \
+         may never start.",
+    ),
+    (
+        "PHI506",
+        "The written clocks along the longest path add up to more than the workflow's \
+         `timeout`.",
+    ),
+    (
+        "PHI507",
+        "After `timeout.run` or a lost agent nobody knows whether the effect happened. \
+         Repeating it is right only if doing it twice is harmless: say `idempotent: true`.",
+    ),
+    (
+        "PHI508",
+        "The retry repeats nothing: `max_attempts` counts the first attempt too.",
+    ),
+    (
+        "PHI509",
+        "The error code belongs to another kind of step and never occurs here.",
+    ),
+    (
+        "PHI517",
+        "Waits between attempts never get shorter: `factor` is at least 1 and `max_delay` at \
+         least `delay`.",
+    ),
+    (
+        "PHI521",
+        "Silence counts as consent: nobody has to look before the run goes on.",
+    ),
+    (
+        "PHI601",
+        "No agent of this name is declared in `agents.yaml`.",
+    ),
+    (
+        "PHI602",
+        "No agent declares the capability, so the task would wait for ever.",
+    ),
+    (
+        "PHI603",
+        "Each agent lacks something that the step wants, or is excluded.",
+    ),
+    (
+        "PHI604",
+        "The agents that fit take no tasks: their concurrency is 0.",
+    ),
+    (
+        "PHI606",
+        "One agent alone can do the step. While it is away, the step waits.",
+    ),
+    (
+        "PHI609",
+        "Who did the work may approve it. Add the step to `not_same_as`.",
+    ),
+    (
+        "PHI610",
+        "No person of this name, or with this role, is declared in `agents.yaml`.",
+    ),
+    (
+        "PHI701",
+        "When a later step fails, the effects of this one stay. Declare `compensate:`, or state \
+         with `compensate: none` that nothing is to be undone.",
+    ),
+    (
+        "PHI702",
+        "The step declares that it has no effects, so there is nothing to undo.",
+    ),
+    (
+        "PHI703",
+        "What cannot be undone belongs after everything that may fail.",
+    ),
+    (
+        "PHI704",
+        "A step is also undone when nobody knows how it ended, and then it has no output. Read \
+         it with `self.?output`.",
+    ),
+    (
+        "PHI706",
+        "An undo has to run by itself: it cannot wait for people or events, and is not undone \
+         in turn.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::CATALOGUE;
+
+    #[test]
+    fn every_code_of_the_catalogue_is_explained() {
+        let explained: Vec<&str> = EXPLANATIONS.iter().map(|(code, _)| *code).collect();
+        let known: Vec<&str> = CATALOGUE.iter().map(|info| info.code).collect();
+        assert_eq!(explained, known);
+        assert_eq!(explain("PHI000"), None);
+    }
+}
