@@ -6,8 +6,8 @@
 mod check;
 pub mod compile;
 pub mod diagnostic;
-pub mod expr;
 mod explain;
+pub mod expr;
 mod fingerprint;
 mod lower;
 pub mod machine;
