@@ -1,3 +1,5 @@
 //! Tests of the whole system. A file per subject; the harness is the package's library.
 
+#[cfg(unix)]
+mod durability;
 mod scenarios;

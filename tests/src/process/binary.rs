@@ -17,7 +17,9 @@ impl BuildPlace {
     pub(super) fn of_this_test() -> Self {
         let this = std::env::current_exe().expect("a test knows its own executable");
         let mut above = this.ancestors().skip(2).map(Path::to_owned);
-        let profile = above.next().expect("a test lies two levels below its profile");
+        let profile = above
+            .next()
+            .expect("a test lies two levels below its profile");
         let target = above.next().expect("a profile lies in a target directory");
         Self { target, profile }
     }
@@ -42,7 +44,14 @@ pub fn binary() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
         let built = Command::new(cargo)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--quiet", "--package", "phisync", "--bin", "phisync"])
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "phisync",
+                "--bin",
+                "phisync",
+            ])
             .args(["--profile", &place.profile_name()])
             .arg("--target-dir")
             .arg(&place.target)

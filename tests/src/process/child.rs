@@ -68,7 +68,11 @@ impl Child {
         drop(pipe);
         let stdout = Said::collect(inner.stdout.take().expect("stdout is piped"));
         let stderr = Said::collect(inner.stderr.take().expect("stderr is piped"));
-        Self { inner, stdout, stderr }
+        Self {
+            inner,
+            stdout,
+            stderr,
+        }
     }
 
     /// Its process id.
@@ -84,7 +88,9 @@ impl Child {
     #[must_use]
     pub fn stdout_line(&self, wanted: impl Fn(&str) -> bool) -> String {
         let line = self.stdout.line(wanted);
-        line.unwrap_or_else(|said| panic!("not on stdout:\n{said}\nstderr:\n{}", self.stderr.text()))
+        line.unwrap_or_else(|said| {
+            panic!("not on stdout:\n{said}\nstderr:\n{}", self.stderr.text())
+        })
     }
 
     /// The first line of stderr that `wanted` takes, once it is there.
@@ -94,7 +100,9 @@ impl Child {
     #[must_use]
     pub fn stderr_line(&self, wanted: impl Fn(&str) -> bool) -> String {
         let line = self.stderr.line(wanted);
-        line.unwrap_or_else(|said| panic!("not on stderr:\n{said}\nstdout:\n{}", self.stdout.text()))
+        line.unwrap_or_else(|said| {
+            panic!("not on stderr:\n{said}\nstdout:\n{}", self.stdout.text())
+        })
     }
 
     /// Sends `signal` to this process alone.
@@ -103,7 +111,11 @@ impl Child {
     /// When it has ended already.
     pub fn signal(&mut self, signal: Signal) {
         let ended = self.inner.try_wait().expect("a child can be asked for");
-        assert!(ended.is_none(), "ended already: {ended:?}\n{}", self.stderr.text());
+        assert!(
+            ended.is_none(),
+            "ended already: {ended:?}\n{}",
+            self.stderr.text()
+        );
         kill_process(self.pid(), signal).expect("a child of ours can be signalled");
     }
 
@@ -180,11 +192,19 @@ impl Said {
         let (lines, changed) = &*self.shared;
         let lines = lines.lock().expect("no reader panics");
         let found = |lines: &Lines| {
-            let whole = lines.text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-            whole.map(str::trim_end).find(|line| wanted(line)).map(str::to_owned)
+            let whole = lines
+                .text
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
+            whole
+                .map(str::trim_end)
+                .find(|line| wanted(line))
+                .map(str::to_owned)
         };
         let (lines, _) = changed
-            .wait_timeout_while(lines, PATIENCE, |lines| found(lines).is_none() && !lines.closed)
+            .wait_timeout_while(lines, PATIENCE, |lines| {
+                found(lines).is_none() && !lines.closed
+            })
             .expect("no reader panics");
         found(&lines).ok_or_else(|| lines.text.clone())
     }

@@ -73,7 +73,12 @@ impl Http {
     /// Sends JSON.
     #[must_use]
     pub fn post(&self, path: &str, body: &Value) -> Reply {
-        self.send("POST", path, Some("application/json"), body.to_string().as_bytes())
+        self.send(
+            "POST",
+            path,
+            Some("application/json"),
+            body.to_string().as_bytes(),
+        )
     }
 
     /// Sends any bytes.
@@ -100,7 +105,9 @@ impl Http {
         content_type: Option<&str>,
         body: &[u8],
     ) -> Result<Reply, ureq::Error> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -116,7 +123,10 @@ impl Http {
             let value = response.headers().get(name)?;
             Some(value.to_str().expect("a header of ASCII").to_owned())
         };
-        let (content_type, head) = (header("content-type").unwrap_or_default(), header("phisync-head"));
+        let (content_type, head) = (
+            header("content-type").unwrap_or_default(),
+            header("phisync-head"),
+        );
         let status = response.status().as_u16();
         let bytes = response.body_mut().read_to_vec()?;
         let body = match bytes.as_slice() {
@@ -149,7 +159,11 @@ impl Reply {
     /// When it is no problem document.
     #[must_use]
     pub fn refusal(&self) -> (u16, &str) {
-        assert_eq!(self.content_type, "application/problem+json", "{}", self.body);
+        assert_eq!(
+            self.content_type, "application/problem+json",
+            "{}",
+            self.body
+        );
         assert_eq!(self.body["status"], self.status, "{}", self.body);
         let detail = self.body["detail"].as_str().unwrap_or_default();
         assert!(!detail.is_empty(), "a refusal says why: {}", self.body);

@@ -23,11 +23,16 @@ pub struct Record {
 }
 
 impl Record {
-    /// `RUN.STEP` for an event of a step, as tasks are called.
+    /// The task of an event of a step, as tasks are called: `RUN.STEP` or `RUN.STEP.undo`.
     #[must_use]
     pub fn task(&self) -> Option<String> {
         let (run, step) = (self.run.as_ref()?, self.event["step"].as_str()?);
-        Some(format!("{run}.{step}"))
+        let undo = if self.event["undo"] == true {
+            ".undo"
+        } else {
+            ""
+        };
+        Some(format!("{run}.{step}{undo}"))
     }
 
     /// A text of the event.
@@ -62,10 +67,12 @@ impl Journal {
 
     /// The events of that name, in order.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Record> {
-        self.records.iter().filter(move |record| record.name == name)
+        self.records
+            .iter()
+            .filter(move |record| record.name == name)
     }
 
-    /// The events of that name of one task, `RUN.STEP`, in order.
+    /// The events of that name of one task, in order.
     #[must_use]
     pub fn of_task<'a>(&'a self, name: &'a str, task: &str) -> Vec<&'a Record> {
         let of_task = |record: &&Record| record.task().as_deref() == Some(task);

@@ -25,7 +25,9 @@ impl Project {
         // Beside the build: a real disk, where the system's own place is often memory.
         let place = BuildPlace::of_this_test().target.join("tmp");
         fs::create_dir_all(&place).expect("a place for temporary directories");
-        let root = tempfile::Builder::new().prefix("phisync-").tempdir_in(place);
+        let root = tempfile::Builder::new()
+            .prefix("phisync-")
+            .tempdir_in(place);
         let project = Self {
             root: root.expect("a temporary directory"),
         };

@@ -41,7 +41,11 @@ impl Server {
         let ready: Value = serde_json::from_str(&line).expect("the ready line is JSON");
         assert_eq!(ready["event"], "ready", "{line}");
         let url = ready["url"].as_str().expect("a URL").to_owned();
-        Self { process, url, ready }
+        Self {
+            process,
+            url,
+            ready,
+        }
     }
 
     /// Its address.

@@ -27,7 +27,9 @@ impl Trace {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let text = fs::read_to_string(&self.path).unwrap_or_default();
-        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let whole = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
         whole.map(|line| line.trim_end().to_owned()).collect()
     }
 
@@ -35,7 +37,9 @@ impl Trace {
     #[must_use]
     pub fn line(&self, words: &str) -> String {
         eventually(&format!("`{words}` in the trace"), || {
-            self.lines().into_iter().find(|line| line.starts_with(words))
+            self.lines()
+                .into_iter()
+                .find(|line| line.starts_with(words))
         })
     }
 
@@ -47,7 +51,8 @@ impl Trace {
     pub fn pid(&self, words: &str) -> Pid {
         let line = self.line(words);
         let last = line.rsplit(' ').next().and_then(|last| last.parse().ok());
-        last.and_then(Pid::from_raw).expect("the line ends with a process id")
+        last.and_then(Pid::from_raw)
+            .expect("the line ends with a process id")
     }
 
     /// Whether a line begins with `words`.

@@ -19,7 +19,18 @@ impl Worker {
     /// Works as `name`, one task at a time, each with `sh -c script`.
     #[must_use]
     pub fn start(project: &Project, name: &str, script: &str) -> Self {
-        Self::spawn(project.command(&["agent", "work", "--as", name, "--concurrency", "1", "--", "sh", "-c", script]))
+        Self::spawn(project.command(&[
+            "agent",
+            "work",
+            "--as",
+            name,
+            "--concurrency",
+            "1",
+            "--",
+            "sh",
+            "-c",
+            script,
+        ]))
     }
 
     /// Starts a whole command line of `agent work`.
