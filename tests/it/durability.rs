@@ -243,7 +243,7 @@ fn three_kills_of_the_server_under_load_lose_nothing_that_was_told() {
     );
     assert_eq!(definition.status, 201, "{}", definition.body);
     let runs = run_ids();
-    let crew = ["CREW-1", "CREW-2"].map(|name| Worker::start(&project, name, CREW));
+    let crew = ["CREW-1", "CREW-2"].map(|name| Worker::start(&project, name, &[], CREW));
 
     let stop = AtomicBool::new(false);
     let mut told = Vec::new();

@@ -3,3 +3,5 @@
 #[cfg(unix)]
 mod durability;
 mod scenarios;
+#[cfg(unix)]
+mod workers;

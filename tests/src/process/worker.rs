@@ -16,21 +16,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Works as `name`, one task at a time, each with `sh -c script`.
+    /// Works as `name` with `options`, each task with `sh -c script`.
     #[must_use]
-    pub fn start(project: &Project, name: &str, script: &str) -> Self {
-        Self::spawn(project.command(&[
-            "agent",
-            "work",
-            "--as",
-            name,
-            "--concurrency",
-            "1",
-            "--",
-            "sh",
-            "-c",
-            script,
-        ]))
+    pub fn start(project: &Project, name: &str, options: &[&str], script: &str) -> Self {
+        let mut args = vec!["agent", "work", "--as", name];
+        args.extend(options);
+        args.extend(["--", "sh", "-c", script]);
+        Self::spawn(project.command(&args))
     }
 
     /// Starts a whole command line of `agent work`.
