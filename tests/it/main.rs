@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod durability;
+#[cfg(unix)]
+mod queue;
 mod scenarios;
 #[cfg(unix)]
 mod workers;

@@ -9,6 +9,9 @@ use tempfile::TempDir;
 use super::binary::{BuildPlace, binary};
 use super::child::{Child, Finished};
 
+/// The data directory as a command in the project calls it, so that no message depends on the place.
+const DATA: &str = ".phisync";
+
 /// A directory with files and, once something ran in it, a data directory. Goes when this goes.
 #[derive(Debug)]
 pub struct Project {
@@ -52,7 +55,7 @@ impl Project {
     /// Its data directory.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.path(".phisync")
+        self.path(DATA)
     }
 
     /// Writes a file, and the directories above it.
@@ -88,7 +91,7 @@ impl Project {
         command
             .args(args)
             .current_dir(self.root())
-            .env("PHISYNC_DATA", self.data())
+            .env("PHISYNC_DATA", DATA)
             .env("NO_COLOR", "1")
             .env("LC_ALL", "C");
         command
