@@ -8,3 +8,4 @@ pub mod engine;
 pub mod identity;
 pub mod protocol;
 pub mod runtime;
+pub mod timer;
