@@ -37,11 +37,23 @@ enum Found {
 #[command(next_help_heading = "Where")]
 pub(crate) struct Place {
     /// Data directory [default: the nearest .phisync upward]
-    #[arg(long, global = true, env = "PHISYNC_DATA", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "PHISYNC_DATA",
+        hide_env_values = true,
+        value_name = "DIR"
+    )]
     pub(crate) data: Option<PathBuf>,
 
     /// Server to talk to, such as http://127.0.0.1:7070 [default: the data directory's own]
-    #[arg(long, global = true, env = "PHISYNC_SERVER", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "PHISYNC_SERVER",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
     pub(crate) server: Option<String>,
 
     /// File that holds the token; without it PHISYNC_TOKEN, then the data directory's admin token

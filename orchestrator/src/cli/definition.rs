@@ -53,23 +53,33 @@ pub(crate) fn machine(
         let words = render::text(&source, &compiled.diagnostics, output.color());
         output.say(words.trim_end())?;
     }
-    only(path, compiled)
+    only(source.name(), compiled)
 }
 
-fn only(path: &Path, compiled: Compiled) -> Result<Machine, Report> {
+/// Whether a word of the command line means a file. No name of a workflow or a run has a dot or a
+/// separator, so what has one was meant as a file even if it is not there.
+pub(crate) fn is_file(word: &str) -> bool {
+    word == STDIN || word.contains(['.', '/', '\\']) || Path::new(word).is_file()
+}
+
+/// The one workflow of a text, called `name`.
+///
+/// # Errors
+/// When there are errors, no workflow, or several.
+pub(crate) fn only(name: &str, compiled: Compiled) -> Result<Machine, Report> {
     if compiled.has_errors() {
-        let message = format!("`{}` is no valid workflow", path.display());
+        let message = format!("`{name}` is no valid workflow");
         return Err(Report::new(ExitCode::Invalid, message));
     }
     let mut machines = compiled.machines;
     match (machines.pop(), machines.len()) {
         (Some(machine), 0) => Ok(machine),
         (None, _) => {
-            let message = format!("`{}` holds no workflow", path.display());
+            let message = format!("`{name}` holds no workflow");
             Err(Report::new(ExitCode::Invalid, message))
         }
         (Some(_), others) => {
-            let message = format!("`{}` holds {} workflows", path.display(), others + 1);
+            let message = format!("`{name}` holds {} workflows", others + 1);
             Err(Report::new(ExitCode::Invalid, message)
                 .hint("put the one to run into a file of its own"))
         }

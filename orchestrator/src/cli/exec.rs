@@ -95,7 +95,7 @@ impl Exec {
         let request = StartRequest {
             definition: Some(machine.source().to_owned()),
             inputs,
-            id: Some(run.clone()),
+            id: Some(run),
             ..StartRequest::default()
         };
         let followed = self.supervise(context, &api, &machine, &request, |on_failure| {
@@ -180,7 +180,10 @@ impl Ended {
                     .map(outputs_text)
                     .unwrap_or_default();
                 if !outputs.is_empty() {
-                    text.push_str(&format!("\n{outputs}"));
+                    text.push_str("\noutputs:\n");
+                    for line in outputs.lines() {
+                        text.push_str(&format!("  {line}\n"));
+                    }
                 }
                 context.output.text(&text)?;
             }

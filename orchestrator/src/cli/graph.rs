@@ -1,15 +1,16 @@
 //! `phisync graph FILE|RUN`: the steps of a workflow and what they need, as a picture.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use phisync_workflows::Machine;
 use phisync_workflows::render::graph;
+use phisync_workflows::{Machine, SourceText, compile};
+use serde::Deserialize;
 
 use super::exit_code::ExitCode;
 use super::report::Report;
 use super::team::Team;
-use super::{Context, definition};
+use super::{Context, definition, run};
 
 /// Draw the steps of a workflow and what each needs.
 ///
@@ -17,9 +18,9 @@ use super::{Context, definition};
 /// Graphviz.
 #[derive(Debug, Args)]
 pub(super) struct Graph {
-    /// Workflow file; - is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// Workflow file (- is standard input), or a run whose workflow is drawn
+    #[arg(value_name = "FILE|RUN")]
+    what: String,
 
     /// Notation
     #[arg(long, value_enum, default_value_t)]
@@ -41,20 +42,57 @@ enum GraphFormat {
 
 impl Graph {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
-        let machine = compiled(context, &self.file)?;
+        let machine = if definition::is_file(&self.what) {
+            of_file(context, Path::new(&self.what))?
+        } else {
+            of_run(context, &self.what)?
+        };
         let picture = match self.format {
             GraphFormat::Text => graph::text(&machine),
             GraphFormat::Mermaid => graph::mermaid(&machine),
             GraphFormat::Dot => graph::dot(&machine),
-            GraphFormat::Json => graph::json(&machine).to_string(),
+            GraphFormat::Json => graph::json(&machine),
         };
         context.output.text(&picture)?;
         Ok(ExitCode::Ok)
     }
 }
 
-fn compiled(context: &Context, file: &Path) -> Result<Machine, Report> {
+fn of_file(context: &Context, file: &Path) -> Result<Machine, Report> {
     let team = Team::for_workflow(None, file, &context.place)?;
     let catalog = team.as_ref().map(Team::catalog);
     definition::machine(&context.output, file, catalog.as_ref())
+}
+
+/// The workflow that a run is pinned to. The server tells the newest version of a workflow; a run of an
+/// earlier one is refused rather than drawn wrongly.
+fn of_run(context: &Context, run: &str) -> Result<Machine, Report> {
+    let (detail, newest) = context.place.with_server(None, |api| {
+        let detail = run::detail(api, run)?;
+        let name = detail.summary.workflow.as_str();
+        let newest: Definition = api.get(&["v1", "workflows", name], &[])?;
+        Ok((detail, newest))
+    })?;
+    if newest.hash != detail.definition {
+        let run = &detail.summary;
+        let message = format!(
+            "the run `{}` uses an earlier version of `{}`",
+            run.id, run.workflow
+        );
+        let hint = format!(
+            "its text is `definitions/{}.yaml` in the data directory",
+            detail.definition
+        );
+        return Err(Report::new(ExitCode::NotFound, message).hint(hint));
+    }
+    let source = SourceText::new(newest.name, newest.source);
+    definition::only(source.name(), compile(&source, None))
+}
+
+/// What the server tells about a workflow, as far as it is needed here.
+#[derive(Deserialize)]
+struct Definition {
+    name: String,
+    hash: String,
+    source: String,
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use phisync::engine::{RunEvent, Then};
+use phisync::engine::{Resolution, RunEvent, Then};
 use phisync_agents::worker::StopFlag;
 use phisync_state::env::{Clock, OsClock};
 
@@ -118,7 +118,8 @@ impl Board {
         }
     }
 
-    /// Folds one event; gives the change in words, if it is one that people see.
+    /// Folds one event; gives the change in words. A question has none: whoever follows the run words it,
+    /// with how to answer.
     pub(super) fn observe(&mut self, event: &RunEvent, now: Duration) -> Option<String> {
         match event {
             RunEvent::RunStarted { .. } => Some(format!("{}: running", self.run)),
@@ -183,7 +184,8 @@ impl Board {
                 self.set(step, Look::Off, "stopping", now)
             }
             RunEvent::ApprovalRequested { step, .. } => {
-                self.set(step, Look::Asking, "waits for a decision", now)
+                self.set(step, Look::Asking, "waits for a decision", now);
+                None
             }
             RunEvent::ApprovalDecided {
                 step, approved, by, ..
@@ -195,13 +197,18 @@ impl Board {
             RunEvent::RunCancelling { .. } => self.run_is("cancelling"),
             RunEvent::UndoStarted { .. } => self.run_is("undoing"),
             RunEvent::IncidentOpened { step, .. } => {
-                self.set(step, Look::Asking, "not undone, waits for a person", now)
+                self.set(step, Look::Asking, "not undone, waits for a person", now);
+                None
             }
             RunEvent::IncidentResolved {
                 step, action, by, ..
             } => {
-                let action = format!("{action:?}").to_lowercase();
-                Some(format!("{step}: {action} by {by}"))
+                let action = match action {
+                    Resolution::Retry => "to be undone again",
+                    Resolution::Skip => "left as it is",
+                    Resolution::Abandon => "given up with all others",
+                };
+                Some(format!("{step}: {action}, says {by}"))
             }
             RunEvent::RunCompleted { .. } => self.run_is("completed"),
             RunEvent::RunFailed { .. } => self.run_is("failed"),
@@ -485,5 +492,70 @@ fn seconds(time: Duration) -> String {
         format!("{}m{:02}s", whole / 60, whole % 60)
     } else {
         format!("{}h{:02}m", whole / 3600, whole / 60 % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use phisync::engine::RunEvent;
+
+    use super::{Board, cut, seconds};
+
+    fn event(json: &str) -> RunEvent {
+        serde_json::from_str(json).expect("an event of the journal")
+    }
+
+    fn claimed(step: &str, attempt: u32) -> RunEvent {
+        event(&format!(
+            r#"{{"task_claimed":{{"step":"{step}","attempt":{attempt},"agent":"webc","token":7,"at":0,"run_deadline":1}}}}"#
+        ))
+    }
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn board() -> Board {
+        let mut board = Board::new("r1", ["plan", "measure", "report"], at(0));
+        board.observe(&claimed("plan", 1), at(1));
+        let done = r#"{"task_completed":{"step":"plan","token":7,"output":{},"at":0}}"#;
+        board.observe(&event(done), at(3));
+        board.observe(&claimed("measure", 2), at(3));
+        board
+    }
+
+    #[test]
+    fn a_row_tells_state_agent_attempt_and_age() {
+        let lines = board().lines(at(8), (80, 24), false);
+        assert_eq!(
+            lines,
+            [
+                "r1  running  8.0s",
+                "+ plan     completed  webc      2.0s",
+                "> measure  running    webc  #2  5.0s",
+                "  report   pending",
+            ]
+        );
+    }
+
+    #[test]
+    fn no_line_is_as_wide_as_the_terminal_and_open_rows_come_first() {
+        let lines = board().lines(at(8), (12, 4), false);
+        assert_eq!(
+            lines,
+            ["r1  running", "+ plan     ", "> measure  ", "  and 1 more"].map(|line| cut(line, 12))
+        );
+        assert!(
+            lines.iter().all(|line| super::width(line) < 12),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn times_get_coarser_as_they_grow() {
+        let shown = [0.05, 59.9, 60.0, 3599.0, 7260.0].map(|s| seconds(Duration::from_secs_f64(s)));
+        assert_eq!(shown, ["0.0s", "59.9s", "1m00s", "59m59s", "2h01m"]);
     }
 }

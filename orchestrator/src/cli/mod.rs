@@ -24,6 +24,7 @@ mod live;
 mod output;
 mod report;
 mod run;
+mod schedule;
 mod serve;
 mod signals;
 mod store;
@@ -80,6 +81,7 @@ struct Cli {
         long,
         global = true,
         env = "PHISYNC_LOG",
+        hide_env_values = true,
         help_heading = "How",
         value_name = "LEVEL"
     )]
@@ -101,6 +103,9 @@ enum Command {
     /// Start, watch and end runs
     #[command(subcommand)]
     Run(run::Run),
+    /// See when schedules fire
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
     /// Say what a run waits for, and why that is open
     Why(why::Why),
     /// Take tasks and report on them by hand
@@ -172,6 +177,7 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Check(command) => command.run(context),
         Command::Graph(command) => command.run(context),
         Command::Run(command) => command.run(context),
+        Command::Schedule(command) => command.run(context),
         Command::Why(command) => command.run(context),
         Command::Task(command) => command.run(context),
         Command::Agent(command) => command.run(context),

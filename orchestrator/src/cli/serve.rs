@@ -25,7 +25,12 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// Address to listen on; port 0 takes a free one [default: 127.0.0.1:7070]
-    #[arg(long, env = "PHISYNC_LISTEN", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "PHISYNC_LISTEN",
+        hide_env_values = true,
+        value_name = "ADDR"
+    )]
     listen: Option<SocketAddr>,
 
     /// The team [default: the project's agents.yaml]

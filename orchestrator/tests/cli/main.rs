@@ -1,1 +1,17 @@
 //! The command line from outside: the binary, its words and its exit codes.
+//!
+//! A transcript holds the command, stdout, stderr and the exit code in one block, because a user meets
+//! them together. What differs from run to run (sequence numbers, times) is masked, and nothing else.
+
+mod check;
+mod damage;
+mod exec;
+mod help;
+mod init;
+mod inputs;
+mod interrupt;
+mod project;
+mod serve;
+mod store;
+mod tasks;
+mod usage;

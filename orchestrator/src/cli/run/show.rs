@@ -60,6 +60,7 @@ fn steps(steps: &[StepDetail]) -> Table {
     let mut table = Table::new(["STEP", "KIND", "STATUS", "TRIES", "AGENT", "REMARK"]);
     for step in steps {
         let remark = match (&step.error, &step.waits_for) {
+            (_, Some(needs)) if needs.starts_with("needs ") => needs.clone(),
             (_, Some(waits_for)) => format!("waits for {waits_for}"),
             (Some(error), None) => format!("{}: {}", error.code, error.message),
             (None, None) => String::new(),

@@ -62,7 +62,7 @@ impl Start {
             labels: self.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
             ..StartRequest::default()
         };
-        if is_file(&self.workflow) {
+        if definition::is_file(&self.workflow) {
             let file = Path::new(&self.workflow);
             let machine = definition::machine(&context.output, file, None)?;
             request.inputs = self.inputs.read(Some(&machine))?;
@@ -74,12 +74,6 @@ impl Start {
         }
         Ok(request)
     }
-}
-
-/// No name of a workflow has a dot or a separator, so what has one was meant as a file even if it is
-/// not there.
-fn is_file(given: &str) -> bool {
-    given.contains(['.', '/', '\\']) || given == "-" || Path::new(given).is_file()
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

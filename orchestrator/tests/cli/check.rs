@@ -1,0 +1,109 @@
+//! `phisync check` and `phisync graph`.
+
+use insta::assert_snapshot;
+
+use crate::project::{Project, examples};
+
+const BROKEN: &str = "\
+workflow: broken
+steps:
+  - id: a
+    needs: [b]
+    prompt: First.
+  - id: b
+    neeeds: [a]
+    prompt: ${{ steps.a.output.x }}
+  - id: c
+    needs: [d]
+    prompt: Last.
+";
+
+const SOUND: &str = "\
+workflow: sound
+steps:
+  - id: a
+    prompt: First.
+";
+
+#[test]
+fn all_errors_of_all_files_are_told_at_once() {
+    let project = Project::empty();
+    project.write("broken.yaml", BROKEN);
+    project.write("sound.yaml", SOUND);
+    assert_snapshot!(project.transcript(&["check", "broken.yaml", "sound.yaml"]));
+}
+
+#[test]
+fn diagnostics_are_one_json_array() {
+    let project = Project::empty();
+    project.write("broken.yaml", BROKEN);
+    let output = project.output(&["check", "broken.yaml", "--format", "json"], "");
+    assert_eq!(output.status.code(), Some(6));
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).expect("an array");
+    let place = |found: &serde_json::Value| {
+        format!(
+            "{}:{} {}",
+            found["file"], found["span"]["line"], found["severity"]
+        )
+    };
+    assert!(found.len() >= 2, "{found:?}");
+    assert!(
+        found
+            .iter()
+            .all(|found| place(found).starts_with("\"broken.yaml\":"))
+    );
+}
+
+#[test]
+fn a_workflow_comes_on_stdin_too() {
+    let project = Project::empty();
+    assert_snapshot!(project.transcript_with(&["check", "-"], "workflow: [\n"));
+}
+
+#[test]
+fn agents_are_checked_against_the_team_beside_the_file() {
+    let project = Project::empty();
+    project.write(
+        "w/flow.yaml",
+        "workflow: flow\nsteps:\n  - { id: a, assign: WEBD, prompt: Go. }\n",
+    );
+    project.write("w/agents.yaml", "agents:\n  WEBC: {}\n");
+    assert_snapshot!(project.transcript(&["check", "w/flow.yaml"]));
+}
+
+#[test]
+fn a_team_that_cannot_be_read_is_told_with_its_place() {
+    let project = Project::empty();
+    project.write("flow.yaml", SOUND);
+    project.write("agents.yaml", "agents:\n  DC: { concurency: 2 }\n");
+    assert_snapshot!(project.transcript(&["check", "flow.yaml"]));
+}
+
+#[test]
+fn every_example_is_sound() {
+    let project = Project::empty();
+    for example in [
+        "otters",
+        "shell-agents",
+        "trip-saga",
+        "release-approval",
+        "repo-audit",
+    ] {
+        let file = format!("{}/{example}/workflow.yaml", examples());
+        let output = project.output(&["check", &file, "--deny", "warnings"], "");
+        assert_eq!(output.status.code(), Some(0), "{example}: {output:?}");
+    }
+}
+
+#[test]
+fn a_workflow_is_drawn_in_every_notation() {
+    let project = Project::empty();
+    let file = format!("{}/otters/workflow.yaml", examples());
+    for format in ["text", "mermaid", "dot", "json"] {
+        let name = format!("graph_{format}");
+        assert_snapshot!(
+            name,
+            project.transcript(&["graph", &file, "--format", format])
+        );
+    }
+}
