@@ -14,6 +14,8 @@ pub(super) struct Batch {
     pub entries: Vec<Entry>,
     /// The runs among them.
     pub touched: BTreeSet<RunId>,
+    /// The workflows among them.
+    pub workflows: BTreeSet<String>,
 }
 
 impl Batch {

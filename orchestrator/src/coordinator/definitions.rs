@@ -67,9 +67,25 @@ impl Definitions {
         self.by_hash.insert(machine.hash().to_owned(), machine);
     }
 
+    /// Takes in the next fact of a workflow's stream. A text that does not compile any more has
+    /// its place in the stream all the same.
+    pub(super) fn replay(&mut self, name: &str, event: &DefinitionEvent) {
+        let DefinitionEvent::DefinitionRegistered { hash, source } = event;
+        match self.get(hash).or_else(|| Self::recompile(hash, source)) {
+            Some(machine) => self.add(machine),
+            None => self.by_name.entry(name.to_owned()).or_default().version += 1,
+        }
+    }
+
+    /// Forgets the order of a workflow's versions, to replay its stream. Compiled machines stay:
+    /// a hash never means another one.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.by_name.remove(name);
+    }
+
     /// Compiles a registered text again. `None` if this program cannot any more, which leaves the
     /// runs of that definition where they are.
-    pub(super) fn recompile(hash: &str, source: &str) -> Option<Arc<Machine>> {
+    fn recompile(hash: &str, source: &str) -> Option<Arc<Machine>> {
         let text = SourceText::new(format!("definition {hash}"), source);
         let compiled = compile(&text, None);
         let machine = compiled.machines.into_iter().next().map(Arc::new);

@@ -106,25 +106,21 @@ impl Polls {
 }
 
 impl Coordinator {
-    /// Gives an agent up to `max` tasks, or lets its poll wait.
-    pub(super) fn take_or_wait(
+    /// Lets a poll wait for which there is nothing now.
+    pub(super) fn wait_for_tasks(
         &mut self,
         agent: &str,
         capabilities: Option<&[String]>,
         max: u32,
         wait: Duration,
         now: Now,
-    ) -> Result<Polled, Refusal> {
-        let tasks = self.claim_best(agent, capabilities, max, now)?;
-        if !tasks.is_empty() || wait.is_zero() {
-            return Ok(Polled::Tasks(tasks));
-        }
-        Ok(Polled::Waiting(self.polls.wait(Poll {
+    ) -> PollId {
+        self.polls.wait(Poll {
             agent: agent.to_owned(),
             capabilities: capabilities.map(<[String]>::to_vec),
             max,
             until: now.mono.saturating_add(wait),
-        })))
+        })
     }
 
     /// Takes back a poll whose caller is gone. `false`: it was served already.

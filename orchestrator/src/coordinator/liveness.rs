@@ -167,14 +167,16 @@ impl Coordinator {
         }
     }
 
+    /// Forgets what was believed about the agents and reads it again.
     pub(super) fn reload_agents(&mut self) -> Result<(), Refusal> {
         for (name, agent) in &mut self.agents {
-            let records = self.store.read(&Agent::stream(name), agent.version + 1)?;
-            for record in &records {
+            let records = self.store.read(&Agent::stream(name), 1)?;
+            agent.version = self.store.version(&Agent::stream(name));
+            agent.verdict = None;
+            if let Some(record) = records.last() {
                 let AgentEvent::VerdictChanged { to, .. } = recovery::decode(record)?;
                 agent.verdict = from_word(&to);
             }
-            agent.version = self.store.version(&Agent::stream(name));
         }
         Ok(())
     }
@@ -200,7 +202,9 @@ impl Coordinator {
                 }
             }
             for task in c.leases.expired(now.mono) {
-                c.lose_lease(&task, "no heartbeat within the lease", now)?;
+                let holder = c.leases.holder(&task).unwrap_or("the agent");
+                let why = format!("{holder} sent no heartbeat within its lease");
+                c.lose_lease(&task, &why, now)?;
             }
             c.judge_agents(now)?;
             c.end_polls(now);
@@ -220,7 +224,8 @@ impl Coordinator {
                 continue;
             };
             let next = deadline::verdict(silent, agent.silence);
-            if next != verdict && verdict != Verdict::Dead {
+            // Only a word of the agent itself makes it better again.
+            if next > verdict {
                 changed.push((name.clone(), next, silent));
             }
         }

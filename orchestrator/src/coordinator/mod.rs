@@ -18,7 +18,7 @@ mod runs;
 mod tasks;
 mod views;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +77,8 @@ pub struct Coordinator {
     definitions: Definitions,
     open: BTreeMap<RunId, OpenRun>,
     closed: BTreeMap<RunId, ClosedRun>,
+    /// Closed runs whose last fact is not durable yet, so that the store cannot be asked for them.
+    just_closed: VecDeque<(Seq, RunState)>,
     due: BTreeSet<(Timestamp, RunId)>,
     ready: ReadyQueue<TaskId>,
     leases: Leases<TaskId>,
@@ -201,11 +203,13 @@ impl Coordinator {
             return Ok(());
         }
         let batch = std::mem::take(&mut self.batch);
-        let touched = batch.touched;
+        let (touched, workflows) = (batch.touched, batch.workflows);
         match self.store.append(now.wall, batch.entries) {
             Ok(appended) => {
                 self.last = self.last.max(appended.last);
                 self.polls.keep_handed();
+                let durable = self.store.head().seq;
+                self.just_closed.retain(|(last, _)| *last > durable);
                 for id in touched {
                     self.file_if_closed(&id);
                     self.stale_views.run_changed(&id, now);
@@ -215,22 +219,34 @@ impl Coordinator {
             }
             Err(AppendError::Conflict { stream, .. }) => {
                 tracing::debug!(%stream, "another writer was faster; deciding again");
-                self.polls.take_back_handed();
-                for id in touched {
-                    self.reload(&id, now)?;
-                }
-                self.reload_agents()?;
+                self.forget_undone(&touched, &workflows, now)?;
                 Err(Refusal::LostRace)
             }
             Err(AppendError::Malformed { reason, .. }) => {
                 // Our own events are single JSON lines: this is a defect, but nothing was written.
-                for id in touched {
-                    self.reload(&id, now)?;
-                }
+                self.forget_undone(&touched, &workflows, now)?;
                 Err(Refusal::Unstorable(reason))
             }
             Err(AppendError::Closed(unknown)) => Err(Refusal::Unknown(unknown)),
         }
+    }
+
+    /// After an append that did not happen: what was decided is forgotten, and everything that it
+    /// was about is read again.
+    fn forget_undone(
+        &mut self,
+        touched: &BTreeSet<RunId>,
+        workflows: &BTreeSet<String>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        self.polls.take_back_handed();
+        for workflow in workflows {
+            self.reload_definitions(workflow)?;
+        }
+        for id in touched {
+            self.reload(id, now)?;
+        }
+        self.reload_agents()
     }
 
     fn file_if_closed(&mut self, id: &RunId) {
@@ -248,6 +264,9 @@ impl Coordinator {
                 definition: run.state.machine.hash().to_owned(),
             };
             self.closed.insert(id.clone(), closed);
+            if self.last > self.store.head().seq {
+                self.just_closed.push_back((self.last, run.state));
+            }
         }
     }
 }

@@ -45,7 +45,7 @@ impl Coordinator {
         now: Now,
     ) -> Result<(), Refusal> {
         let (run, step) = self.split_step_id(id)?;
-        let may = self.with_open(&run, |state| {
+        let may = self.with_run(&run, |state| {
             let index = state.machine.step_named(&step)?;
             match &state.machine.step(index).kind {
                 StepKind::Approval(spec) => Some(self.may_decide(&spec.from, decider)),
@@ -129,7 +129,7 @@ impl Coordinator {
     /// No such run or step, or a step that is no approval or has not asked yet.
     pub fn approval(&self, id: &str) -> Result<ApprovalSummary, Refusal> {
         let (run, step) = self.split_step_id(id)?;
-        let summary = self.with_open(&run, |state| {
+        let summary = self.with_run(&run, |state| {
             report::approval(state, state.machine.step_named(&step)?)
         })?;
         summary.ok_or_else(|| Refusal::NotFound {
@@ -144,13 +144,6 @@ impl Coordinator {
         let open = self.open.values();
         open.filter_map(|run| report::incident(&run.state))
             .collect()
-    }
-
-    fn with_open<T>(&self, id: &RunId, read: impl FnOnce(&RunState) -> T) -> Result<T, Refusal> {
-        match self.open.get(id) {
-            Some(run) => Ok(read(&run.state)),
-            None => Ok(read(&self.load(id)?)),
-        }
     }
 
     /// Splits `RUN.STEP`; the run may be the beginning of an id.

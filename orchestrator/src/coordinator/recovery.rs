@@ -11,7 +11,7 @@ use phisync_state::{ReadError, Record, Seq, Store};
 
 use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
 
-use super::definitions::{DefinitionEvent, Definitions};
+use super::definitions::Definitions;
 use super::liveness::{AgentEvent, team};
 use super::{ClosedRun, Coordinator, Now, OpenRun, Refusal, report};
 
@@ -45,6 +45,7 @@ impl Coordinator {
             ledger: Ledger::new(),
             polls: super::dispatch::Polls::default(),
             batch: super::Batch::default(),
+            just_closed: std::collections::VecDeque::new(),
             changed: std::collections::BTreeSet::new(),
             stale_views: super::views::StaleViews::default(),
         };
@@ -95,11 +96,8 @@ impl Coordinator {
                     self.file_if_closed(&id);
                 }
             }
-        } else if stream.starts_with("workflow/") {
-            let DefinitionEvent::DefinitionRegistered { hash, source } = decode(record)?;
-            if let Some(machine) = Definitions::recompile(&hash, &source) {
-                self.definitions.add(machine);
-            }
+        } else if let Some(name) = stream.strip_prefix("workflow/") {
+            self.definitions.replay(name, &decode(record)?);
         } else if let Some(name) = stream.strip_prefix("agent/") {
             let AgentEvent::VerdictChanged { to, .. } = decode(record)?;
             self.replay_verdict(name, to, record.version);
@@ -120,6 +118,10 @@ impl Coordinator {
 
     /// Folds a run from the store again, for a closed run or after a lost race.
     pub(super) fn load(&self, id: &RunId) -> Result<RunState, Refusal> {
+        let fresh = |(_, run): &&(Seq, RunState)| run.id == *id;
+        if let Some((_, run)) = self.just_closed.iter().find(fresh) {
+            return Ok(run.clone());
+        }
         let records = self.store.read(&id.stream(), 1)?;
         let mut state = None;
         for record in &records {
@@ -146,6 +148,7 @@ impl Coordinator {
                 self.leases.revoke(&task);
             }
         }
+        self.learn_definition_of(id)?;
         match self.load(id) {
             Ok(state) if state.status == RunStatus::Running => {
                 self.open.insert(id.clone(), OpenRun { state, due: None });
@@ -161,6 +164,35 @@ impl Coordinator {
             // The run's own start lost the race: there is no such run.
             Err(Refusal::NotFound { .. }) => {}
             Err(refusal) => return Err(refusal),
+        }
+        Ok(())
+    }
+}
+
+impl Coordinator {
+    /// Another writer may have started the run with a definition that is not known here.
+    fn learn_definition_of(&mut self, id: &RunId) -> Result<(), Refusal> {
+        let records = self.store.read(&id.stream(), 1)?;
+        let Some(first) = records.first() else {
+            return Ok(());
+        };
+        if let RunEvent::RunStarted {
+            workflow,
+            definition,
+            ..
+        } = decode(first)?
+            && self.definitions.get(&definition).is_none()
+        {
+            self.reload_definitions(&workflow)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was believed about the versions of a workflow and reads them again.
+    pub(super) fn reload_definitions(&mut self, workflow: &str) -> Result<(), Refusal> {
+        self.definitions.forget(workflow);
+        for record in self.store.read(&Definitions::stream(workflow), 1)? {
+            self.definitions.replay(workflow, &decode(&record)?);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 use phisync_workflows::machine::StepKind;
 use phisync_workflows::{Machine, StepIndex};
 
-use crate::engine::{RunState, StepState, TaskId, TaskState, Undo, Waker};
+use crate::engine::{Phase, RunState, StepState, TaskId, TaskState, Undo, Waker};
 use crate::protocol::{
     ApprovalSummary, Failure, IncidentSummary, Registered, RunDetail, RunSummary, Started,
     StepDetail, Why,
@@ -243,7 +243,8 @@ pub(super) fn why_run(run: &RunState, team: &Team<'_>) -> Why {
         state: run.phase.as_str().to_owned(),
         waker: word.to_owned(),
         text: format!("waits for {text}"),
-        until: Some(run.deadline.to_string()),
+        // The run's own clock stops when it begins to end.
+        until: (run.phase == Phase::Forward).then(|| run.deadline.to_string()),
         because: open.map(|(index, _)| why_step(run, index, team)).collect(),
     }
 }

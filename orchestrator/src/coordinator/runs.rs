@@ -60,6 +60,7 @@ impl Coordinator {
         let version = self.definitions.version(machine.name());
         let stream = Definitions::stream(machine.name());
         self.batch.add(stream, version, &[event]);
+        self.batch.workflows.insert(machine.name().to_owned());
         self.definitions.add(Arc::clone(machine));
         self.stale_views.definition_registered(machine);
     }
@@ -191,7 +192,7 @@ impl Coordinator {
             return Ok(from);
         }
         let open = self.open.range(from.clone()..).map(|(id, _)| id);
-        let closed = self.closed.range(from.clone()..).map(|(id, _)| id);
+        let closed = self.closed.range(from..).map(|(id, _)| id);
         let matches = |id: &&RunId| id.as_str().starts_with(prefix);
         let open = open.take_while(matches).take(4);
         let found: Vec<_> = open.chain(closed.take_while(matches).take(4)).collect();
@@ -269,7 +270,11 @@ impl Coordinator {
         })
     }
 
-    fn with_run<T>(&self, id: &RunId, read: impl FnOnce(&RunState) -> T) -> Result<T, Refusal> {
+    pub(super) fn with_run<T>(
+        &self,
+        id: &RunId,
+        read: impl FnOnce(&RunState) -> T,
+    ) -> Result<T, Refusal> {
         match self.open.get(id) {
             Some(run) => Ok(read(&run.state)),
             None => Ok(read(&self.load(id)?)),

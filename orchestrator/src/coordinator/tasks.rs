@@ -31,9 +31,16 @@ impl Coordinator {
         wait: Duration,
         now: Now,
     ) -> Result<Polled, Refusal> {
-        self.greet(agent, now)?;
         let max = max.clamp(1, CLAIM_MAX);
-        self.transact(now, |c| c.take_or_wait(agent, capabilities, max, wait, now))
+        let tasks = self.transact(now, |c| {
+            c.greet(agent, now)?;
+            c.claim_best(agent, capabilities, max, now)
+        })?;
+        if !tasks.is_empty() || wait.is_zero() {
+            return Ok(Polled::Tasks(tasks));
+        }
+        let poll = self.wait_for_tasks(agent, capabilities, max, wait, now);
+        Ok(Polled::Waiting(poll))
     }
 
     /// An agent lives, and still works on its task.
@@ -47,9 +54,11 @@ impl Coordinator {
         token: u64,
         now: Now,
     ) -> Result<HeartbeatResponse, Refusal> {
-        self.greet(agent, now)?;
         let (run, step, undo) = TaskId::split(task)?;
-        self.check_caller(&run, step, undo, token, agent)?;
+        self.transact(now, |c| {
+            c.greet(agent, now)?;
+            c.check_caller(&run, step, undo, token, agent)
+        })?;
         let Some(open) = self.open.get(&run) else {
             let closed = self.load(&run)?;
             closed.heartbeat(step, undo, token)?;
@@ -75,8 +84,7 @@ impl Coordinator {
     /// # Errors
     /// An agent that is not declared.
     pub fn agent_heartbeat(&mut self, agent: &str, now: Now) -> Result<(), Refusal> {
-        self.greet(agent, now)?;
-        self.transact(now, |_| Ok(()))
+        self.transact(now, |c| c.greet(agent, now))
     }
 
     /// An agent reports a result, and may ask for the next tasks with it.
@@ -93,10 +101,10 @@ impl Coordinator {
         next: Option<(Option<&[String]>, u32)>,
         now: Now,
     ) -> Result<Completed, Refusal> {
-        self.greet(agent, now)?;
         let (run, step, undo) = TaskId::split(task)?;
-        self.check_caller(&run, step, undo, token, agent)?;
         self.transact(now, |c| {
+            c.greet(agent, now)?;
+            c.check_caller(&run, step, undo, token, agent)?;
             let input = Input::Complete {
                 step: step.to_owned(),
                 undo,
@@ -130,10 +138,10 @@ impl Coordinator {
         retry_after_ms: Option<u64>,
         now: Now,
     ) -> Result<(), Refusal> {
-        self.greet(agent, now)?;
         let (run, step, undo) = TaskId::split(task)?;
-        self.check_caller(&run, step, undo, token, agent)?;
         self.transact(now, |c| {
+            c.greet(agent, now)?;
+            c.check_caller(&run, step, undo, token, agent)?;
             let input = Input::Fail {
                 step: step.to_owned(),
                 undo,
@@ -157,10 +165,10 @@ impl Coordinator {
         token: u64,
         now: Now,
     ) -> Result<(), Refusal> {
-        self.greet(agent, now)?;
         let (run, step, undo) = TaskId::split(task)?;
-        self.check_caller(&run, step, undo, token, agent)?;
         self.transact(now, |c| {
+            c.greet(agent, now)?;
+            c.check_caller(&run, step, undo, token, agent)?;
             let step = step.to_owned();
             c.decide(&run, Input::Release { step, undo, token }, now)
         })

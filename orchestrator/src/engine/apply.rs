@@ -144,14 +144,17 @@ fn apply_to_step(run: &mut RunState, index: StepIndex, event: &RunEvent) {
         RunEvent::IncidentOpened { error, .. } => {
             run.incident = Some((index, error.clone()));
             run.to_undo.retain(|other| *other != index);
+            let step = run.machine.step(index).id.clone();
+            let waker = Some(Waker::Incident { step });
+            run.waker.clone_from(&waker);
             let step = run.step_mut(index);
             step.status = StepStatus::CompensationFailed;
-            let id = run.machine.step(index).id.clone();
-            run.waker = Some(Waker::Incident { step: id });
+            step.waker = waker;
         }
         RunEvent::IncidentResolved { action, .. } => {
             run.incident = None;
             run.waker = Some(Waker::Undo);
+            run.step_mut(index).waker = None;
             match action {
                 Resolution::Retry => run.to_undo.push(index),
                 Resolution::Skip => run.undo = Undo::Partial,
@@ -189,6 +192,7 @@ fn apply_to_task(run: &mut RunState, index: StepIndex, event: &RunEvent) {
                 attempt: earlier,
                 failures: 0,
                 losses: 0,
+                effect_unknown: false,
                 holder: None,
                 cancel_requested: false,
                 last_agent: None,
@@ -259,6 +263,7 @@ fn apply_to_task(run: &mut RunState, index: StepIndex, event: &RunEvent) {
                 if error.code == "agent.lost" {
                     task.losses += 1;
                 }
+                task.effect_unknown |= token.is_some() && error.leaves_effect_unknown();
                 if !matches!(then, Then::Requeue { .. }) {
                     task.failures += 1;
                 }
@@ -380,7 +385,7 @@ fn end_with_error(run: &mut RunState, index: StepIndex, error: &Failure, at: Tim
         return;
     }
     change_task(run, index, false, |task| {
-        task.status = TaskStatus::Cancelled
+        task.status = TaskStatus::Cancelled;
     });
     run.step_mut(index).error = Some(error.clone());
     end_step(run, index, StepStatus::Cancelled, at);

@@ -62,7 +62,11 @@ impl Draft<'_> {
             });
         };
         let step = id.to_owned();
-        if let Some(earlier) = approval.verdicts.iter().find(|v| v.by == by) {
+        if let Some(earlier) = approval
+            .verdicts
+            .iter()
+            .find(|v| v.by.eq_ignore_ascii_case(&by))
+        {
             return if earlier.approved == approved {
                 Ok(())
             } else {
@@ -79,7 +83,8 @@ impl Draft<'_> {
         if shown_hash.is_some_and(|hash| hash != approval.shown_hash) {
             return Err(Rejection::OtherContent { step });
         }
-        if approval.excluded.contains(&by) {
+        let excluded = |name: &String| name.eq_ignore_ascii_case(&by);
+        if approval.excluded.iter().any(excluded) {
             let reason = "the same one did the work that is to be approved".to_owned();
             return Err(Rejection::MayNotDecide { step, by, reason });
         }

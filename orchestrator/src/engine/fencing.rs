@@ -5,9 +5,9 @@
 
 use phisync_workflows::StepIndex;
 
-use super::TaskId;
 use super::input::Rejection;
-use super::run::{Phase, RunState, TaskState};
+use super::run::{Ended, Phase, RunState, TaskState};
+use super::{RawJson, TaskId};
 
 impl RunState {
     /// Whether the holder of `token` is asked to stop.
@@ -50,6 +50,46 @@ impl RunState {
             token,
             current,
         })
+    }
+
+    /// The result that was accepted under `token`.
+    pub(super) fn accepted_under(
+        &self,
+        index: StepIndex,
+        undo: bool,
+        token: u64,
+    ) -> Result<Option<&(u64, RawJson)>, Rejection> {
+        let accepted = self.existing(index, undo)?.accepted.as_ref();
+        Ok(accepted.filter(|(under, _)| *under == token))
+    }
+
+    /// The error that the holder of `token` reported; what ended its attempt without it is none.
+    pub(super) fn reported_under(
+        &self,
+        index: StepIndex,
+        undo: bool,
+        token: u64,
+    ) -> Result<Option<&Ended>, Rejection> {
+        let ended = self.existing(index, undo)?.last_error.as_ref();
+        let silent = |ended: &&Ended| {
+            let code = ended.error.code.as_str();
+            matches!(code, "agent.lost" | "timeout.run" | "timeout.total")
+        };
+        Ok(ended.filter(|ended| ended.token == Some(token) && !silent(ended)))
+    }
+
+    pub(super) fn already(
+        &self,
+        index: StepIndex,
+        undo: bool,
+        token: u64,
+        outcome: &'static str,
+    ) -> Rejection {
+        Rejection::AlreadyEnded {
+            task: self.print_task(index, undo),
+            token,
+            outcome,
+        }
     }
 
     pub(super) fn not_in_state(

@@ -22,7 +22,7 @@ pub(super) fn wait(
         Backoff::Exponential => base * retry.factor.powf(steps),
     };
     let capped = grown.min(retry.max_delay.as_secs_f64());
-    // The upper 53 bits make a uniform double in [0, 1).
+    // The upper 32 bits make a uniform double in [0, 1), fine enough for milliseconds.
     let uniform = f64::from(u32::try_from(dice >> 32).unwrap_or(0)) / 4_294_967_296.0;
     let spread = match retry.jitter {
         Jitter::None => capped,

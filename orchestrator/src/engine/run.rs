@@ -198,6 +198,8 @@ pub struct TaskState {
     pub failures: u32,
     /// Attempts that ended with a lost lease.
     pub losses: u32,
+    /// Whether some attempt ended without an answer, so that the world may have changed.
+    pub effect_unknown: bool,
     /// Who holds it, while running.
     pub holder: Option<Holder>,
     /// Whether the holder is asked to stop.

@@ -115,10 +115,8 @@ fn wants_undo(run: &RunState, index: StepIndex) -> bool {
     match step.outcome {
         Some(StepStatus::Completed) => true,
         Some(StepStatus::Failed | StepStatus::Cancelled) => {
-            let attempted = step.task.as_ref().is_some_and(|task| task.attempt > 0);
-            let unknown = step.error.as_ref();
-            let unknown = unknown.is_some_and(Failure::leaves_effect_unknown);
-            attempted && unknown && !run.machine.step(index).idempotent
+            let unknown = step.task.as_ref().is_some_and(|task| task.effect_unknown);
+            unknown && !run.machine.step(index).idempotent
         }
         _ => false,
     }

@@ -25,7 +25,7 @@ impl Draft<'_> {
     pub(super) fn settle(&mut self, mut queue: VecDeque<StepIndex>) {
         while let Some(index) = queue.pop_front() {
             if self.run.phase != Phase::Forward {
-                return;
+                break;
             }
             if self.run.step(index).status != StepStatus::Pending {
                 continue;
@@ -33,7 +33,7 @@ impl Draft<'_> {
             match self.readiness(index) {
                 Readiness::NotYet => continue,
                 Readiness::Never => self.cut_off(index),
-                Readiness::Now => self.start_step(index),
+                Readiness::Now => self.start_step(index, &mut queue),
             }
             self.follow(index, &mut queue);
         }
@@ -95,13 +95,7 @@ impl Draft<'_> {
     fn cut_off(&mut self, index: StepIndex) {
         let machine = self.machine();
         let step = machine.step(index);
-        let errors = step.needs.iter();
-        let error = errors
-            .filter_map(|need| self.run.step(*need).error.clone())
-            .next();
-        let error = error.unwrap_or_else(|| {
-            Failure::new("cancelled", format!("what `{}` needs cannot come", step.id))
-        });
+        let error = self.missing_need(step);
         self.emit(RunEvent::StepCancelled {
             step: step.id.clone(),
             reason: CancelReason::Upstream,
@@ -110,11 +104,35 @@ impl Draft<'_> {
         self.fail_run(Some(index), error);
     }
 
-    fn start_step(&mut self, index: StepIndex) {
+    /// Why a join cannot be met: the first need that brought an error, or else that ended without
+    /// success.
+    fn missing_need(&self, step: &Step) -> Failure {
+        let needs = step.needs.iter().map(|need| {
+            let id = &self.run.machine.step(*need).id;
+            (id, self.run.step(*need))
+        });
+        let missing = needs.filter(|(_, need)| need.outcome != Some(StepStatus::Completed));
+        let missing: Vec<_> = missing.collect();
+        let failed = missing.iter().find_map(|(id, need)| {
+            let error = need.error.as_ref()?;
+            Some(Failure {
+                message: format!("it needs `{id}`: {}", error.message),
+                ..error.clone()
+            })
+        });
+        failed.unwrap_or_else(|| {
+            let (id, word) = missing.first().map_or(("nothing", "ended"), |(id, need)| {
+                (id.as_str(), need.status.as_str())
+            });
+            Failure::new("cancelled", format!("it needs `{id}`, which was {word}"))
+        })
+    }
+
+    fn start_step(&mut self, index: StepIndex, queue: &mut VecDeque<StepIndex>) {
         let machine = self.machine();
         let step = machine.step(index);
         if step.join == Join::First {
-            self.stop_needs(step);
+            self.stop_needs(step, queue);
         }
         match self.first_fact(index, step) {
             Ok(event) => self.emit(event),
@@ -152,10 +170,12 @@ impl Draft<'_> {
         }
     }
 
-    fn stop_needs(&mut self, step: &Step) {
+    /// Stops the branches that were slower; others may have waited for them too.
+    fn stop_needs(&mut self, step: &Step, queue: &mut VecDeque<StepIndex>) {
         for need in &step.needs {
             if self.run.step(*need).outcome.is_none() {
                 self.stop_step(*need, CancelReason::Outrun);
+                self.follow(*need, queue);
             }
         }
     }

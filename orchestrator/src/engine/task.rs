@@ -10,10 +10,10 @@ use phisync_workflows::machine::{
 use phisync_workflows::schema::Schema;
 
 use super::decide::Draft;
-use super::event::{RunEvent, Then};
+use super::event::{CancelReason, RunEvent, Then};
 use super::input::Rejection;
 use super::retry;
-use super::run::{Clock, TaskStatus};
+use super::run::{Clock, Phase, TaskStatus};
 use super::scope::{Extra, RunScope};
 use super::{Failure, RawJson};
 
@@ -168,17 +168,15 @@ impl Draft<'_> {
         let index = self.run.find(step)?;
         let machine = self.machine();
         let spec = machine.step(index);
-        if let Some((accepted, earlier)) = &self.run.existing(index, undo)?.accepted
-            && *accepted == token
-        {
-            if *earlier == output {
-                return Ok(());
-            }
-            return Err(Rejection::AlreadyEnded {
-                task: self.run.print_task(index, undo),
-                token,
-                outcome: "completed",
-            });
+        if let Some((_, earlier)) = self.run.accepted_under(index, undo, token)? {
+            return if *earlier == output {
+                Ok(())
+            } else {
+                Err(self.run.already(index, undo, token, "completed"))
+            };
+        }
+        if self.run.reported_under(index, undo, token)?.is_some() {
+            return Err(self.run.already(index, undo, token, "failed"));
         }
         self.run.check_token(index, undo, token)?;
         let schema = rules(spec, undo).map(|rules| rules.output);
@@ -229,17 +227,15 @@ impl Draft<'_> {
         retry_after_ms: Option<u64>,
     ) -> Result<(), Rejection> {
         let index = self.run.find(step)?;
-        if let Some(ended) = &self.run.existing(index, undo)?.last_error
-            && ended.token == Some(token)
-        {
-            if ended.error == error {
-                return Ok(());
-            }
-            return Err(Rejection::AlreadyEnded {
-                task: self.run.print_task(index, undo),
-                token,
-                outcome: "failed",
-            });
+        if let Some(ended) = self.run.reported_under(index, undo, token)? {
+            return if ended.error == error {
+                Ok(())
+            } else {
+                Err(self.run.already(index, undo, token, "failed"))
+            };
+        }
+        if self.run.accepted_under(index, undo, token)?.is_some() {
+            return Err(self.run.already(index, undo, token, "completed"));
         }
         self.run.check_token(index, undo, token)?;
         let retry_after = retry_after_ms.map(Duration::from_millis);
@@ -250,11 +246,6 @@ impl Draft<'_> {
     pub(super) fn release(&mut self, step: &str, undo: bool, token: u64) -> Result<(), Rejection> {
         let index = self.run.find(step)?;
         self.run.check_token(index, undo, token)?;
-        if self.run.existing(index, undo)?.cancel_requested {
-            let error = Failure::new("cancelled", "given back after it was asked to stop");
-            self.end_attempt(index, undo, Some(token), error, Some(false), None);
-            return Ok(());
-        }
         let queue_deadline = self.queue_deadline(index, undo);
         self.emit(RunEvent::TaskReleased {
             step: step.to_owned(),
@@ -263,6 +254,19 @@ impl Draft<'_> {
             at: self.moment.now,
             queue_deadline,
         });
+        if self.run.existing(index, undo)?.cancel_requested {
+            let reason = match self.run.phase {
+                Phase::Forward => CancelReason::Outrun,
+                Phase::Cancelling => CancelReason::RunCancelled,
+                Phase::Failing | Phase::Compensating | Phase::Closed => CancelReason::RunFailed,
+            };
+            self.emit(RunEvent::StepCancelled {
+                step: step.to_owned(),
+                reason,
+                at: self.moment.now,
+            });
+            self.after_task(index, undo);
+        }
         Ok(())
     }
 

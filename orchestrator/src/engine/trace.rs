@@ -4,9 +4,11 @@
 use std::fmt;
 
 use phisync_state::Timestamp;
+use phisync_workflows::StepIndex;
+use phisync_workflows::machine::{OnTimeout, StepKind};
 
 use super::event::{RunEvent, Then};
-use super::run::{Phase, RunState, RunStatus};
+use super::run::{Phase, RunState, RunStatus, TaskStatus};
 use super::{Resolution, apply};
 
 /// One thing that went from one state to another.
@@ -47,8 +49,10 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         run_word(run)
     };
     let step_before = step.map(|index| run.step(index).status);
+    let task_before = step.and_then(|index| run.task(index, undoes(event)));
+    let task_before = task_before.map(|task| task.status);
     apply(run, event);
-    let cause = cause(run, event);
+    let cause = cause(run, step, event);
     let mut transitions = Vec::new();
     let run_after = run_word(run);
     let mut push = |subject: String, from, to, cause: &str| {
@@ -70,7 +74,7 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         return transitions;
     };
     let id = &run.machine.step(index).id;
-    for (number, undo, from, to, why) in attempts(run, index, event, &cause) {
+    for (number, undo, from, to, why) in attempts(run, index, event, task_before, &cause) {
         let kind = if undo { "undo" } else { "task" };
         push(format!("{kind} {id}#{number}"), from, to, &why);
     }
@@ -79,7 +83,7 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         // The attempt's own line has said why.
         let own = if tells_a_task(event) { "" } else { &cause };
         push(format!("step {id}"), before.as_str(), after.as_str(), own);
-    } else if let RunEvent::ApprovalDecided { .. } | RunEvent::TaskCancelRequested { .. } = event {
+    } else if let RunEvent::ApprovalDecided { .. } | RunEvent::IncidentResolved { .. } = event {
         push(
             format!("step {id}"),
             before.as_str(),
@@ -112,13 +116,16 @@ fn tells_a_task(event: &RunEvent) -> bool {
 
 type AttemptChange = (u32, bool, &'static str, &'static str, String);
 
-/// The lives of the attempts that the fact touches, after it was applied.
+/// The lives of the attempts that the fact touches, after it was applied to a task that stood at
+/// `before`.
 fn attempts(
     run: &RunState,
-    index: phisync_workflows::StepIndex,
+    index: StepIndex,
     event: &RunEvent,
+    before: Option<TaskStatus>,
     cause: &str,
 ) -> Vec<AttemptChange> {
+    let before = before.map_or("new", TaskStatus::as_str);
     let number = |undo| run.task(index, undo).map_or(0, |task| task.attempt);
     let cause = cause.to_owned();
     match event {
@@ -133,8 +140,17 @@ fn attempts(
         }
         RunEvent::TaskReleased { undo, .. } => vec![
             (number(*undo), *undo, "running", "released", cause),
-            (number(*undo) + 1, *undo, "new", "ready", String::new()),
+            (
+                number(*undo) + 1,
+                *undo,
+                "new",
+                "ready",
+                "offered again".to_owned(),
+            ),
         ],
+        RunEvent::TaskCancelRequested { undo, .. } => {
+            vec![(number(*undo), *undo, "running", "running", cause)]
+        }
         RunEvent::TaskRetried { undo, .. } => {
             vec![(number(*undo) + 1, *undo, "backoff", "ready", cause)]
         }
@@ -149,7 +165,7 @@ fn attempts(
             let ended = match token {
                 Some(_) if error.code == "agent.lost" => (number(*undo), "running", "lost"),
                 Some(_) => (number(*undo), "running", "failed"),
-                None => (number(*undo) + 1, "ready", "failed"),
+                None => (number(*undo) + 1, before, "failed"),
             };
             let next = number(*undo) + 1;
             let mut changes = vec![(ended.0, *undo, ended.1, ended.2, cause)];
@@ -167,10 +183,23 @@ fn attempts(
             changes
         }
         RunEvent::StepCancelled { .. } => match run.task(index, false) {
-            Some(task) => vec![(task.attempt + 1, false, "ready", "cancelled", cause)],
+            Some(task) => vec![(task.attempt + 1, false, before, "cancelled", cause)],
             None => Vec::new(),
         },
         _ => Vec::new(),
+    }
+}
+
+fn undoes(event: &RunEvent) -> bool {
+    match event {
+        RunEvent::TaskReady { undo, .. }
+        | RunEvent::TaskClaimed { undo, .. }
+        | RunEvent::TaskCompleted { undo, .. }
+        | RunEvent::TaskFailed { undo, .. }
+        | RunEvent::TaskReleased { undo, .. }
+        | RunEvent::TaskRetried { undo, .. }
+        | RunEvent::TaskCancelRequested { undo, .. } => *undo,
+        _ => false,
     }
 }
 
@@ -201,7 +230,7 @@ fn subject_step(event: &RunEvent) -> Option<&str> {
     }
 }
 
-fn cause(run: &RunState, event: &RunEvent) -> String {
+fn cause(run: &RunState, step: Option<StepIndex>, event: &RunEvent) -> String {
     use super::CancelReason::{Outrun, RunCancelled, RunFailed, Upstream};
     let cancelled = |reason: &super::CancelReason| match reason {
         Upstream => "what it needs cannot come",
@@ -216,19 +245,35 @@ fn cause(run: &RunState, event: &RunEvent) -> String {
     match event {
         RunEvent::RunStarted { by, .. } => format!("started by {by}"),
         RunEvent::StepSkipped { .. } => "its condition is false".to_owned(),
-        RunEvent::StepCompleted { .. } => "decided".to_owned(),
+        RunEvent::StepCompleted { .. } => match step.and_then(|index| decision(run, index)) {
+            Some(decision) => decision,
+            None => "done".to_owned(),
+        },
         RunEvent::StepFailed { error, .. } | RunEvent::TaskFailed { error, .. } => {
             format!("{}: {}", error.code, error.message)
         }
         RunEvent::StepCancelled { reason, .. } => cancelled(reason).to_owned(),
-        RunEvent::TaskCancelRequested { reason, .. } => {
-            format!("asked to stop: {}", cancelled(reason))
+        RunEvent::TaskCancelRequested { undo, reason, .. } => {
+            let agent = last_agent(run, step, *undo);
+            format!("{agent} is asked to stop: {}", cancelled(reason))
         }
-        RunEvent::TaskReady { undo: false, .. } => "its needs are met".to_owned(),
+        RunEvent::TaskReady { undo: false, .. } => {
+            let needs = step.map_or(&[][..], |index| &run.machine.step(index).needs);
+            let met = if needs.is_empty() {
+                "it needs nothing"
+            } else {
+                "its needs are met"
+            };
+            met.to_owned()
+        }
         RunEvent::TaskReady { undo: true, .. } => "to be undone".to_owned(),
-        RunEvent::TaskClaimed { agent, token, .. } => format!("taken by {agent}, token {token}"),
-        RunEvent::TaskCompleted { .. } => "result accepted".to_owned(),
-        RunEvent::TaskReleased { .. } => "given back".to_owned(),
+        RunEvent::TaskClaimed { agent, .. } => format!("taken by {agent}"),
+        RunEvent::TaskCompleted { undo, .. } => {
+            format!("result of {} accepted", last_agent(run, step, *undo))
+        }
+        RunEvent::TaskReleased { undo, .. } => {
+            format!("given back by {}", last_agent(run, step, *undo))
+        }
         RunEvent::TaskRetried { .. } => "back-off over".to_owned(),
         RunEvent::ApprovalRequested { prompt, .. } => match prompt {
             Some(prompt) => format!("asks: {prompt}"),
@@ -257,14 +302,14 @@ fn cause(run: &RunState, event: &RunEvent) -> String {
         RunEvent::IncidentResolved {
             action, reason, by, ..
         } => {
-            let verb = match action {
-                Resolution::Retry => "retried",
-                Resolution::Skip => "skipped",
-                Resolution::Abandon => "abandoned",
+            let decision = match action {
+                Resolution::Retry => "to be tried again",
+                Resolution::Skip => "to be skipped",
+                Resolution::Abandon => "not to be undone, nor anything else",
             };
-            format!("{verb} by {by}: {reason}")
+            format!("{decision}, says {by}: {reason}")
         }
-        RunEvent::RunCompleted { .. } => "every step has its outcome".to_owned(),
+        RunEvent::RunCompleted { .. } => "all steps have ended".to_owned(),
         RunEvent::RunFailed { undo, .. } | RunEvent::RunCancelled { undo, .. } => {
             let error = run.error.as_ref();
             let error = error.map_or_else(String::new, |error| format!("{}, ", error.code));
@@ -277,4 +322,30 @@ fn cause(run: &RunState, event: &RunEvent) -> String {
             format!("{error}{undone}")
         }
     }
+}
+
+fn last_agent(run: &RunState, step: Option<StepIndex>, undo: bool) -> &str {
+    let task = step.and_then(|index| run.task(index, undo));
+    task.and_then(|task| task.last_agent.as_deref())
+        .unwrap_or("nobody")
+}
+
+/// How an approval ended well: by people, or by the clock.
+fn decision(run: &RunState, index: StepIndex) -> Option<String> {
+    let StepKind::Approval(spec) = &run.machine.step(index).kind else {
+        return None;
+    };
+    let verdicts = &run.step(index).approval.as_ref()?.verdicts;
+    if let Some(no) = verdicts.iter().find(|verdict| !verdict.approved) {
+        return Some(format!("rejected by {}, goes on all the same", no.by));
+    }
+    if verdicts.len() < spec.quorum as usize {
+        let meaning = match spec.on_timeout {
+            OnTimeout::Approve => "approved",
+            OnTimeout::Reject | OnTimeout::Fail => "rejected, goes on all the same",
+        };
+        let waited = spec.timeout.as_secs();
+        return Some(format!("undecided for {waited}s, counts as {meaning}"));
+    }
+    Some(format!("{} of {} approvals", verdicts.len(), spec.quorum))
 }
