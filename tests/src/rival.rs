@@ -83,7 +83,8 @@ impl RivalStore {
     }
 }
 
-const NOTHING_NEW: &str = r#"{"verdict_changed":{"from":"unseen","to":"unseen","silent_ms":0,"limit_ms":60000,"at":0}}"#;
+const NOTHING_NEW: &str =
+    r#"{"verdict_changed":{"from":"unseen","to":"unseen","silent_ms":0,"limit_ms":60000,"at":0}}"#;
 
 impl Store for RivalStore {
     fn append(&self, at: Timestamp, batch: Vec<Entry>) -> Result<Appended, AppendError> {

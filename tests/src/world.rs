@@ -270,8 +270,7 @@ impl World {
     pub fn heartbeat(&mut self, claim: &Claim) -> Result<HeartbeatResponse, Refusal> {
         let now = self.now();
         let (agent, task) = (&claim.agent, &claim.task);
-        self.coordinator
-            .heartbeat(agent, &task.id, task.token, now)
+        self.coordinator.heartbeat(agent, &task.id, task.token, now)
     }
 
     /// A person decides an approval, having seen what stands there now.
@@ -291,12 +290,7 @@ impl World {
     ///
     /// # Errors
     /// The coordinator's.
-    pub fn resolve(
-        &mut self,
-        step: &str,
-        action: Resolution,
-        reason: &str,
-    ) -> Result<(), Refusal> {
+    pub fn resolve(&mut self, step: &str, action: Resolution, reason: &str) -> Result<(), Refusal> {
         let now = self.now();
         let id = format!("r{}.{step}", self.runs);
         self.coordinator
@@ -382,7 +376,10 @@ impl World {
         let records = self.store.read(&id.stream(), 1).expect("readable");
         assert!(!records.is_empty(), "there is no run `{id}`");
         for record in records {
-            apply(&mut run, &serde_json::from_str(&record.event).expect("a fact"));
+            apply(
+                &mut run,
+                &serde_json::from_str(&record.event).expect("a fact"),
+            );
         }
         run
     }

@@ -1,7 +1,16 @@
 //! What happens to a run, told by its transition log: a few lines of story, then the log that a
 //! user reads afterwards.
 
+mod approvals;
 mod attempts;
+mod cancelling;
+mod clocks;
+mod dispatch;
+mod incidents;
+mod joins;
+mod leases;
+mod results;
+mod sagas;
 
 /// A team that is never suspected within a story.
 const TEAM: &str = "\
@@ -12,4 +21,5 @@ agents:
 people:
   dana: { roles: [lead] }
   robin: { roles: [lead] }
+  kim: { roles: [guest] }
 ";
