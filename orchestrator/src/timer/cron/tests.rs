@@ -2,7 +2,7 @@
 
 mod scan;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use phisync_state::Timestamp;
 
 use super::{Cron, CronError};
@@ -31,7 +31,7 @@ fn days(expression: &str, from: &str, count: usize) -> Vec<String> {
 #[test]
 fn days_are_those_of_the_calendar_on_the_wall() {
     // 1 November 2026 is a Sunday.
-    let table: [(&str, &str, &[&str]); 14] = [
+    let table: [(&str, &str, &[&str]); 15] = [
         ("0 0 29 2 *", "2026-11-01", &["2028-02-29", "2032-02-29"]),
         ("0 0 29 2 *", "2096-01-01", &["2096-02-29"]),
         ("0 0 29 2 *", "1999-01-01", &["2000-02-29", "2004-02-29"]),
@@ -52,6 +52,11 @@ fn days_are_those_of_the_calendar_on_the_wall() {
             "0 0 * * 5-7",
             "2026-11-01",
             &["2026-11-06", "2026-11-07", "2026-11-08", "2026-11-13"],
+        ),
+        (
+            "0 0 * * 7/3",
+            "2026-11-01",
+            &["2026-11-04", "2026-11-07", "2026-11-08", "2026-11-11"],
         ),
         (
             "0 0 * * FRI-MON",
@@ -193,6 +198,7 @@ fn the_calendar_reaches_from_1970_to_the_end_of_2100() {
     for after in [
         last,
         instant("2101-01-01T00:00:00Z"),
+        Timestamp::from_micros(DateTime::<Utc>::MAX_UTC.timestamp_micros()),
         Timestamp::from_micros(i64::MAX),
     ] {
         assert_eq!(cron.next_after(after), None, "{after}");
