@@ -101,7 +101,9 @@ impl Firing {
 }
 
 /// Reads a point in time from the command line.
-fn instant(text: &str) -> Result<Timestamp, chrono::ParseError> {
-    let parsed = DateTime::parse_from_rfc3339(text)?;
-    Ok(Timestamp::from_micros(parsed.timestamp_micros()))
+fn instant(text: &str) -> Result<Timestamp, &'static str> {
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(parsed) => Ok(Timestamp::from_micros(parsed.timestamp_micros())),
+        Err(_) => Err("write it in RFC 3339, such as 2026-11-22T09:30:00Z"),
+    }
 }

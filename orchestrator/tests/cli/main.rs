@@ -11,6 +11,7 @@ mod init;
 mod inputs;
 mod interrupt;
 mod project;
+mod schedule;
 mod serve;
 mod store;
 mod tasks;
