@@ -118,12 +118,7 @@ impl Figure {
                 let must = P2_SYNCS * disk.floor_a_ms() + P2_REST_MS;
                 ("P2", measured.p50_ms.unwrap_or(f64::NAN), "ms", must)
             }
-            Bench::P3 => (
-                "P3",
-                measured.transitions_per_s,
-                "transitions/s",
-                P3_MUST,
-            ),
+            Bench::P3 => ("P3", measured.transitions_per_s, "transitions/s", P3_MUST),
         };
         Self {
             bench: name,
@@ -141,12 +136,12 @@ impl Figure {
     pub fn table(&self) -> String {
         let m = &self.measured;
         let known = |value: Option<f64>, unit: &str| match value {
-            Some(value) => format!("{value:.1} {unit}"),
+            Some(value) => format!("{value:.2} {unit}"),
             None => "unknown".to_owned(),
         };
         let (before, after) = (&self.disk.before, &self.disk.after);
         let rows = [
-            ("must be", format!("{:.1} {}", self.must, self.unit)),
+            ("must be", format!("{:.3} {}", self.must, self.unit)),
             (
                 "rate",
                 format!(
@@ -156,7 +151,11 @@ impl Figure {
             ),
             (
                 "a workflow takes",
-                format!("p50 {}, p99 {}", known(m.p50_ms, "ms"), known(m.p99_ms, "ms")),
+                format!(
+                    "p50 {}, p99 {}",
+                    known(m.p50_ms, "ms"),
+                    known(m.p99_ms, "ms")
+                ),
             ),
             (
                 "a workflow costs",
@@ -190,7 +189,7 @@ impl Figure {
                 ),
             ),
         ];
-        let mut text = format!("{}  {:.1} {}\n", self.bench, self.value, self.unit);
+        let mut text = format!("{}  {:.3} {}\n", self.bench, self.value, self.unit);
         for (name, value) in rows {
             writeln!(text, "    {name:<17} {value}").expect("writing to a string cannot fail");
         }
@@ -259,7 +258,11 @@ mod tests {
         assert!(close(measured.syncs_per_workflow, 0.5));
         assert!(measured.p50_ms.is_some_and(|p50| close(p50, 51.0)));
         assert!(measured.p99_ms.is_some_and(|p99| close(p99, 100.0)));
-        assert!(measured.cpu_us_per_workflow.is_some_and(|cpu| close(cpu, 100.0)));
+        assert!(
+            measured
+                .cpu_us_per_workflow
+                .is_some_and(|cpu| close(cpu, 100.0))
+        );
         assert_eq!(measured.load_cpu_us_per_workflow, None);
     }
 }

@@ -96,7 +96,10 @@ fn first_line(child: &mut Child) -> Result<String, BenchError> {
 fn address_in(line: &str) -> Result<SocketAddr, BenchError> {
     let unclear = || BenchError::NotReady(format!("it said `{}`", line.trim()));
     let ready: Ready = serde_json::from_str(line).map_err(|_| unclear())?;
-    let address = ready.url.strip_prefix("http://").and_then(|a| a.parse().ok());
+    let address = ready
+        .url
+        .strip_prefix("http://")
+        .and_then(|a| a.parse().ok());
     address.ok_or_else(unclear)
 }
 
@@ -140,7 +143,9 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
 }
 
 fn peak_mib(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib / 1024.0)
 }

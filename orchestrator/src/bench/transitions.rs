@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use phisync_agents::protocol::Task;
 use phisync_agents::registry::Registry;
-use phisync_state::env::{Clock as _, OsClock, OsDisk, OsEntropy};
+use phisync_state::env::{Clock as _, Entropy as _, OsClock, OsDisk, OsEntropy, SeededEntropy};
 use phisync_state::{FileOptions, FileStore, Store, Unknown};
 use phisync_workflows::{Machine, SourceText, compile};
 use serde_json::Map;
@@ -58,7 +58,7 @@ pub(super) fn measure(site: &Path, length: Duration) -> Result<Measured, BenchEr
         Arc::clone(&store),
         opened.epoch,
         registry,
-        Box::new(OsEntropy),
+        Box::new(SeededEntropy::new(OsEntropy.next_u64())),
         None,
         now(&clock),
     )?;

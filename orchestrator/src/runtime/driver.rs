@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::coordinator::{Coordinator, Now, PollId, Polled, Refusal};
 use crate::engine::RunId;
+use crate::protocol::Started;
 
 /// Jobs that may wait; more are refused as busy.
 const QUEUE_MAX: usize = 16_384;
@@ -51,10 +52,43 @@ pub enum Until {
     Closed,
 }
 
+/// One who waits for a run to get further.
+enum Watch {
+    /// Wants to know that it has.
+    Progress(Until, Reply<()>),
+    /// Wants its outcome.
+    Outcome(Reply<Started>),
+}
+
+impl Watch {
+    fn is_served_by(&self, progress: (u64, bool)) -> bool {
+        match self {
+            Self::Progress(until, _) => reached(*until, progress),
+            Self::Outcome(_) => reached(Until::Closed, progress),
+        }
+    }
+
+    /// Whether whoever waited is gone.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Progress(_, reply) => reply.is_closed(),
+            Self::Outcome(reply) => reply.is_closed(),
+        }
+    }
+}
+
 struct Desk {
     coordinator: Coordinator,
     polls: BTreeMap<PollId, (String, Reply<Vec<Task>>)>,
-    watches: BTreeMap<RunId, Vec<(Until, Reply<()>)>>,
+    watches: BTreeMap<RunId, Vec<Watch>>,
+}
+
+impl Desk {
+    fn watch(&mut self, run: RunId, watch: Watch) {
+        let watches = self.watches.entry(run).or_default();
+        watches.retain(|other| !other.is_abandoned());
+        watches.push(watch);
+    }
 }
 
 /// Sends jobs to the coordinator's thread. Cheap to clone.
@@ -68,11 +102,12 @@ pub struct Handle {
 struct PollGuard {
     handle: Handle,
     poll: Arc<OnceLock<PollId>>,
+    answered: bool,
 }
 
 impl Drop for PollGuard {
     fn drop(&mut self) {
-        let Some(poll) = self.poll.get().copied() else {
+        let Some(poll) = self.poll.get().copied().filter(|_| !self.answered) else {
             return;
         };
         let forget: Job = Box::new(move |desk, _| {
@@ -135,9 +170,10 @@ impl Handle {
     ) -> Result<(Vec<Task>, Head), Refusal> {
         let (reply, answer) = oneshot::channel();
         let poll = Arc::new(OnceLock::new());
-        let _guard = PollGuard {
+        let mut guard = PollGuard {
             handle: self.clone(),
             poll: Arc::clone(&poll),
+            answered: false,
         };
         let handle = self.clone();
         self.send(Box::new(move |desk, now| {
@@ -155,7 +191,9 @@ impl Handle {
                 Err(refusal) => Some(answer_with(reply, Err(refusal))),
             }
         }))?;
-        answer.await.unwrap_or_else(|_| Err(stopping()))
+        let answer = answer.await;
+        guard.answered = true;
+        answer.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// Waits until a run has got further. Dropping the future is harmless.
@@ -173,15 +211,63 @@ impl Handle {
                 }
                 Some(progress) if reached(until, progress) => Some(answer_with(reply, Ok(()))),
                 Some(_) => {
-                    let watches = desk.watches.entry(run).or_default();
-                    watches.retain(|(_, reply)| !reply.is_closed());
-                    watches.push((until, reply));
+                    desk.watch(run, Watch::Progress(until, reply));
                     None
                 }
             }
         }))?;
         let ((), head) = answer.await.unwrap_or_else(|_| Err(stopping()))?;
         Ok(head)
+    }
+
+    /// Runs `operation`, which says where some run stands, and answers with where it stands once it
+    /// is closed, or after `wait`. One job for what would be three: a start that waits is the call
+    /// that clients make most.
+    ///
+    /// Dropping the future does not take the operation back.
+    ///
+    /// # Errors
+    /// The operation's own, or the store's.
+    pub async fn outcome(
+        &self,
+        wait: Duration,
+        operation: impl FnOnce(&mut Coordinator, Now) -> Result<Started, Refusal> + Send + 'static,
+    ) -> Result<(Started, Head), Refusal> {
+        if wait.is_zero() {
+            return self.call(operation).await;
+        }
+        let (reply, mut answer) = oneshot::channel();
+        let awaited = Arc::new(OnceLock::new());
+        let named = Arc::clone(&awaited);
+        self.send(Box::new(move |desk, now| {
+            let result = operation(&mut desk.coordinator, now);
+            let open = result
+                .as_ref()
+                .ok()
+                .and_then(|stands| RunId::parse(&stands.id));
+            let open = open.filter(|run| {
+                let progress = desk.coordinator.progress(run);
+                progress.is_some_and(|(_, closed)| !closed)
+            });
+            let Some(run) = open else {
+                return Some(answer_with(reply, result));
+            };
+            // Set once: this job runs once.
+            let _first = named.set(run.clone());
+            desk.watch(run, Watch::Outcome(reply));
+            None
+        }))?;
+        loop {
+            match tokio::time::timeout(wait, &mut answer).await {
+                Ok(answer) => return answer.unwrap_or_else(|_| Err(stopping())),
+                // Before the job has run there is nothing to tell.
+                Err(_) => {
+                    if let Some(run) = awaited.get().cloned() {
+                        return self.call(move |c, _| c.outcome(&run)).await;
+                    }
+                }
+            }
+        }
     }
 
     /// Ends the thread: what is queued is done first, waiting polls end empty.
@@ -384,20 +470,25 @@ impl Driver {
             }
         }
         for run in self.desk.coordinator.take_changed() {
-            let Some(progress) = self.desk.coordinator.progress(&run) else {
+            let Some(watches) = self.desk.watches.remove(&run) else {
                 continue;
             };
-            let Some(watches) = self.desk.watches.remove(&run) else {
+            let Some(progress) = self.desk.coordinator.progress(&run) else {
                 continue;
             };
             let (done, waiting): (Vec<_>, Vec<_>) = watches
                 .into_iter()
-                .partition(|(until, _)| reached(*until, progress));
+                .partition(|watch| watch.is_served_by(progress));
             if !waiting.is_empty() {
-                self.desk.watches.insert(run, waiting);
+                self.desk.watches.insert(run.clone(), waiting);
             }
-            for (_, reply) in done {
-                self.release(answer_with(reply, Ok(())));
+            for watch in done {
+                self.release(match watch {
+                    Watch::Progress(_, reply) => answer_with(reply, Ok(())),
+                    Watch::Outcome(reply) => {
+                        answer_with(reply, self.desk.coordinator.outcome(&run))
+                    }
+                });
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use phisync_agents::registry::{Registry, RegistryError};
-use phisync_state::env::{Clock, Disk, OsClock, OsDisk, OsEntropy};
+use phisync_state::env::{Clock, Disk, Entropy as _, OsClock, OsDisk, OsEntropy, SeededEntropy};
 use phisync_state::env::{read_all, replace_file};
 use phisync_state::{
     FileOptions, FileStore, OpenError, Opened, ReadError, Store, Unknown, ViewName, ViewWriter,
@@ -209,7 +209,8 @@ impl Server {
             // are small numbers.
             opened.epoch.saturating_sub(1),
             registry,
-            Box::new(OsEntropy),
+            // Run names and jitter are no secrets: one call to the system is enough.
+            Box::new(SeededEntropy::new(OsEntropy.next_u64())),
             only_run.as_ref(),
             now,
         )?;

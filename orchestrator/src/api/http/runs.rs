@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use phisync_state::{Head, Record};
+use phisync_state::Record;
 use phisync_workflows::Machine;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -52,33 +52,18 @@ pub(super) async fn start(
     };
     let wait = bounded_wait(request.wait_s);
     let by = caller.display().to_owned();
-    let (started, head) = app
+    let (body, head) = app
         .handle
-        .call(move |c, now| {
+        .outcome(wait, move |c, now| {
             let id = request.id.as_deref();
             c.start(&target, id, &request.inputs, &request.labels, &by, now)
         })
         .await?;
-    let (body, head) = if wait.is_zero() {
-        (started, head)
-    } else {
-        wait_for_end(&app, &started.id, wait).await?
-    };
     Ok(Answer {
         status: StatusCode::CREATED,
         head,
         body,
     })
-}
-
-/// The run's outcome when it closes within `wait`, else where it stands then.
-async fn wait_for_end(app: &App, id: &str, wait: Duration) -> Result<(Started, Head), Problem> {
-    let run = resolve(app, id).await?;
-    let closed = app.handle.watch(run.clone(), Until::Closed);
-    if let Ok(Err(refusal)) = tokio::time::timeout(wait, closed).await {
-        return Err(refusal.into());
-    }
-    Ok(app.handle.call(move |c, _| c.outcome(&run)).await?)
 }
 
 async fn resolve(app: &App, prefix: &str) -> Result<RunId, Problem> {
@@ -245,7 +230,13 @@ pub(super) async fn wait(
         return Err(Problem::new(status, "bad_request", detail));
     }
     let seconds = query.timeout_s.or(Some(WAIT_MAX.as_secs_f64()));
-    let (body, head) = wait_for_end(&app, &id, bounded_wait(seconds)).await?;
+    let (body, head) = app
+        .handle
+        .outcome(bounded_wait(seconds), move |c, _| {
+            let run = c.resolve_run(&id)?;
+            c.outcome(&run)
+        })
+        .await?;
     Ok(Answer::ok(body, head))
 }
 
