@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::cli::plain;
+
 /// The file's name.
 pub(crate) const FILE_NAME: &str = "phisync.toml";
 
@@ -35,7 +37,7 @@ pub(crate) struct Serve {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// It is there and cannot be read.
-    #[error("cannot read `{}`: {cause}", path.display())]
+    #[error("cannot read `{}`: {}", path.display(), plain(cause))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -43,7 +45,7 @@ pub(crate) enum ConfigError {
         cause: io::Error,
     },
     /// It is no settings file.
-    #[error("`{}` is wrong: {cause}", path.display())]
+    #[error("`{}` is wrong: {}", path.display(), cause.to_string().trim_end())]
     Wrong {
         /// The file.
         path: PathBuf,

@@ -82,7 +82,11 @@ impl Check {
                         .output
                         .text(&render::text(source, &compiled.diagnostics, color))?;
                 }
-                context.output.say(self.summary(&count))?;
+                // One file's findings end in a line that counts them already.
+                let said = reports.len() == 1 && !reports[0].1.diagnostics.is_empty();
+                if !said {
+                    context.output.say(self.summary(&count))?;
+                }
             }
             CheckFormat::Json => {
                 let all: Vec<_> = reports

@@ -190,7 +190,7 @@ fn wanted(assign: &Assign) -> String {
     match (&assign.agent, assign.capabilities.as_slice()) {
         (Some(agent), _) => format!("agent `{agent}`"),
         (None, []) => "any agent".to_owned(),
-        (None, capabilities) => format!("an agent that can {}", capabilities.join(", ")),
+        (None, capabilities) => format!("an agent that is capable of {}", capabilities.join(", ")),
     }
 }
 

@@ -9,7 +9,7 @@ use phisync_state::env::{Disk as _, OsDisk};
 use serde::Deserialize;
 
 use super::exit_code::ExitCode;
-use super::report::Report;
+use super::report::{Report, plain};
 use crate::config::{Config, ConfigError};
 
 /// The directory's name in a project.
@@ -43,7 +43,7 @@ pub(crate) enum DataDirError {
     #[error("`{}` is no directory", .0.display())]
     NoDirectory(PathBuf),
     /// It cannot be made.
-    #[error("cannot create `{}`: {cause}", path.display())]
+    #[error("cannot create `{}`: {}", path.display(), plain(cause))]
     Create {
         /// The directory.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub(crate) enum DataDirError {
         cause: io::Error,
     },
     /// A file in it cannot be read.
-    #[error("cannot read `{}`: {cause}", path.display())]
+    #[error("cannot read `{}`: {}", path.display(), plain(cause))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -104,12 +104,9 @@ impl DataDir {
         &self.path
     }
 
-    /// The directory that holds the project's files.
+    /// The directory that holds the project's files; the empty path is the current one.
     pub(crate) fn project(&self) -> PathBuf {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        }
+        self.path.parent().map(Path::to_owned).unwrap_or_default()
     }
 
     /// Makes it, for the owner alone, if it is not there; whether it had to.
@@ -144,9 +141,6 @@ impl DataDir {
     pub(crate) fn agents_file(&self) -> Result<Option<PathBuf>, ConfigError> {
         let named = self.config()?.agents;
         let usual = self.project().join(AGENTS_FILE);
-        let usual = usual
-            .strip_prefix(".")
-            .map_or(usual.clone(), Path::to_owned);
         Ok(named.or_else(|| usual.is_file().then_some(usual)))
     }
 

@@ -3,18 +3,18 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use phisync_workflows::{Catalog, Compiled, Machine, SourceText, compile, render};
+use phisync_workflows::{Catalog, Compiled, Machine, Severity, SourceText, compile, render};
 
 use super::exit_code::ExitCode;
 use super::output::Output;
-use super::report::Report;
+use super::report::{Report, plain};
 
 /// The name that stands for standard input.
 const STDIN: &str = "-";
 
 /// A workflow file that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read `{}`: {cause}", path.display())]
+#[error("cannot read `{}`: {}", path.display(), plain(cause))]
 pub(crate) struct ReadError {
     path: PathBuf,
     cause: io::Error,
@@ -38,7 +38,7 @@ pub(crate) fn read(path: &Path) -> Result<SourceText, ReadError> {
     Ok(SourceText::from_bytes(path.display().to_string(), bytes))
 }
 
-/// The one workflow in `path`, compiled. Everything that the compiler says about it goes to stderr.
+/// The one workflow in `path`, compiled. Errors and warnings go to stderr; remarks are for `check`.
 ///
 /// # Errors
 /// When the file cannot be read, has errors, or does not hold exactly one workflow.
@@ -49,9 +49,10 @@ pub(crate) fn machine(
 ) -> Result<Machine, Report> {
     let source = read(path)?;
     let compiled = compile(&source, catalog);
-    if !compiled.diagnostics.is_empty() {
-        let words = render::text(&source, &compiled.diagnostics, output.color());
-        output.say(words.trim_end())?;
+    let mut told = compiled.diagnostics.clone();
+    told.retain(|diagnostic| diagnostic.severity != Severity::Info);
+    if !told.is_empty() {
+        output.say(render::text(&source, &told, output.color()).trim_end())?;
     }
     only(source.name(), compiled)
 }

@@ -38,15 +38,15 @@ impl Incident {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
         match self {
             Self::List(_) => list(context),
-            Self::Retry(resolve) => resolve.run(context, "retry"),
-            Self::Skip(resolve) => resolve.run(context, "skip"),
-            Self::Abandon(resolve) => resolve.run(context, "abandon"),
+            Self::Retry(resolve) => resolve.run(context, "retry", "undone again now"),
+            Self::Skip(resolve) => resolve.run(context, "skip", "left as it is"),
+            Self::Abandon(resolve) => resolve.run(context, "abandon", "nothing more is undone"),
         }
     }
 }
 
 impl Resolve {
-    fn run(self, context: &Context, action: &str) -> Result<ExitCode, Report> {
+    fn run(self, context: &Context, action: &str, words: &str) -> Result<ExitCode, Report> {
         let request = ResolveRequest {
             action: action.to_owned(),
             reason: self.reason,
@@ -56,7 +56,7 @@ impl Resolve {
         })?;
         context
             .output
-            .one(&left, |_| format!("{}: {action}", self.id))?;
+            .one(&left, |_| format!("{}: {words}", self.id))?;
         Ok(ExitCode::Ok)
     }
 }

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use phisync::identity::TokenStore;
-use phisync::runtime::DataPaths;
-use phisync_state::env::{OsDisk, OsEntropy};
+use phisync::runtime::{DataPaths, StartError};
+use phisync_state::env::{Disk, OsDisk, OsEntropy};
+use phisync_state::{FileOptions, FileStore, Store as _};
 use serde::Serialize;
 
 use super::Context;
 use super::data_dir::{self, AGENTS_FILE, DataDir};
 use super::exit_code::ExitCode;
-use super::report::Report;
+use super::report::{Report, plain};
 use crate::config;
 
 const SETTINGS: &str = include_str!("init/phisync.toml");
@@ -47,7 +48,7 @@ struct Made {
 
 /// A file of the project that cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot create `{}`: {cause}", path.display())]
+#[error("cannot create `{}`: {}", path.display(), plain(cause))]
 struct CreateError {
     path: PathBuf,
     cause: io::Error,
@@ -70,9 +71,9 @@ impl Init {
         let data = DataDir::at(self.directory.join(data_dir::NAME));
         let new = data.create()?;
         made.note(data_dir::NAME, new);
-        let paths = DataPaths::new(data.path());
-        TokenStore::open(Arc::new(OsDisk), paths, &mut OsEntropy)
-            .map_err(|error| Report::new(ExitCode::Unusable, error))?;
+        if new {
+            make_store(&data)?;
+        }
         context.output.one(&made, Made::table)?;
         if !made.created.is_empty() {
             context.output.say(self.next())?;
@@ -104,6 +105,18 @@ impl Made {
         let kept = self.kept.iter().map(|path| format!("kept     {path}\n"));
         created.chain(kept).collect()
     }
+}
+
+/// An empty journal and the owner's token.
+fn make_store(data: &DataDir) -> Result<(), Report> {
+    let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+    let opened = FileStore::open(Arc::clone(&disk), data.path(), FileOptions::default());
+    let (store, _) = opened.map_err(StartError::from)?;
+    let paths = DataPaths::new(data.path());
+    TokenStore::open(disk, paths, &mut OsEntropy).map_err(StartError::from)?;
+    store
+        .close()
+        .map_err(|unknown| Report::new(ExitCode::Stopped, unknown))
 }
 
 /// Writes a new file; false if there is one already.

@@ -8,7 +8,7 @@ use phisync_workflows::machine::InputSpec;
 use serde_json::{Map, Value};
 
 use super::exit_code::ExitCode;
-use super::report::Report;
+use super::report::{Report, plain};
 
 /// The flags that carry inputs.
 #[derive(Clone, Debug, Default, Args)]
@@ -33,7 +33,7 @@ pub(crate) enum InputsError {
     #[error("the input `{0}` is given twice")]
     Twice(String),
     /// A file that cannot be read.
-    #[error("cannot read `{}`: {cause}", path.display())]
+    #[error("cannot read `{}`: {}", path.display(), plain(cause))]
     Unreadable {
         /// The file.
         path: PathBuf,

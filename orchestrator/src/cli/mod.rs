@@ -42,6 +42,8 @@ use crate::telemetry;
 use connection::Place;
 use exit_code::ExitCode;
 use output::{Format, Output};
+pub(crate) use report::plain;
+
 use report::Report;
 
 /// Durable workflows for a team of AI agents.

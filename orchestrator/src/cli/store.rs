@@ -173,10 +173,13 @@ impl Verdict {
             "torn" => "torn: a crash cut the last batch off, which nobody was told about",
             _ => "corrupt",
         };
+        let segments = match self.segments {
+            1 => "1 segment".to_owned(),
+            count => format!("{count} segments"),
+        };
         let mut text = format!(
-            "head      {}\njournal   {} segment(s), {end}\nviews     {} as written, {} damaged\n",
+            "head      {}\njournal   {segments}, {end}\nviews     {} as written, {} damaged\n",
             self.head,
-            self.segments,
             self.good_views,
             self.damaged_views.len()
         );
@@ -208,11 +211,19 @@ fn parse_head(text: &str) -> Result<Head, String> {
 
 impl From<FsckError> for Report {
     fn from(error: FsckError) -> Self {
-        let exit = match &error {
-            FsckError::Io { .. } => ExitCode::Unusable,
-            FsckError::Corrupt(_) => ExitCode::Corrupt,
-            FsckError::Newer { .. } => ExitCode::TooNew,
+        let (exit, hint) = match &error {
+            FsckError::Io { file, source } if source.kind() == std::io::ErrorKind::NotFound => {
+                let message = format!("there is no `{file}` in the data directory");
+                return Self::new(ExitCode::Unusable, message)
+                    .hint("nothing has run here yet, or somebody took it away");
+            }
+            FsckError::Io { .. } => (ExitCode::Unusable, None),
+            FsckError::Corrupt(_) => (ExitCode::Corrupt, None),
+            FsckError::Newer { .. } => {
+                let hint = "use the newer phisync that wrote it";
+                (ExitCode::TooNew, Some(hint))
+            }
         };
-        Self::new(exit, error)
+        Self::new(exit, error).maybe_hint(hint)
     }
 }

@@ -141,16 +141,13 @@ impl Poll {
         let answer = self.who.call(context, |api| {
             Ok(api.post_waiting(&["v1", "tasks", "poll"], &request, wait)?)
         })?;
-        let Some(PollResponse { tasks }) = answer else {
+        let tasks = answer.map_or_else(Vec::new, |PollResponse { tasks }| tasks);
+        if tasks.is_empty() {
+            context.output.say("no task")?;
             return Ok(ExitCode::NoTask);
-        };
-        let exit = if tasks.is_empty() {
-            ExitCode::NoTask
-        } else {
-            ExitCode::Ok
-        };
+        }
         context.output.many(&tasks, &tasks, table)?;
-        Ok(exit)
+        Ok(ExitCode::Ok)
     }
 }
 

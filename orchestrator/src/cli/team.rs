@@ -9,7 +9,7 @@ use phisync_workflows::{Catalog, CatalogAgent, CatalogPerson};
 use super::connection::Place;
 use super::data_dir::{AGENTS_FILE, DataDir};
 use super::exit_code::ExitCode;
-use super::report::Report;
+use super::report::{Report, plain};
 
 /// A declared team.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct Team {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TeamError {
     /// The file cannot be read.
-    #[error("cannot read the agents file `{}`: {cause}", path.display())]
+    #[error("cannot read the agents file `{}`: {}", path.display(), plain(cause))]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -107,3 +107,15 @@ fn a_workflow_is_drawn_in_every_notation() {
         );
     }
 }
+
+#[test]
+fn warnings_are_errors_where_they_are_denied() {
+    let project = Project::empty();
+    project.write(
+        "flow.yaml",
+        "workflow: flow\nsteps:\n  - { id: a, if: false, prompt: Go. }\n",
+    );
+    let code = |arguments: &[&str]| project.output(arguments, "").status.code();
+    assert_eq!(code(&["check", "flow.yaml"]), Some(0));
+    assert_eq!(code(&["check", "flow.yaml", "--deny", "warnings"]), Some(6));
+}

@@ -41,3 +41,10 @@ fn nobody_but_the_owner_may_look_into_the_data() {
     assert_eq!(mode(".phisync"), 0o700);
     assert_eq!(mode(".phisync/admin.token"), 0o600);
 }
+
+#[test]
+fn settings_that_nobody_reads_are_told() {
+    let project = Project::initialised();
+    project.write("phisync.toml", "[serve]\nlisten_on = \"127.0.0.1:0\"\n");
+    assert_snapshot!(project.transcript(&["serve"]));
+}

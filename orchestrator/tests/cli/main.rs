@@ -7,6 +7,7 @@ mod check;
 mod damage;
 mod exec;
 mod help;
+mod incident;
 mod init;
 mod inputs;
 mod interrupt;

@@ -5,10 +5,17 @@ use insta::assert_snapshot;
 use crate::project::Project;
 
 #[test]
-fn an_empty_directory_is_sound() {
+fn a_new_project_is_sound_and_holds_no_record() {
     let project = Project::initialised();
     assert_snapshot!(project.transcript(&["store", "fsck"]));
     assert_snapshot!(project.transcript(&["store", "dump"]));
+}
+
+#[test]
+fn a_directory_without_a_journal_is_not_taken_for_an_empty_one() {
+    let project = Project::empty();
+    std::fs::create_dir(project.path("data")).expect("a directory");
+    assert_snapshot!(project.transcript(&["store", "fsck", "--data", "data"]));
 }
 
 #[test]
