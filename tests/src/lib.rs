@@ -9,6 +9,7 @@ pub mod explore;
 #[cfg(unix)]
 pub mod process;
 mod rival;
+pub mod story;
 pub mod transition_log;
 mod world;
 
