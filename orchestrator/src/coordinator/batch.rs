@@ -1,11 +1,12 @@
 //! What one operation appends: all of it, or nothing.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use phisync_state::{Entry, Expected, StreamName, Version};
 use serde::Serialize;
 
-use crate::engine::RunId;
+use crate::engine::{RunId, TaskId};
 
 /// Facts that wait for the operation's end.
 #[derive(Default)]
@@ -16,6 +17,16 @@ pub(super) struct Batch {
     pub touched: BTreeSet<RunId>,
     /// The workflows among them.
     pub workflows: BTreeSet<String>,
+    /// The leases as they were before it, in the order in which they were first changed.
+    pub leases: Vec<LeaseBefore>,
+}
+
+/// A lease before an operation changed it.
+pub(super) struct LeaseBefore {
+    /// What is held.
+    pub task: TaskId,
+    /// The holder, the full length, and the end; `None`: nobody held it.
+    pub lease: Option<(String, Duration, Duration)>,
 }
 
 impl Batch {

@@ -9,6 +9,7 @@ use phisync_workflows::machine::Reassign;
 
 use crate::engine::{self, Input, RunEvent, RunId, TaskId, TaskStatus};
 
+use super::batch::LeaseBefore;
 use super::liveness::Agent;
 use super::{Coordinator, Now, Refusal};
 
@@ -265,9 +266,55 @@ impl Coordinator {
             };
             if let Some(step) = machine.step_named(step) {
                 let run = id.clone();
-                self.follow_task(&TaskId { run, step, undo }, now);
+                let task = TaskId { run, step, undo };
+                self.remember_lease(&task);
+                self.follow_task(&task, now);
             }
         }
+    }
+
+    fn remember_lease(&mut self, task: &TaskId) {
+        let holder = self.leases.holder(task).map(str::to_owned);
+        let lease = holder.zip(self.leases.expires(task));
+        let lease = lease.zip(self.lease_length(task));
+        let lease = lease.map(|((agent, end), length)| (agent, length, end));
+        let task = task.clone();
+        self.batch.leases.push(LeaseBefore { task, lease });
+    }
+
+    /// Takes back what an operation that lost its race did to leases: they end when they would
+    /// have ended without it.
+    pub(super) fn restore_leases(&mut self, leases: &[LeaseBefore]) {
+        for LeaseBefore { task, lease } in leases.iter().rev() {
+            self.leases.revoke(task);
+            if let Some((agent, length, end)) = lease {
+                let begun = end.saturating_sub(*length);
+                self.leases.grant(task.clone(), agent, *length, begun);
+            }
+        }
+    }
+
+    /// Ends the leases on tasks of a run that nobody holds any more, as its state says.
+    pub(super) fn end_idle_leases(&mut self, id: &RunId) {
+        let run = self.open.get(id);
+        let held = |task: &TaskId| {
+            run.and_then(|run| run.state.task(task.step, task.undo))
+                .is_some_and(|task| task.status == TaskStatus::Running)
+        };
+        let agents = self.agents.keys();
+        let leased = agents.flat_map(|agent| self.leases.held_by(agent));
+        let idle: Vec<_> = leased
+            .filter(|task| task.run == *id && !held(task))
+            .collect();
+        for task in idle {
+            self.leases.revoke(&task);
+        }
+    }
+
+    fn lease_length(&self, task: &TaskId) -> Option<Duration> {
+        let machine = &self.open.get(&task.run)?.state.machine;
+        let rules = engine::rules(machine.step(task.step), task.undo)?;
+        Some(rules.timeouts.lease)
     }
 
     /// Queue and leases are a function of the run's state; this makes them agree for one task.
@@ -288,9 +335,11 @@ impl Coordinator {
             Some(TaskStatus::Running) => {
                 self.ready.remove(task);
                 let holder = state.and_then(|state| state.holder.clone());
-                let lease = engine::rules(run.state.machine.step(task.step), task.undo)
-                    .map(|rules| rules.timeouts.lease);
-                if let (Some(holder), Some(lease)) = (holder, lease) {
+                let Some((holder, lease)) = holder.zip(self.lease_length(task)) else {
+                    return;
+                };
+                // A claim always begins without a lease; one that is there was read again.
+                if self.leases.holder(task) != Some(holder.agent.as_str()) {
                     self.ledger.observe(&holder.agent, now.mono);
                     let key = task.clone();
                     self.leases.grant(key, &holder.agent, lease, now.mono);

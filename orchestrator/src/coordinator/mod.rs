@@ -202,15 +202,15 @@ impl Coordinator {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let batch = std::mem::take(&mut self.batch);
-        let (touched, workflows) = (batch.touched, batch.workflows);
-        match self.store.append(now.wall, batch.entries) {
+        let mut batch = std::mem::take(&mut self.batch);
+        let entries = std::mem::take(&mut batch.entries);
+        match self.store.append(now.wall, entries) {
             Ok(appended) => {
                 self.last = self.last.max(appended.last);
                 self.polls.keep_handed();
                 let durable = self.store.head().seq;
                 self.just_closed.retain(|(last, _)| *last > durable);
-                for id in touched {
+                for id in batch.touched {
                     self.file_if_closed(&id);
                     self.stale_views.run_changed(&id, now);
                     self.changed.insert(id);
@@ -219,12 +219,12 @@ impl Coordinator {
             }
             Err(AppendError::Conflict { stream, .. }) => {
                 tracing::debug!(%stream, "another writer was faster; deciding again");
-                self.forget_undone(&touched, &workflows, now)?;
+                self.forget_undone(&batch, now)?;
                 Err(Refusal::LostRace)
             }
             Err(AppendError::Malformed { reason, .. }) => {
                 // Our own events are single JSON lines: this is a defect, but nothing was written.
-                self.forget_undone(&touched, &workflows, now)?;
+                self.forget_undone(&batch, now)?;
                 Err(Refusal::Unstorable(reason))
             }
             Err(AppendError::Closed(unknown)) => Err(Refusal::Unknown(unknown)),
@@ -233,17 +233,13 @@ impl Coordinator {
 
     /// After an append that did not happen: what was decided is forgotten, and everything that it
     /// was about is read again.
-    fn forget_undone(
-        &mut self,
-        touched: &BTreeSet<RunId>,
-        workflows: &BTreeSet<String>,
-        now: Now,
-    ) -> Result<(), Refusal> {
+    fn forget_undone(&mut self, batch: &Batch, now: Now) -> Result<(), Refusal> {
         self.polls.take_back_handed();
-        for workflow in workflows {
+        self.restore_leases(&batch.leases);
+        for workflow in &batch.workflows {
             self.reload_definitions(workflow)?;
         }
-        for id in touched {
+        for id in &batch.touched {
             self.reload(id, now)?;
         }
         self.reload_agents()

@@ -145,7 +145,6 @@ impl Coordinator {
             }
             for (task, _) in run.state.live_tasks() {
                 self.ready.remove(&task);
-                self.leases.revoke(&task);
             }
         }
         self.learn_definition_of(id)?;
@@ -165,6 +164,7 @@ impl Coordinator {
             Err(Refusal::NotFound { .. }) => {}
             Err(refusal) => return Err(refusal),
         }
+        self.end_idle_leases(id);
         Ok(())
     }
 }
