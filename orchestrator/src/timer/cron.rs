@@ -1,7 +1,7 @@
 //! Cron expressions with the meaning that POSIX and Vixie's cron gave them, in UTC.
 //!
 //! The crate `cron` finds the instants. It reads a dialect of its own (seconds first, Sunday is 1, both
-//! day fields must match), so [`field`] reads the text and hands it sets of numbers only. Two restricted
+//! day fields must match), so `field.rs` reads the text and hands it sets of numbers only. Two restricted
 //! day fields become two schedules whose instants are merged. The calendar ends with the year 2100.
 
 mod field;
@@ -110,7 +110,7 @@ pub enum Reason {
         mark: char,
     },
     /// All fields are well-formed, but no date has these days and months.
-    #[error("never fires: there is no {day} {month}")]
+    #[error("there is no {day} {month}, so it never fires")]
     NeverFires {
         /// The first of the days.
         day: u8,

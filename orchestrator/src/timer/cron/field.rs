@@ -81,7 +81,7 @@ impl Selection {
         })
     }
 
-    /// Whether the text starts with something else than `*`, which decides how two day fields combine.
+    /// Whether the text starts with something other than `*`, which decides how two day fields combine.
     pub(super) fn restricted(&self) -> bool {
         self.restricted
     }
