@@ -18,7 +18,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, get, post};
 use phisync_state::env::Clock;
 use phisync_workflows::Catalog;
 
@@ -46,38 +47,85 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
 }
 
-/// All routes.
+/// One thing that a client can ask for.
+pub struct Route {
+    /// As `GET`.
+    pub method: &'static str,
+    /// As `/v1/runs/{id}`.
+    pub path: &'static str,
+    handler: MethodRouter<Arc<App>>,
+}
+
+impl Route {
+    fn get<H, T>(path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        Self {
+            method: "GET",
+            path,
+            handler: get(handler),
+        }
+    }
+
+    fn post<H, T>(path: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        Self {
+            method: "POST",
+            path,
+            handler: post(handler),
+        }
+    }
+
+    fn body_max(mut self, bytes: usize) -> Self {
+        self.handler = self.handler.layer(DefaultBodyLimit::max(bytes));
+        self
+    }
+}
+
+/// All routes, in the order in which `docs/http-api.md` tells of them.
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/healthz", system::health),
+        Route::post("/v1/workflows", workflows::register),
+        Route::get("/v1/workflows", workflows::list),
+        Route::get("/v1/workflows/{name}", workflows::show),
+        Route::post("/v1/runs", runs::start),
+        Route::get("/v1/runs", runs::list),
+        Route::get("/v1/runs/{id}", runs::show),
+        Route::get("/v1/runs/{id}/events", runs::events),
+        Route::get("/v1/runs/{id}/wait", runs::wait),
+        Route::get("/v1/runs/{id}/why", runs::why),
+        Route::post("/v1/runs/{id}/cancel", runs::cancel),
+        Route::post("/v1/tasks/poll", tasks::poll),
+        Route::post("/v1/tasks/{id}/heartbeat", tasks::heartbeat),
+        Route::post("/v1/tasks/{id}/complete", tasks::complete).body_max(RESULT_BYTES_MAX),
+        Route::post("/v1/tasks/{id}/fail", tasks::fail),
+        Route::post("/v1/tasks/{id}/release", tasks::release),
+        Route::get("/v1/agents", tasks::agents),
+        Route::post("/v1/agents/heartbeat", tasks::agent_heartbeat),
+        Route::get("/v1/approvals", people::approvals),
+        Route::get("/v1/approvals/{id}", people::approval),
+        Route::post("/v1/approvals/{id}/decide", people::decide),
+        Route::get("/v1/incidents", people::incidents),
+        Route::post("/v1/incidents/{id}/resolve", people::resolve),
+        Route::get("/v1/tokens", system::tokens),
+        Route::post("/v1/tokens", system::create_token),
+    ]
+}
+
+/// The service over all routes.
 pub fn router(app: Arc<App>) -> Router {
-    let results = Router::new()
-        .route("/v1/tasks/{id}/complete", post(tasks::complete))
-        .layer(DefaultBodyLimit::max(RESULT_BYTES_MAX));
-    Router::new()
-        .route("/healthz", get(system::health))
-        .route(
-            "/v1/workflows",
-            get(workflows::list).post(workflows::register),
-        )
-        .route("/v1/workflows/{name}", get(workflows::show))
-        .route("/v1/runs", get(runs::list).post(runs::start))
-        .route("/v1/runs/{id}", get(runs::show))
-        .route("/v1/runs/{id}/events", get(runs::events))
-        .route("/v1/runs/{id}/wait", get(runs::wait))
-        .route("/v1/runs/{id}/why", get(runs::why))
-        .route("/v1/runs/{id}/cancel", post(runs::cancel))
-        .route("/v1/tasks/poll", post(tasks::poll))
-        .route("/v1/tasks/{id}/heartbeat", post(tasks::heartbeat))
-        .route("/v1/tasks/{id}/fail", post(tasks::fail))
-        .route("/v1/tasks/{id}/release", post(tasks::release))
-        .route("/v1/agents", get(tasks::agents))
-        .route("/v1/agents/heartbeat", post(tasks::agent_heartbeat))
-        .route("/v1/approvals", get(people::approvals))
-        .route("/v1/approvals/{id}", get(people::approval))
-        .route("/v1/approvals/{id}/decide", post(people::decide))
-        .route("/v1/incidents", get(people::incidents))
-        .route("/v1/incidents/{id}/resolve", post(people::resolve))
-        .route("/v1/tokens", get(system::tokens).post(system::create_token))
+    let router = routes().into_iter().fold(Router::new(), |router, route| {
+        router.route(route.path, route.handler)
+    });
+    router
+        // A limit that a route sets for itself lies further inside and counts.
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .merge(results)
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .with_state(app)

@@ -1,0 +1,16 @@
+//! The pages of `docs/` held against the program: what they list is what there is, what they show
+//! compiles, answers and prints as shown.
+//!
+//! Lists that a program can write are written by it: with `PHISYNC_UPDATE_DOCS=1` in the
+//! environment the tests put them into the pages instead of complaining.
+
+mod cli;
+mod diagnostics;
+mod page;
+mod routes;
+mod server;
+mod transcript;
+mod workflows;
+
+#[cfg(unix)]
+mod readme;

@@ -1,0 +1,123 @@
+//! `docs/http-api.md`: every route, and who may call it.
+
+use std::collections::BTreeMap;
+
+use phisync::api::http::routes;
+use phisync::identity::Role;
+
+use crate::page;
+use crate::server::Server;
+
+const PAGE: &str = "docs/http-api.md";
+
+const TEAM: &str = "phisync: 1\nagents:\n  WEBC: {}\npeople:\n  dana: { roles: [editor] }\n";
+
+/// Method, path and the roles that may.
+fn listed() -> Vec<(String, String, String)> {
+    let page = page::text(PAGE);
+    let rows = page::table(&page, "## Routes");
+    rows.into_iter()
+        .map(|row| match page::code_words(&row[0]).as_slice() {
+            [route] => {
+                let (method, path) = route.split_once(' ').expect("METHOD PATH");
+                (method.to_owned(), path.to_owned(), row[1].clone())
+            }
+            other => panic!("{other:?} is no route"),
+        })
+        .collect()
+}
+
+#[test]
+fn the_page_lists_exactly_the_routes_of_the_server_in_their_order() {
+    let listed: Vec<(String, String)> = listed()
+        .into_iter()
+        .map(|(method, path, _)| (method, path))
+        .collect();
+    let served: Vec<(String, String)> = routes()
+        .iter()
+        .map(|route| (route.method.to_owned(), route.path.to_owned()))
+        .collect();
+    assert_eq!(listed, served);
+}
+
+/// A body that the route understands, so that only the role can be wrong.
+fn body(path: &str) -> &'static str {
+    match path {
+        "/v1/tasks/{id}/heartbeat" | "/v1/tasks/{id}/release" => r#"{"token": 1}"#,
+        "/v1/tasks/{id}/complete" => r#"{"token": 1, "output": null}"#,
+        "/v1/tasks/{id}/fail" => r#"{"token": 1, "code": "app.x", "message": "m"}"#,
+        "/v1/approvals/{id}/decide" => r#"{"decision": "approve"}"#,
+        "/v1/incidents/{id}/resolve" => r#"{"action": "skip", "reason": "a test"}"#,
+        "/v1/tokens" => r#"{"role": "viewer"}"#,
+        _ => "{}",
+    }
+}
+
+#[test]
+fn a_route_lets_in_exactly_the_roles_that_the_page_names() {
+    let server = Server::start(TEAM);
+    let bearers: BTreeMap<&str, String> = Role::WORDS
+        .into_iter()
+        .map(|role| {
+            let name = match role {
+                "agent" => Some("WEBC"),
+                "person" => Some("dana"),
+                _ => None,
+            };
+            (role, format!("Bearer {}", server.token(role, name)))
+        })
+        .collect();
+    for (method, path, roles) in listed() {
+        let open = path.replace("{id}", "r.s").replace("{name}", "w");
+        let may_enter = |bearer: Option<&str>| {
+            let mut headers = vec![];
+            headers.extend(bearer.map(|bearer| ("Authorization", bearer)));
+            let reply = server.call(&method, &open, &headers, Some(body(&path)));
+            !matches!(reply.status, 401 | 403)
+        };
+        let mut may: Vec<&str> = Role::WORDS
+            .into_iter()
+            .filter(|role| may_enter(Some(&bearers[role])))
+            .collect();
+        let anybody = may_enter(None);
+        let told = match roles.as_str() {
+            "nobody asks" => {
+                assert!(anybody, "{method} {path}");
+                Role::WORDS.to_vec()
+            }
+            "any" => Role::WORDS.to_vec(),
+            listed => listed.split(", ").collect(),
+        };
+        assert!(anybody == (roles == "nobody asks"), "{method} {path}");
+        // The owner enters the doors of agents by saying as whom.
+        let acting = ("Phisync-Agent", "WEBC");
+        if roles.contains("agent") && !may.contains(&"admin") {
+            let owner = ("Authorization", bearers["admin"].as_str());
+            let reply = server.call(&method, &open, &[owner, acting], Some(body(&path)));
+            assert!(
+                !matches!(reply.status, 401 | 403),
+                "{method} {path}: {reply:?}"
+            );
+            may.insert(0, "admin");
+        }
+        assert_eq!(told, may, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_body_may_be_as_long_as_the_page_says() {
+    let server = Server::start(TEAM);
+    let bearer = format!("Bearer {}", server.admin_token());
+    let headers = [
+        ("Authorization", bearer.as_str()),
+        ("Phisync-Agent", "WEBC"),
+    ];
+    let status = |path: &str, mebibytes: usize, body: &str| {
+        let text = body.replace("...", &"x".repeat(mebibytes << 20));
+        server.call("POST", path, &headers, Some(&text)).status
+    };
+    let result = r#"{"token": 1, "output": "..."}"#;
+    assert_eq!(status("/v1/tasks/r.s/complete", 7, result), 404);
+    assert_eq!(status("/v1/tasks/r.s/complete", 8, result), 413);
+    assert_eq!(status("/v1/runs/r/cancel", 1, r#"{"reason": "..."}"#), 413);
+}
