@@ -75,22 +75,29 @@ impl Decide {
         let act_as = self.act_as.as_deref();
         let answer = context.place.with_server(act_as, |api| {
             let open: ApprovalList = api.get(&["v1", "approvals"], &[])?;
-            let shown = open
-                .approvals
-                .iter()
-                .find(|approval| approval.id == self.id);
-            // Without it the server says better than we could why there is nothing to decide.
-            let shown_hash = shown.map(|approval| approval.shown_hash.clone());
-            if let Some(approval) = shown {
-                context.output.say(about(approval).trim_end())?;
-            }
-            send(api, &self.id, decision, shown_hash, self.comment)
+            let Some(shown) = find(&open.approvals, &self.id) else {
+                // The server says better than we could why there is nothing to decide.
+                return send(api, &self.id, decision, None, self.comment);
+            };
+            context.output.say(about(shown).trim_end())?;
+            let shown_hash = Some(shown.shown_hash.clone());
+            send(api, &shown.id, decision, shown_hash, self.comment)
         })?;
-        context
-            .output
-            .one(&answer, |_| format!("{}: {}", self.id, decision.past()))?;
+        context.output.one(&answer, |answer| {
+            format!("{}: {}", answer.id, decision.past())
+        })?;
         Ok(ExitCode::Ok)
     }
+}
+
+/// The approval called `id`, or the only one whose run's name begins as `id` does.
+fn find<'a>(open: &'a [ApprovalSummary], id: &str) -> Option<&'a ApprovalSummary> {
+    let exact = open.iter().find(|approval| approval.id == id);
+    let (run, step) = id.split_once('.')?;
+    let mut alike = open
+        .iter()
+        .filter(|approval| approval.step == step && approval.run.starts_with(run));
+    exact.or_else(|| alike.next().filter(|_| alike.next().is_none()))
 }
 
 /// Tells the server the decision about what has the hash `shown_hash`.

@@ -158,46 +158,57 @@ struct Ended {
 }
 
 impl Ended {
-    fn tell(&self, context: &Context) -> Result<ExitCode, Report> {
-        let (outcome, log) = (&self.outcome, &self.followed.log);
-        let record = Record {
-            run: &outcome.id,
-            status: &outcome.status,
-            outputs: outcome.outputs.as_deref(),
-            error: outcome.error.as_ref(),
-            log,
-        };
-        match context.output.format() {
-            Format::Table => {
-                let mut text = format!("{LOG_HEADER}\n");
-                for line in log {
-                    text.push_str(line);
-                    text.push('\n');
-                }
-                let outputs = outcome
-                    .outputs
-                    .as_deref()
-                    .map(outputs_text)
-                    .unwrap_or_default();
-                if !outputs.is_empty() {
-                    text.push_str("\noutputs:\n");
-                    for line in outputs.lines() {
-                        text.push_str(&format!("  {line}\n"));
-                    }
-                }
-                context.output.text(&text)?;
-            }
-            Format::Json | Format::Yaml => context.output.one(&record, |_| String::new())?,
-            // The events have been printed one by one.
-            Format::Jsonl => {}
-        }
-        match outcome.verdict() {
-            Err(_) if self.interrupted && outcome.status == "cancelled" => {
-                let message = format!("the run `{}` was cancelled by a signal", outcome.id);
+    /// Prints what is left to print; the exit code is the run's, whoever reads.
+    fn tell(self, context: &Context) -> Result<ExitCode, Report> {
+        let printed = self.print(context);
+        let cancelled = self.outcome.status == "cancelled";
+        let verdict = match self.outcome.verdict() {
+            Err(_) if self.interrupted && cancelled => {
+                let message = format!("the run `{}` was cancelled by a signal", self.outcome.id);
                 Err(Report::new(ExitCode::Interrupted, message))
             }
             verdict => verdict,
+        };
+        let exit = verdict?;
+        self.followed.printed.and(printed)?;
+        Ok(exit)
+    }
+
+    fn print(&self, context: &Context) -> Result<(), Report> {
+        let (outcome, log) = (&self.outcome, &self.followed.log);
+        match context.output.format() {
+            Format::Table => context.output.text(&self.words()),
+            Format::Json | Format::Yaml => {
+                let record = Record {
+                    run: &outcome.id,
+                    status: &outcome.status,
+                    outputs: outcome.outputs.as_deref(),
+                    error: outcome.error.as_ref(),
+                    log,
+                };
+                context.output.one(&record, |_| String::new())
+            }
+            // The events have been printed one by one.
+            Format::Jsonl => Ok(()),
         }
+    }
+
+    /// The transition log, then the outputs if there are any.
+    fn words(&self) -> String {
+        let mut text = format!("{LOG_HEADER}\n");
+        for line in &self.followed.log {
+            text.push_str(line);
+            text.push('\n');
+        }
+        let outputs = self.outcome.outputs.as_deref().map(outputs_text);
+        let outputs = outputs.unwrap_or_default();
+        if !outputs.is_empty() {
+            text.push_str("\noutputs:\n");
+            for line in outputs.lines() {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+        text
     }
 }
 

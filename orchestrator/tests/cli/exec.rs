@@ -61,7 +61,7 @@ fn an_approval_is_answered_from_another_terminal() {
         "why_an_approval_is_open",
         undated(&project.transcript(&["why", "demo/sign_off"]))
     );
-    let approve = ["approval", "approve", "demo.sign_off", "--as", "dana"];
+    let approve = ["approval", "approve", "de.sign_off", "--as", "dana"];
     assert_snapshot!("approved_elsewhere", project.transcript(&approve));
     let (code, stdout, _) = exec.end();
     assert_eq!(code, 0);
@@ -114,6 +114,19 @@ fn the_events_themselves_come_line_by_line() {
         .collect();
     assert_eq!(kinds.first().map(String::as_str), Some("run_started"));
     assert_eq!(kinds.last().map(String::as_str), Some("run_completed"));
+}
+
+/// The reader takes one line and goes; the run goes on and the exit code is its own.
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_does_not_end_the_run() {
+    let project = Project::empty();
+    let file = format!("{}/trip-saga/workflow.yaml", examples());
+    let mut exec = project.start(&["exec", &file, "--id", "demo", "-o", "jsonl"]);
+    assert!(exec.line().contains("run_started"));
+    let (code, stderr) = exec.end_unread();
+    assert_eq!(code, 1, "{stderr}");
+    assert_eq!(project.json(&["run", "show", "demo"])["undo"], "done");
 }
 
 #[test]

@@ -16,8 +16,8 @@ pub(crate) struct Project {
 /// A command that has not ended yet; killed if the test ends first.
 pub(crate) struct Running {
     child: Child,
-    pub(crate) stdout: BufReader<std::process::ChildStdout>,
-    pub(crate) stderr: BufReader<std::process::ChildStderr>,
+    stdout: Option<BufReader<std::process::ChildStdout>>,
+    stderr: BufReader<std::process::ChildStderr>,
 }
 
 impl Project {
@@ -75,7 +75,7 @@ impl Project {
         let stderr = child.stderr.take().expect("stderr is piped");
         Running {
             child,
-            stdout: BufReader::new(stdout),
+            stdout: Some(BufReader::new(stdout)),
             stderr: BufReader::new(stderr),
         }
     }
@@ -133,7 +133,8 @@ impl Running {
     /// The next line of stdout.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
-        self.stdout.read_line(&mut line).expect("stdout is text");
+        let stdout = self.stdout.as_mut().expect("stdout is open");
+        stdout.read_line(&mut line).expect("stdout is text");
         line.trim_end().to_owned()
     }
 
@@ -152,15 +153,25 @@ impl Running {
 
     /// Waits for the end: exit code and the rest of stdout and stderr.
     pub(crate) fn end(mut self) -> (i32, String, String) {
-        let (mut stdout, mut stderr) = (String::new(), String::new());
-        self.stdout
-            .read_to_string(&mut stdout)
-            .expect("stdout is text");
-        self.stderr
-            .read_to_string(&mut stderr)
-            .expect("stderr is text");
+        let mut text = String::new();
+        let mut stdout = self.stdout.take().expect("stdout is open");
+        stdout.read_to_string(&mut text).expect("stdout is text");
+        let (code, stderr) = self.finish();
+        (code, text, stderr)
+    }
+
+    /// Stops reading stdout, then waits for the end: exit code and the rest of stderr.
+    pub(crate) fn end_unread(mut self) -> (i32, String) {
+        drop(self.stdout.take());
+        self.finish()
+    }
+
+    fn finish(&mut self) -> (i32, String) {
+        let mut stderr = String::new();
+        let read = self.stderr.read_to_string(&mut stderr);
+        read.expect("stderr is text");
         let status = self.child.wait().expect("it ends");
-        (code(status), stdout, stderr)
+        (code(status), stderr)
     }
 
     /// Sends a signal by name, as `kill` does.

@@ -16,12 +16,15 @@ use crate::cli::run::next_events;
 pub(super) struct Followed {
     /// The transition log.
     pub(super) log: Vec<String>,
+    /// Whether stdout took everything that was printed meanwhile.
+    pub(super) printed: Result<(), Report>,
 }
 
-/// Shows every event, answers what is asked, and comes back when the run is closed.
+/// Shows every event, answers what is asked, and comes back when the run is closed. A reader of stdout
+/// that goes away does not end the run.
 ///
 /// # Errors
-/// When the server cannot be asked any more, or stdout is gone.
+/// When the server cannot be asked any more.
 pub(super) fn to_the_end(
     context: &Context,
     api: &Api,
@@ -30,6 +33,7 @@ pub(super) fn to_the_end(
     answers: &Answers,
 ) -> Result<Followed, Report> {
     let mut log = Vec::new();
+    let mut printed = Ok(());
     let mut from = 0;
     loop {
         let list = next_events(api, run, from, true)?;
@@ -37,14 +41,14 @@ pub(super) fn to_the_end(
             let event = read(&record)?;
             live.observe(&event);
             answers.give(api, run, &event, live);
-            if context.output.format() == Format::Jsonl {
-                context.output.text(&json_line(&record))?;
+            if context.output.format() == Format::Jsonl && printed.is_ok() {
+                printed = context.output.text(&json_line(&record));
             }
             log.extend(record.log);
         }
         from = list.next;
         if list.closed {
-            return Ok(Followed { log });
+            return Ok(Followed { log, printed });
         }
     }
 }
