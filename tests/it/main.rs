@@ -1,9 +1,15 @@
 //! Tests of the whole system. A file per subject; the harness is the package's library.
 
+mod crashes;
 #[cfg(unix)]
 mod durability;
 #[cfg(unix)]
+mod errors;
+#[cfg(unix)]
+mod examples;
+#[cfg(unix)]
 mod queue;
+mod races;
 mod scenarios;
 #[cfg(unix)]
 mod workers;
