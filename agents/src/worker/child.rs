@@ -58,6 +58,8 @@ impl Worked {
         let mut command = Command::new(&program.path);
         command
             .args(&program.arguments)
+            // It speaks for the worker, and a task is no reason to do that.
+            .env_remove("PHISYNC_TOKEN")
             .env("PHISYNC_TASK_ID", &task.id)
             .env("PHISYNC_RUN_ID", &task.run)
             .env("PHISYNC_ATTEMPT", task.attempt.to_string())
