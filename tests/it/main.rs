@@ -8,6 +8,8 @@ mod errors;
 #[cfg(unix)]
 mod examples;
 #[cfg(unix)]
+mod lifecycle;
+#[cfg(unix)]
 mod queue;
 mod races;
 mod scenarios;

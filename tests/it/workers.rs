@@ -268,3 +268,38 @@ fn a_command_that_stood_still_past_its_lease_is_killed_and_its_task_done_by_anot
     let took = takeover(&journal, stopped);
     assert!(took <= LEASE + GRACE, "it took {took:?}");
 }
+
+#[test]
+fn a_worker_that_is_asked_to_stop_gives_its_task_back_for_another_to_take_at_once() {
+    let (bench, slow) = Bench::with_slow(&[]);
+    bench.let_go("QUICK");
+    let _quick = work(&bench.project, "QUICK", &[]);
+    let asked = now();
+    let said = slow.stop().stderr;
+    let counted = "0 completed, 0 failed, 1 given back, 0 lost";
+    assert!(said.contains(counted), "{said}");
+    assert!(!is_alive(bench.slow_child.0));
+    let journal = bench.done_by_quick();
+    let took = takeover(&journal, asked);
+    assert!(took <= GRACE, "it took {took:?}");
+}
+
+#[test]
+fn a_cancelled_run_ends_the_command_that_works_for_it() {
+    let (bench, slow) = Bench::with_slow(&["--once"]);
+    let cancel = json!({ "reason": "not needed" });
+    let _asked = bench
+        .owner
+        .post("/v1/runs/only-once/cancel", &cancel)
+        .expect(200);
+    let wait = "/v1/runs/only-once/wait?timeout_s=30";
+    let outcome = bench.owner.get(wait).expect(200);
+    assert_eq!(outcome["status"], "cancelled", "{outcome}");
+    let finished = slow.process.finish();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(!is_alive(bench.slow_child.0));
+    assert!(!bench.trace.has("SLOW ended"));
+    bench.slow_is_refused();
+    let journal = Journal::read(&bench.project);
+    assert!(journal.of_task("task_completed", TASK).is_empty());
+}

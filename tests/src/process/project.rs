@@ -1,6 +1,7 @@
 //! A project directory of a test's own, and the binary run in it.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -67,6 +68,16 @@ impl Project {
         let above = path.parent().expect("a file lies in a directory");
         fs::create_dir_all(above).expect("a directory");
         fs::write(path, text).expect("a file");
+    }
+
+    /// Writes a script that can be executed.
+    ///
+    /// # Panics
+    /// When the disk refuses.
+    pub fn write_program(&self, relative: &str, text: &str) {
+        self.write(relative, text);
+        let mode = Permissions::from_mode(0o755);
+        fs::set_permissions(self.path(relative), mode).expect("a mode");
     }
 
     /// The owner's token; there is one once a server has run.
