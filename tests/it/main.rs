@@ -12,6 +12,8 @@ mod lifecycle;
 #[cfg(unix)]
 mod queue;
 mod races;
+mod replay;
 mod scenarios;
+mod wakers;
 #[cfg(unix)]
 mod workers;

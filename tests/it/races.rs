@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use phisync::coordinator::{Refusal, Target};
 use phisync::engine::RunStatus;
-use phisync_state::MemoryStore;
+use phisync_state::{MemoryStore, Store as _, StreamName};
 use phisync_tests::story::Teller;
-use phisync_tests::{RivalStore, World, compiled};
+use phisync_tests::{Claim, RivalStore, World, compiled};
 use serde_json::{Map, json};
 
 /// Most streams in one batch of the story.
@@ -55,6 +56,25 @@ fn the_word_of_an_agent_survives_a_lost_race() {
         "{}",
         w.log()
     );
+}
+
+#[test]
+fn a_poll_that_was_served_by_a_lost_race_is_served_once_all_the_same() {
+    for nth in 1..9 {
+        let store = Arc::new(RivalStore::new(nth, 0));
+        let mut w = World::on(store.clone(), CHAIN, TEAM);
+        let poll = w.wait_for_task("dc", Duration::from_secs(60));
+        w.start();
+        let handed = w.handed();
+        assert_eq!(handed.len(), 1, "append {nth}");
+        assert_eq!(handed[0].poll, poll);
+        let claim = Claim {
+            agent: "dc".to_owned(),
+            task: handed[0].tasks[0].clone(),
+        };
+        w.complete(&claim, json!({}));
+        assert_eq!(w.status(), RunStatus::Completed);
+    }
 }
 
 const CHAIN: &str = "
@@ -114,7 +134,6 @@ fn of_two_orchestrators_both_register_the_same_workflow() {
         .coordinator()
         .register(&machine, now)
         .expect("it is sound");
-    let stream = phisync_state::StreamName::new("workflow/chain");
-    use phisync_state::Store as _;
+    let stream = StreamName::new("workflow/chain");
     assert_eq!(store.version(&stream), 1, "registered once");
 }

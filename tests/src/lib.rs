@@ -6,6 +6,7 @@
 //! and knows the binary only from outside.
 
 pub mod explore;
+pub mod invariants;
 #[cfg(unix)]
 pub mod process;
 mod rival;
@@ -14,4 +15,4 @@ pub mod transition_log;
 mod world;
 
 pub use rival::RivalStore;
-pub use world::{Claim, World, compiled};
+pub use world::{BEGINNING, Claim, World, compiled};

@@ -7,6 +7,9 @@ use phisync::coordinator::AgentEvent;
 use phisync::engine::{RunEvent, RunId, RunState, Transition, apply_traced};
 use phisync_state::{Record, Seq, Store, Timestamp};
 use phisync_workflows::Machine;
+use serde_json::Value;
+
+use crate::compiled;
 
 /// One line of the log, and the run it is about.
 struct Line {
@@ -30,29 +33,30 @@ pub fn records(store: &dyn Store) -> Vec<Record> {
     records
 }
 
-/// The log of everything in `store`, times counted from `start`. Lines name their run if there
-/// are several.
+/// The log of everything in `store`, times counted from `start`. Lines begin with their run if
+/// there are several.
 ///
 /// # Panics
 /// If a record is not one of ours.
-pub fn render(store: &dyn Store, machines: &[Arc<Machine>], start: Timestamp) -> String {
-    let records = records(store);
-    let mut runs: BTreeMap<RunId, RunState> = BTreeMap::new();
+pub fn render(store: &dyn Store, start: Timestamp) -> String {
+    let mut replay = Replay::default();
     let mut lines = Vec::new();
-    for record in &records {
-        let (run, transitions) = transitions(record, machines, &mut runs);
+    for record in &records(store) {
+        let (run, transitions) = replay.transitions(record);
         lines.extend(transitions.iter().map(|transition| Line {
             run: run.clone(),
             text: transition.line(record.seq.0, record.at, start),
         }));
     }
-    let several = runs.len() > 1;
-    let widest = lines.iter().map(|line| seq_indent(&line.text)).min();
+    let ids = replay.runs.keys().map(|id| id.as_str().len());
+    let width = ids.max().filter(|_| replay.runs.len() > 1);
+    let margin = lines.iter().map(|line| margin(&line.text)).min();
     let texts = lines.iter().map(|line| {
-        let text = &line.text[widest.unwrap_or(0)..];
-        match &line.run {
-            Some(run) if several => format!("{text}  [{run}]"),
-            _ => text.to_owned(),
+        let text = &line.text[margin.unwrap_or(0)..];
+        let run = line.run.as_ref().map_or("", RunId::as_str);
+        match width {
+            Some(width) => format!("{run:<width$} {text}"),
+            None => text.to_owned(),
         }
     });
     texts.collect::<Vec<_>>().join("\n")
@@ -63,41 +67,54 @@ pub fn render(store: &dyn Store, machines: &[Arc<Machine>], start: Timestamp) ->
 ///
 /// # Panics
 /// If a record is not one of ours.
-pub fn changes(store: &dyn Store, machines: &[Arc<Machine>]) -> Vec<String> {
-    let mut runs = BTreeMap::new();
+pub fn changes(store: &dyn Store) -> Vec<String> {
+    let mut replay = Replay::default();
     let mut lines = Vec::new();
     for record in &records(store) {
-        if let (Some(run), transitions) = transitions(record, machines, &mut runs) {
+        if let (Some(run), transitions) = replay.transitions(record) {
             lines.extend(transitions.iter().map(|t| format!("{run}: {t}")));
         }
     }
     lines
 }
 
-fn transitions(
-    record: &Record,
-    machines: &[Arc<Machine>],
-    runs: &mut BTreeMap<RunId, RunState>,
-) -> (Option<RunId>, Vec<Transition>) {
-    let stream = record.stream.as_str();
-    if let Some(agent) = stream.strip_prefix("agent/") {
-        let event: AgentEvent = serde_json::from_str(&record.event).expect("a fact about an agent");
-        return (None, vec![event.transition(agent)]);
-    }
-    let Some(id) = stream.strip_prefix("run/").and_then(RunId::parse) else {
-        return (None, Vec::new());
-    };
-    let event: RunEvent = serde_json::from_str(&record.event).expect("a fact about a run");
-    let run = runs.entry(id.clone()).or_insert_with(|| {
-        let RunEvent::RunStarted { definition, .. } = &event else {
-            panic!("run `{id}` does not begin with its start");
-        };
-        let machine = machines.iter().find(|machine| machine.hash() == definition);
-        RunState::new(Arc::clone(machine.expect("a known definition")), id.clone())
-    });
-    (Some(id), apply_traced(run, &event))
+/// What is known after some of a store's records.
+#[derive(Default)]
+struct Replay {
+    machines: BTreeMap<String, Arc<Machine>>,
+    runs: BTreeMap<RunId, RunState>,
 }
 
-fn seq_indent(line: &str) -> usize {
+impl Replay {
+    fn transitions(&mut self, record: &Record) -> (Option<RunId>, Vec<Transition>) {
+        let stream = record.stream.as_str();
+        if let Some(agent) = stream.strip_prefix("agent/") {
+            let event = serde_json::from_str::<AgentEvent>(&record.event);
+            let event = event.expect("a fact about an agent");
+            return (None, vec![event.transition(agent)]);
+        }
+        let Some(id) = stream.strip_prefix("run/").and_then(RunId::parse) else {
+            let event = serde_json::from_str::<Value>(&record.event);
+            let event = event.expect("a fact about a workflow");
+            let source = event["definition_registered"]["source"].as_str();
+            let machine = compiled(source.expect("a definition has its source"));
+            self.machines.insert(machine.hash().to_owned(), machine);
+            return (None, Vec::new());
+        };
+        let event = serde_json::from_str::<RunEvent>(&record.event);
+        let event = event.expect("a fact about a run");
+        if let RunEvent::RunStarted { definition, .. } = &event {
+            let machine = self.machines.get(definition);
+            let machine = Arc::clone(machine.expect("a registered definition"));
+            self.runs
+                .insert(id.clone(), RunState::new(machine, id.clone()));
+        }
+        let run = self.runs.get_mut(&id);
+        let transitions = apply_traced(run.expect("a run begins with its start"), &event);
+        (Some(id), transitions)
+    }
+}
+
+fn margin(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::transition_log;
 
 /// 2026-11-22T09:30:00Z.
-const BEGINNING: Timestamp = Timestamp::from_micros(1_795_339_800_000_000);
+pub const BEGINNING: Timestamp = Timestamp::from_micros(1_795_339_800_000_000);
 
 /// Dice that outlive a coordinator: what is thrown does not depend on crashes.
 #[derive(Clone)]
@@ -317,7 +317,7 @@ impl World {
         let end = self.now().mono + by;
         for _ in 0..10_000 {
             let now = self.now();
-            let (wall, mono) = self.coordinator.next_due(now);
+            let (wall, mono) = self.coordinator.next_due();
             let wall = wall.map(|at| at.since(now.wall));
             let mono = mono.map(|at| at.saturating_sub(now.mono));
             let soonest = [wall, mono].into_iter().flatten().min();
@@ -350,14 +350,13 @@ impl World {
     /// The transition log.
     #[must_use]
     pub fn log(&self) -> String {
-        let machines = [Arc::clone(&self.machine)];
-        transition_log::render(&*self.store, &machines, BEGINNING)
+        transition_log::render(&*self.store, BEGINNING)
     }
 
     /// See [`transition_log::changes`].
     #[must_use]
     pub fn changes(&self) -> Vec<String> {
-        transition_log::changes(&*self.store, &[Arc::clone(&self.machine)])
+        transition_log::changes(&*self.store)
     }
 
     /// The store.

@@ -1,0 +1,85 @@
+//! A journal that version 1 wrote is replayed for ever. The fixture is never regenerated: a change
+//! that makes its log differ is a change of the format, or of the words that people know.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use phisync::coordinator::{Coordinator, ListFilter, Now};
+use phisync_agents::registry::Registry;
+use phisync_state::env::{OsDisk, SeededEntropy};
+use phisync_state::{Entry, Expected, MemoryStore, Store, dump};
+use phisync_tests::{BEGINNING, transition_log};
+
+/// The fixture's records, in memory.
+fn fixture() -> Arc<MemoryStore> {
+    let store = Arc::new(MemoryStore::new());
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/format-v1/endings");
+    let mut copy = |record: phisync_state::Record| {
+        let entry = Entry {
+            stream: record.stream,
+            expected: Expected::Version(record.version - 1),
+            events: vec![record.event],
+        };
+        store
+            .append(record.at, vec![entry])
+            .expect("the fixture is in order");
+    };
+    dump(&OsDisk, &data, &mut copy).expect("the fixture is sound");
+    store
+}
+
+#[test]
+fn the_journal_of_version_1_tells_the_same_as_ever() {
+    let log = transition_log::render(&*fixture(), BEGINNING);
+    insta::assert_snapshot!("endings_v1", log);
+}
+
+#[test]
+fn the_runs_of_version_1_stand_where_they_stood() {
+    let now = Now {
+        wall: BEGINNING.saturating_add(Duration::from_secs(600)),
+        mono: Duration::ZERO,
+    };
+    let dice = Box::new(SeededEntropy::new(1));
+    let team = "agents: { DC: , WEBC: }\npeople: { dana: { roles: [lead] } }";
+    let registry = Registry::parse("agents.yaml", team).expect("a sound team");
+    let store = fixture();
+    let coordinator = Coordinator::open(store, 1, registry, dice, None, now);
+    let coordinator = coordinator.expect("the fixture can be read");
+    let filter = ListFilter {
+        limit: 99,
+        ..ListFilter::default()
+    };
+    let mut lines = Vec::new();
+    for run in coordinator.list(&filter) {
+        let id = phisync::engine::RunId::parse(&run.id).expect("a sound id");
+        let why = coordinator.why(&id, None).expect("it is there");
+        let (undo, text) = (&run.undo, &why.text);
+        lines.push(format!(
+            "{} {} {} (undo: {undo}): {text}",
+            run.id, run.status, run.phase
+        ));
+        let because = why.because.iter();
+        lines.extend(because.map(|below| format!("    {}: {}", below.subject, below.text)));
+    }
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    r13 running forward (undo: none): waits for its open steps
+        step first: waits for DC to take it
+    r12 running forward (undo: none): waits for its open steps
+        step second: waits for its back-off to end
+    r11 running forward (undo: none): waits for its open steps
+        step second: waits for a result from webc, or the end of its lease
+    r10 running compensating (undo: none): waits for a person: `first` could not be undone (retry, skip or abandon)
+    r9 running forward (undo: none): waits for its open steps
+        step sign: waits for a decision by lead
+    r8 cancelled closed (undo: none): it is closed
+    r7 cancelled closed (undo: done): it is closed
+    r6 failed closed (undo: done): it is closed: app.no: it cannot be done
+    r5 failed closed (undo: abandoned): it is closed: app.no: it cannot be done
+    r4 failed closed (undo: partial): it is closed: app.no: it cannot be done
+    r3 failed closed (undo: done): it is closed: approval.rejected: rejected by dana
+    r2 failed closed (undo: none): it is closed: app.no: it cannot be done
+    r1 completed closed (undo: none): it is closed
+    ");
+}

@@ -1,0 +1,137 @@
+//! What must hold in every state of every run. Each rule gives its name, so that a test of the
+//! rules can see which one found what.
+
+use std::collections::BTreeSet;
+
+use phisync::engine::{
+    Phase, RunState, RunStatus, StepState, StepStatus, TaskState, TaskStatus, Waker,
+};
+use phisync_state::Timestamp;
+use phisync_workflows::StepIndex;
+
+/// A rule that a state breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule.
+    pub rule: &'static str,
+    /// Where.
+    pub what: String,
+}
+
+/// Every rule that `run` breaks at `now`.
+#[must_use]
+pub fn violations(run: &RunState, now: Timestamp) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut check = |rule, holds: bool, what: &dyn Fn() -> String| {
+        if !holds {
+            let what = what();
+            found.push(Violation { rule, what });
+        }
+    };
+    let open = run.status == RunStatus::Running;
+    check(
+        "an open run has a waker, a closed one none",
+        run.waker.is_some() == open && open == (run.phase != Phase::Closed),
+        &|| format!("{:?} {:?} {:?}", run.status, run.phase, run.waker),
+    );
+    check(
+        "whoever waits for nobody's decision is woken by a clock",
+        !open || run.incident.is_some() || run.next_deadline().is_some(),
+        &|| format!("{:?}", run.phase),
+    );
+    check(
+        "nothing is due that was not done",
+        run.next_deadline().is_none_or(|at| at > now),
+        &|| format!("{:?}", run.next_deadline()),
+    );
+    check(
+        "a closed run has no clock",
+        open || run.next_deadline().is_none(),
+        &|| format!("{:?}", run.next_deadline()),
+    );
+    check(
+        "a run is parked exactly while an incident is open",
+        run.incident.is_some() == matches!(run.waker, Some(Waker::Incident { .. })),
+        &|| format!("{:?}", run.waker),
+    );
+    let unended = run.steps.iter().filter(|s| s.outcome.is_none()).count();
+    check(
+        "open steps are counted right",
+        run.open_steps as usize == unended && (open || unended == 0),
+        &|| format!("{} counted, {unended} open", run.open_steps),
+    );
+    let ended = run.steps.iter().filter(|s| s.outcome.is_some());
+    let order: BTreeSet<_> = ended.map(|step| step.ended_order).collect();
+    check(
+        "steps end one after the other",
+        order == (1..=run.ended_steps).collect(),
+        &|| format!("{order:?}"),
+    );
+    for (index, step) in (0u32..).map(StepIndex).zip(&run.steps) {
+        let id = || run.machine.step(index).id.clone();
+        check(
+            "a step waits exactly until it has ended",
+            step.waker.is_some() == waits(run, index, step),
+            &|| format!("{}: {:?} {:?}", id(), step.status, step.waker),
+        );
+        check(
+            "a step that waits for its needs has an open one",
+            step.waker != Some(Waker::Needs)
+                || run.machine.step(index).needs.iter().any(|need| {
+                    let need = run.step(*need);
+                    need.outcome.is_none()
+                }),
+            &id,
+        );
+        let wakers = [&step.task, &step.undo].map(|task| task.as_deref());
+        let wakers = wakers.into_iter().flatten().map(|task| &task.waker);
+        for waker in wakers.chain([&step.waker]).flatten() {
+            check(
+                "a waker with a deadline has a timer",
+                deadline(waker)
+                    .is_none_or(|until| run.next_deadline().is_some_and(|at| at <= until)),
+                &|| format!("{}: {waker:?}", id()),
+            );
+        }
+        for task in [&step.task, &step.undo].into_iter().flatten() {
+            check(
+                "a task waits exactly until it is final",
+                task.waker.is_some() != is_final(task),
+                &|| format!("{}: {:?} {:?}", id(), task.status, task.waker),
+            );
+            check(
+                "a running task has a holder, and no other has one",
+                task.holder.is_some() == (task.status == TaskStatus::Running),
+                &id,
+            );
+            check(
+                "a closed run has no live task",
+                open || is_final(task),
+                &id,
+            );
+        }
+    }
+    found
+}
+
+fn is_final(task: &TaskState) -> bool {
+    matches!(
+        task.status,
+        TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled
+    )
+}
+
+fn waits(run: &RunState, index: StepIndex, step: &StepState) -> bool {
+    let parked = run.incident.as_ref().is_some_and(|(at, _)| *at == index);
+    step.outcome.is_none() || step.status == StepStatus::Compensating || parked
+}
+
+fn deadline(waker: &Waker) -> Option<Timestamp> {
+    match waker {
+        Waker::Agent { until } | Waker::Lease { until, .. } | Waker::Person { until } => {
+            Some(*until)
+        }
+        Waker::Timer { at } => Some(*at),
+        Waker::Needs | Waker::Steps | Waker::Undo | Waker::Incident { .. } => None,
+    }
+}
