@@ -301,8 +301,13 @@ fn why_task(
     let running = task.holder.is_some();
     let number = task.attempt + u32::from(!running);
     let subject = format!("{kind} {}#{number}", run.machine.step(index).id);
-    let waits = task.waker.as_ref().map(|w| waits_for(run, index, w));
-    let (text, word, until) = waits.unwrap_or_else(|| ("nothing".to_owned(), "none", None));
+    let (mut text, word, until) = match &task.waker {
+        Some(waker) => {
+            let (text, word, until) = waits_for(run, index, waker);
+            (format!("waits for {text}"), word, until)
+        }
+        None => ("it has ended".to_owned(), "none", None),
+    };
     let key = TaskId {
         run: run.id.clone(),
         step: index,
@@ -312,7 +317,6 @@ fn why_task(
         Some(Waker::Agent { .. }) => team(&key),
         _ => Vec::new(),
     };
-    let mut text = format!("waits for {text}");
     if task.cancel_requested {
         text.push_str("; it is asked to stop");
     }
