@@ -103,7 +103,8 @@ pub struct CompleteRequest {
     pub token: u64,
     /// The result.
     pub output: Box<RawValue>,
-    /// Claims the next tasks in the same round trip.
+    /// Claims the next tasks in the same round trip; with `wait_s` the answer waits for one. An error
+    /// is answered at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub poll: Option<PollRequest>,
 }

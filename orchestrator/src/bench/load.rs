@@ -1,8 +1,8 @@
 //! Clients that start workflows and agents that work on them, all in one thread.
 //!
 //! A client starts a workflow, asks for its outcome in the same request, and then starts the next.
-//! An agent completes a task and claims the next in one request, and waits in a poll when there is
-//! none. The first error of anyone ends the measurement.
+//! An agent completes a task and waits for the next in one request. The first error of anyone ends
+//! the measurement.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -161,7 +161,10 @@ async fn agent(mut server: Connection) -> Result<Infallible, CallError> {
         let claimed: Claimed<'_> = serde_json::from_slice(answer)?;
         Ok(claimed.tasks.first().map(|task| {
             let path = format!("/v1/tasks/{}/complete", task.id);
-            let body = format!(r#"{{"token":{},"output":{{}},"poll":{{}}}}"#, task.token);
+            let body = format!(
+                r#"{{"token":{},"output":{{}},"poll":{{"wait_s":30}}}}"#,
+                task.token
+            );
             (path, body)
         }))
     };

@@ -145,7 +145,7 @@ impl Coordinator {
         let over: Vec<_> = over.map(|(_, poll)| *poll).collect();
         for poll in over {
             if let Some(ended) = self.polls.remove(poll) {
-                self.ledger.observe(&ended.agent, now.mono);
+                self.hear(&ended.agent, now);
             }
             let tasks = Vec::new();
             self.polls.served.push(Handed { poll, tasks });
@@ -340,7 +340,7 @@ impl Coordinator {
                 };
                 // A claim always begins without a lease; one that is there was read again.
                 if self.leases.holder(task) != Some(holder.agent.as_str()) {
-                    self.ledger.observe(&holder.agent, now.mono);
+                    self.hear(&holder.agent, now);
                     let key = task.clone();
                     self.leases.grant(key, &holder.agent, lease, now.mono);
                 }

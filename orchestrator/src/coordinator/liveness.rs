@@ -126,11 +126,22 @@ impl Coordinator {
                 id: name.to_owned(),
             });
         };
-        self.ledger.observe(name, now.mono);
-        if agent.verdict != Some(Verdict::Alive) {
+        let unexpected = agent.verdict != Some(Verdict::Alive);
+        self.hear(name, now);
+        if unexpected {
             self.change_verdict(name, Verdict::Alive, Duration::ZERO, now);
         }
         Ok(())
+    }
+
+    /// Notes a sign of life.
+    pub(super) fn hear(&mut self, name: &str, now: Now) {
+        self.ledger.observe(name, now.mono);
+        if let Some(agent) = self.agents.get(name) {
+            let turn = deadline::next_turn(Duration::ZERO, agent.silence);
+            let turn = turn.map(|turn| now.mono.saturating_add(turn));
+            self.next_doubt = [self.next_doubt, turn].into_iter().flatten().min();
+        }
     }
 
     fn change_verdict(&mut self, name: &str, to: Verdict, silent: Duration, now: Now) {
@@ -160,10 +171,13 @@ impl Coordinator {
 
     /// After a restart, the living have their whole limit again to say so.
     pub(super) fn expect_signs_of_life(&mut self, now: Now) {
-        for (name, agent) in &self.agents {
-            if matches!(agent.verdict, Some(Verdict::Alive | Verdict::Suspect)) {
-                self.ledger.observe(name, now.mono);
-            }
+        let living = self
+            .agents
+            .iter()
+            .filter(|(_, agent)| matches!(agent.verdict, Some(Verdict::Alive | Verdict::Suspect)));
+        let living: Vec<_> = living.map(|(name, _)| name.clone()).collect();
+        for name in living {
+            self.hear(&name, now);
         }
     }
 
@@ -208,8 +222,18 @@ impl Coordinator {
             }
             c.judge_agents(now)?;
             c.end_polls(now);
+            c.next_doubt = c.first_doubt(now);
             Ok(())
         })
+    }
+
+    /// When the verdict on some agent turns first, if all stay silent.
+    fn first_doubt(&self, now: Now) -> Option<Duration> {
+        let silence = |name: &str| {
+            let agent = self.agents.get(name);
+            agent.map_or(Duration::MAX, |agent| agent.silence)
+        };
+        self.ledger.next_due(now.mono, silence)
     }
 
     fn judge_agents(&mut self, now: Now) -> Result<(), Refusal> {
@@ -260,18 +284,15 @@ impl Coordinator {
         self.decide(&task.run, input, now)
     }
 
-    /// When something is due next: by the wall clock, and by the monotonic one.
+    /// When something may be due next: by the wall clock, and by the monotonic one. Asked before
+    /// every job, so it looks at nobody in particular.
     #[must_use]
-    pub fn next_due(&self, now: Now) -> (Option<Timestamp>, Option<Duration>) {
+    pub fn next_due(&self) -> (Option<Timestamp>, Option<Duration>) {
         let wall = self.due.first().map(|(at, _)| *at);
-        let silence = |name: &str| {
-            let agent = self.agents.get(name);
-            agent.map_or(Duration::MAX, |agent| agent.silence)
-        };
         let mono = [
             self.leases.next_expiry(),
             self.next_poll_end(),
-            self.ledger.next_due(now.mono, silence),
+            self.next_doubt,
         ];
         (wall, mono.into_iter().flatten().min())
     }
@@ -302,5 +323,45 @@ impl Coordinator {
             silent_ms: self.ledger.silence(key, now.mono).map(millis),
         });
         agents.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use phisync_agents::registry::Registry;
+    use phisync_state::env::SeededEntropy;
+    use phisync_state::{MemoryStore, Store as _, Timestamp};
+
+    use crate::coordinator::{Coordinator, Now};
+
+    /// Bug: what was due was asked for anew after each wait, and a verdict that had just turned
+    /// had its next turn ahead of it. An agent without a task was thus never found dead. Now a
+    /// doubt stays due until a tick has looked into it.
+    #[test]
+    fn a_doubt_stays_due_until_it_is_looked_into() {
+        let text = "phisync: 1\nagents:\n  dc: { silence: 10s }\n";
+        let registry = Registry::parse("agents.yaml", text).expect("a team");
+        let store = Arc::new(MemoryStore::new());
+        let entropy = Box::new(SeededEntropy::new(1));
+        let at = |seconds| Now {
+            wall: Timestamp::from_micros(0),
+            mono: Duration::from_secs(seconds),
+        };
+        let shared = Arc::<MemoryStore>::clone(&store);
+        let mut coordinator =
+            Coordinator::open(shared, 1, registry, entropy, None, at(0)).expect("an empty store");
+        coordinator.agent_heartbeat("dc", at(0)).expect("declared");
+        for (seconds, verdict) in [(5, "suspect"), (10, "dead")] {
+            assert_eq!(coordinator.next_due().1, Some(at(seconds).mono));
+            coordinator.tick(at(seconds)).expect("the store works");
+            assert_eq!(coordinator.agents(at(seconds))[0].verdict, verdict);
+        }
+        assert_eq!(coordinator.next_due().1, None);
+        coordinator.agent_heartbeat("dc", at(11)).expect("declared");
+        assert_eq!(coordinator.next_due().1, Some(at(16).mono));
+        assert_eq!(store.head().seq.0, 4);
     }
 }

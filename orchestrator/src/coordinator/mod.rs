@@ -83,6 +83,8 @@ pub struct Coordinator {
     ready: ReadyQueue<TaskId>,
     leases: Leases<TaskId>,
     ledger: Ledger,
+    /// No verdict on an agent turns before; a word of it since may make that later.
+    next_doubt: Option<Duration>,
     agents: BTreeMap<String, Agent>,
     polls: dispatch::Polls,
     batch: Batch,
@@ -208,8 +210,7 @@ impl Coordinator {
             Ok(appended) => {
                 self.last = self.last.max(appended.last);
                 self.polls.keep_handed();
-                let durable = self.store.head().seq;
-                self.just_closed.retain(|(last, _)| *last > durable);
+                self.forget_durably_closed();
                 for id in batch.touched {
                     self.file_if_closed(&id);
                     self.stale_views.run_changed(&id, now);
@@ -243,6 +244,20 @@ impl Coordinator {
             self.reload(id, now)?;
         }
         self.reload_agents()
+    }
+
+    fn forget_durably_closed(&mut self) {
+        if self.just_closed.is_empty() {
+            return;
+        }
+        let durable = self.store.head().seq;
+        while self
+            .just_closed
+            .front()
+            .is_some_and(|(last, _)| *last <= durable)
+        {
+            self.just_closed.pop_front();
+        }
     }
 
     fn file_if_closed(&mut self, id: &RunId) {

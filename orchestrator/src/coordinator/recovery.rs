@@ -43,6 +43,7 @@ impl Coordinator {
             ready: ReadyQueue::new(),
             leases: Leases::new(),
             ledger: Ledger::new(),
+            next_doubt: None,
             polls: super::dispatch::Polls::default(),
             batch: super::Batch::default(),
             just_closed: std::collections::VecDeque::new(),

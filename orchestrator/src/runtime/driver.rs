@@ -168,6 +168,22 @@ impl Handle {
         max: u32,
         wait: Duration,
     ) -> Result<(Vec<Task>, Head), Refusal> {
+        let asking = agent.clone();
+        self.claim(agent, move |c, now| {
+            c.poll(&asking, capabilities.as_deref(), max, wait, now)
+        })
+        .await
+    }
+
+    /// Runs `operation`, which ends with a poll of `agent`, and answers as [`Self::poll`].
+    ///
+    /// # Errors
+    /// The operation's own, or the store's.
+    pub async fn claim(
+        &self,
+        agent: String,
+        operation: impl FnOnce(&mut Coordinator, Now) -> Result<Polled, Refusal> + Send + 'static,
+    ) -> Result<(Vec<Task>, Head), Refusal> {
         let (reply, answer) = oneshot::channel();
         let poll = Arc::new(OnceLock::new());
         let mut guard = PollGuard {
@@ -177,10 +193,7 @@ impl Handle {
         };
         let handle = self.clone();
         self.send(Box::new(move |desk, now| {
-            let polled = desk
-                .coordinator
-                .poll(&agent, capabilities.as_deref(), max, wait, now);
-            match polled {
+            match operation(&mut desk.coordinator, now) {
                 Ok(Polled::Waiting(id)) => {
                     // Set once: this job runs once.
                     let _first = poll.set(id);
@@ -399,7 +412,7 @@ impl Driver {
     }
 
     fn time_to_next_duty(&self, now: Now) -> Duration {
-        let (wall, mono) = self.desk.coordinator.next_due(now);
+        let (wall, mono) = self.desk.coordinator.next_due();
         let wall = wall.map(|at| at.since(now.wall));
         let mono = mono.map(|at| at.saturating_sub(now.mono));
         let views = self.views_due.saturating_sub(now.mono);
@@ -448,7 +461,7 @@ impl Driver {
 
     fn do_duties(&mut self) {
         let now = self.now();
-        let (wall, mono) = self.desk.coordinator.next_due(now);
+        let (wall, mono) = self.desk.coordinator.next_due();
         if wall.is_some_and(|at| at <= now.wall) || mono.is_some_and(|at| at <= now.mono) {
             if let Err(refusal) = self.desk.coordinator.tick(now) {
                 tracing::error!(%refusal, "what was due could not be done");

@@ -9,6 +9,7 @@ use phisync_agents::protocol::{
     PollRequest, PollResponse, ReleaseRequest, SeqResponse,
 };
 
+use crate::coordinator::{Coordinator, Polled};
 use crate::engine::{Failure, RawJson};
 use crate::identity::Caller;
 use crate::protocol::AgentList;
@@ -57,19 +58,32 @@ pub(super) async fn complete(
     let agent = caller.agent()?;
     let output = RawJson::from(request.output);
     let token = request.token;
-    let (completed, head) = app
-        .handle
-        .call(move |c, now| {
-            let next = request.poll.as_ref();
-            let next = next.map(|next| (next.capabilities.as_deref(), next.max.unwrap_or(1)));
-            c.complete(&agent, &id, token, &output, next, now)
-        })
-        .await?;
-    let body = CompleteResponse {
-        seq: head.seq.0,
-        tasks: completed.tasks,
+    let (tasks, head) = match request.poll {
+        None => {
+            let complete =
+                move |c: &mut Coordinator, now| c.complete(&agent, &id, token, &output, None, now);
+            let (_, head) = app.handle.call(complete).await?;
+            (None, head)
+        }
+        Some(next) => {
+            let wait = bounded_wait(next.wait_s);
+            let max = next.max.unwrap_or(1);
+            let caller = agent.clone();
+            let complete_and_poll = move |c: &mut Coordinator, now| {
+                let capabilities = next.capabilities.as_deref();
+                let more = Some((capabilities, max));
+                let completed = c.complete(&agent, &id, token, &output, more, now)?;
+                match completed.tasks {
+                    Some(tasks) if !tasks.is_empty() => Ok(Polled::Tasks(tasks)),
+                    _ => c.poll(&agent, capabilities, max, wait, now),
+                }
+            };
+            let (tasks, head) = app.handle.claim(caller, complete_and_poll).await?;
+            (Some(tasks), head)
+        }
     };
-    Ok(Answer::ok(body, head))
+    let seq = head.seq.0;
+    Ok(Answer::ok(CompleteResponse { seq, tasks }, head))
 }
 
 pub(super) async fn fail(
