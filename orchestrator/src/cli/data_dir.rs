@@ -122,8 +122,12 @@ impl DataDir {
             cause,
         };
         std::fs::create_dir_all(self.project()).map_err(failed)?;
-        OsDisk.make_dir(&self.path).map_err(failed)?;
-        Ok(true)
+        match OsDisk.make_dir(&self.path) {
+            Ok(()) => Ok(true),
+            // Another command was faster; the store's lock decides who goes on.
+            Err(_) if self.path.is_dir() => Ok(false),
+            Err(cause) => Err(failed(cause)),
+        }
     }
 
     /// The project's settings.
