@@ -1,5 +1,6 @@
 //! Tests of the whole system. A file per subject; the harness is the package's library.
 
+mod chaos;
 mod crashes;
 #[cfg(unix)]
 mod durability;

@@ -180,7 +180,8 @@ fn what_stands_before_an_irreversible_step_stays() {
         "
 workflow: pivot
 steps:
-  - { id: reserve, task: do, assign: DC, compensate: { task: undo, assign: DC } }
+  - { id: ask, task: do, assign: DC, compensate: { task: undo, assign: DC } }
+  - { id: reserve, needs: ask, task: do, assign: DC, compensate: { task: undo, assign: DC } }
   - { id: note, task: do, assign: WEBC, compensate: { task: undo, assign: WEBC } }
   - { id: pay, needs: reserve, task: do, assign: DC, effects: irreversible }
   - { id: send, needs: [pay, note], task: do, assign: VSSC }
@@ -188,6 +189,8 @@ steps:
         TEAM,
     );
     w.start();
+    let ask = w.take("dc", "ask");
+    w.complete(&ask, json!({}));
     let reserve = w.take("dc", "reserve");
     w.complete(&reserve, json!({}));
     let note = w.take("webc", "note");
@@ -200,41 +203,47 @@ steps:
     w.complete(&undo, json!({}));
     insta::assert_snapshot!(w.log(), @r"
      2      0.000  run                      new -> running             started by dana
-     3      0.000  task reserve#1           new -> ready               it needs nothing
-     3      0.000  step reserve             pending -> ready
+     3      0.000  task ask#1               new -> ready               it needs nothing
+     3      0.000  step ask                 pending -> ready
      4      0.000  task note#1              new -> ready               it needs nothing
      4      0.000  step note                pending -> ready
      5      0.000  agent dc                 unseen -> alive            first heard of
-     6      0.000  task reserve#1           ready -> running           taken by dc
-     6      0.000  step reserve             ready -> running
-     7      0.000  task reserve#1           running -> completed       result of dc accepted
-     7      0.000  step reserve             running -> completed
-     8      0.000  task pay#1               new -> ready               its needs are met
-     8      0.000  step pay                 pending -> ready
-     9      0.000  agent webc               unseen -> alive            first heard of
-    10      0.000  task note#1              ready -> running           taken by webc
-    10      0.000  step note                ready -> running
-    11      0.000  task note#1              running -> completed       result of webc accepted
-    11      0.000  step note                running -> completed
-    12      0.000  task pay#1               ready -> running           taken by dc
-    12      0.000  step pay                 ready -> running
-    13      0.000  task pay#1               running -> completed       result of dc accepted
-    13      0.000  step pay                 running -> completed
-    14      0.000  task send#1              new -> ready               its needs are met
-    14      0.000  step send                pending -> ready
-    15      0.000  agent vssc               unseen -> alive            first heard of
-    16      0.000  task send#1              ready -> running           taken by vssc
-    16      0.000  step send                ready -> running
-    17      0.000  task send#1              running -> failed          app.no_post: strike
-    17      0.000  step send                running -> failed
-    18      0.000  run                      running -> failing         send: app.no_post: strike
-    19      0.000  run                      failing -> compensating    undoes note
-    20      0.000  undo note#1              new -> ready               to be undone
-    20      0.000  step note                completed -> compensating
-    21      0.000  undo note#1              ready -> running           taken by webc
-    22      0.000  undo note#1              running -> completed       result of webc accepted
-    22      0.000  step note                compensating -> compensated
-    23      0.000  run                      compensating -> failed     app.no_post, undone
+     6      0.000  task ask#1               ready -> running           taken by dc
+     6      0.000  step ask                 ready -> running
+     7      0.000  task ask#1               running -> completed       result of dc accepted
+     7      0.000  step ask                 running -> completed
+     8      0.000  task reserve#1           new -> ready               its needs are met
+     8      0.000  step reserve             pending -> ready
+     9      0.000  task reserve#1           ready -> running           taken by dc
+     9      0.000  step reserve             ready -> running
+    10      0.000  task reserve#1           running -> completed       result of dc accepted
+    10      0.000  step reserve             running -> completed
+    11      0.000  task pay#1               new -> ready               its needs are met
+    11      0.000  step pay                 pending -> ready
+    12      0.000  agent webc               unseen -> alive            first heard of
+    13      0.000  task note#1              ready -> running           taken by webc
+    13      0.000  step note                ready -> running
+    14      0.000  task note#1              running -> completed       result of webc accepted
+    14      0.000  step note                running -> completed
+    15      0.000  task pay#1               ready -> running           taken by dc
+    15      0.000  step pay                 ready -> running
+    16      0.000  task pay#1               running -> completed       result of dc accepted
+    16      0.000  step pay                 running -> completed
+    17      0.000  task send#1              new -> ready               its needs are met
+    17      0.000  step send                pending -> ready
+    18      0.000  agent vssc               unseen -> alive            first heard of
+    19      0.000  task send#1              ready -> running           taken by vssc
+    19      0.000  step send                ready -> running
+    20      0.000  task send#1              running -> failed          app.no_post: strike
+    20      0.000  step send                running -> failed
+    21      0.000  run                      running -> failing         send: app.no_post: strike
+    22      0.000  run                      failing -> compensating    undoes note
+    23      0.000  undo note#1              new -> ready               to be undone
+    23      0.000  step note                completed -> compensating
+    24      0.000  undo note#1              ready -> running           taken by webc
+    25      0.000  undo note#1              running -> completed       result of webc accepted
+    25      0.000  step note                compensating -> compensated
+    26      0.000  run                      compensating -> failed     app.no_post, undone
     ");
 }
 
