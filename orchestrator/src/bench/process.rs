@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use phisync_state::env::{Disk as _, OsDisk};
 use serde::Deserialize;
 
 use super::{BenchError, journal_dir};
@@ -30,6 +31,9 @@ impl Server {
     pub(super) fn start(program: &Path, site: &Path, team: &str) -> Result<Self, BenchError> {
         let (data, agents) = (site.join("data"), site.join("agents.yaml"));
         std::fs::write(&agents, team).map_err(BenchError::system("write the team"))?;
+        // Made here, for its owner alone, so that the server has nothing to say about it.
+        let made = OsDisk.make_dir(&data);
+        made.map_err(BenchError::system("create the data directory"))?;
         let mut child = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"])
             .arg("--data")

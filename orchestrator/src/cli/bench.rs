@@ -99,7 +99,7 @@ impl Bench {
 fn report(error: BenchError) -> Report {
     let exit = match &error {
         BenchError::Store(_) => ExitCode::Stopped,
-        BenchError::TooShort(_) => ExitCode::TimedOut,
+        BenchError::Nothing => ExitCode::TimedOut,
         BenchError::System { .. }
         | BenchError::NotReady(_)
         | BenchError::Call(_)

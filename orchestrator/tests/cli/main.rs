@@ -3,6 +3,7 @@
 //! A transcript holds the command, stdout, stderr and the exit code in one block, because a user meets
 //! them together. What differs from run to run (sequence numbers, times) is masked, and nothing else.
 
+mod bench;
 mod check;
 mod damage;
 mod exec;

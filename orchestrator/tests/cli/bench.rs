@@ -1,0 +1,46 @@
+//! `bench`: that it measures and what it prints; never how fast.
+
+use serde_json::Value;
+
+use crate::project::Project;
+
+#[test]
+fn every_figure_is_one_json_line_with_its_floor_and_its_costs() {
+    let project = Project::empty();
+    let output = project.output(&["bench", "--quick"], "");
+    let words = String::from_utf8(output.stderr).expect("words are text");
+    assert!(output.status.success(), "{words}");
+    let lines = String::from_utf8(output.stdout).expect("JSON is text");
+    let figures: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+        .collect();
+    let names: Vec<_> = figures.iter().map(|f| f["bench"].as_str()).collect();
+    assert_eq!(names, [Some("P1"), Some("P2"), Some("P3")]);
+    for figure in &figures {
+        let positive = |value: &Value| value.as_f64().is_some_and(|number| number > 0.0);
+        for field in [
+            "value",
+            "must",
+            "of_floor_b",
+            "seconds",
+            "workflows",
+            "workflows_per_s",
+            "steps_per_s",
+            "transitions_per_s",
+            "syncs_per_workflow",
+        ] {
+            assert!(positive(&figure[field]), "{field} in {figure}");
+        }
+        for (probe, time) in [("before", "preallocated_us"), ("after", "batch_64k_us")] {
+            assert!(positive(&figure["disk"][probe][time]), "{figure}");
+        }
+        let steps = figure["steps_per_s"].as_f64().unwrap_or_default();
+        let workflows = figure["workflows_per_s"].as_f64().unwrap_or_default();
+        assert!((steps / workflows - 3.0).abs() < 1e-6, "{figure}");
+    }
+    assert!(figures[1]["p50_ms"].as_f64() <= figures[1]["p99_ms"].as_f64());
+    assert!(words.contains("floor A"), "{words}");
+    let left = std::fs::read_dir(project.path(".")).expect("a directory");
+    assert_eq!(left.count(), 0, "nothing of the bench stays");
+}
