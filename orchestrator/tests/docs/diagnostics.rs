@@ -35,7 +35,17 @@ fn the_page_lists_every_code_of_the_catalogue_with_its_subject() {
         .iter()
         .map(|info| (info.code.to_owned(), info.subject.to_owned()))
         .collect();
-    assert_eq!(listed, catalogue);
+    let only_in = |these: &[(String, String)], those: &[(String, String)]| {
+        let only = these.iter().filter(|line| !those.contains(line));
+        only.cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        only_in(&catalogue, &listed),
+        [],
+        "the catalogue alone has these"
+    );
+    assert_eq!(only_in(&listed, &catalogue), [], "the page alone has these");
+    assert!(listed == catalogue, "the page has another order");
 }
 
 /// The registry of the compiler's own fixtures.

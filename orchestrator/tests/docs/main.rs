@@ -6,6 +6,7 @@
 
 mod cli;
 mod diagnostics;
+mod links;
 mod page;
 mod routes;
 mod server;

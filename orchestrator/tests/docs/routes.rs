@@ -121,3 +121,165 @@ fn a_body_may_be_as_long_as_the_page_says() {
     assert_eq!(status("/v1/tasks/r.s/complete", 8, result), 413);
     assert_eq!(status("/v1/runs/r/cancel", 1, r#"{"reason": "..."}"#), 413);
 }
+
+#[test]
+fn a_refusal_has_a_code_that_the_page_lists_under_its_status() {
+    let server = Server::start(TEAM);
+    let page = page::text(PAGE);
+    let rows = page::table(&page, "## Errors");
+    let listed = |status: u16| {
+        let row = rows.iter().find(|row| row[0] == status.to_string());
+        page::code_words(&row.unwrap_or_else(|| panic!("{status} is not listed"))[1])
+    };
+    let workflow = "workflow: w\ninputs: { n: int }\nsteps: [{ id: a, prompt: A. }]\n";
+    let start = |id: &str, n: serde_json::Value| {
+        let inputs = serde_json::json!({ "n": n });
+        serde_json::json!({ "definition": workflow, "id": id, "inputs": inputs }).to_string()
+    };
+    let bearer = format!("Bearer {}", server.admin_token());
+    let good = ("Authorization", bearer.as_str());
+    let acting = ("Phisync-Agent", "WEBC");
+    let cases = [
+        (
+            "POST",
+            "/v1/runs",
+            vec![good],
+            start("r", 1.into()),
+            201,
+            "",
+        ),
+        (
+            "POST",
+            "/v1/runs",
+            vec![good],
+            start("r", 1.into()),
+            409,
+            "exists",
+        ),
+        (
+            "POST",
+            "/v1/runs",
+            vec![good],
+            start("q", "one".into()),
+            422,
+            "schema.input",
+        ),
+        (
+            "POST",
+            "/v1/runs",
+            vec![good],
+            start("No Name", 1.into()),
+            422,
+            "bad_name",
+        ),
+        (
+            "POST",
+            "/v1/runs",
+            vec![good],
+            "{}".to_owned(),
+            422,
+            "bad_request",
+        ),
+        (
+            "POST",
+            "/v1/runs",
+            vec![good],
+            "{".to_owned(),
+            400,
+            "bad_request",
+        ),
+        (
+            "POST",
+            "/v1/workflows",
+            vec![good],
+            "workflow: w".to_owned(),
+            422,
+            "invalid_workflow",
+        ),
+        (
+            "POST",
+            "/v1/tokens",
+            vec![good],
+            r#"{"role": "king"}"#.to_owned(),
+            422,
+            "bad_role",
+        ),
+        (
+            "POST",
+            "/healthz",
+            vec![good],
+            "{}".to_owned(),
+            405,
+            "no_method",
+        ),
+        (
+            "GET",
+            "/v1/nothing",
+            vec![good],
+            String::new(),
+            404,
+            "no_route",
+        ),
+        (
+            "GET",
+            "/v1/runs/absent",
+            vec![good],
+            String::new(),
+            404,
+            "not_found",
+        ),
+        (
+            "POST",
+            "/v1/tasks/r.x/heartbeat",
+            vec![good, acting],
+            r#"{"token": 1}"#.to_owned(),
+            404,
+            "no_such_step",
+        ),
+        (
+            "GET",
+            "/v1/runs",
+            vec![],
+            String::new(),
+            401,
+            "unauthorized",
+        ),
+        (
+            "GET",
+            "/v1/runs",
+            vec![good, ("Host", "example.org")],
+            String::new(),
+            403,
+            "wrong_door",
+        ),
+        (
+            "POST",
+            "/v1/tasks/poll",
+            vec![good],
+            "{}".to_owned(),
+            403,
+            "forbidden",
+        ),
+        (
+            "POST",
+            "/v1/tasks/r.a/heartbeat",
+            vec![good, acting],
+            r#"{"token": 1}"#.to_owned(),
+            409,
+            "stale_token",
+        ),
+    ];
+    for (method, path, headers, body, status, code) in cases {
+        let reply = server.call(method, path, &headers, Some(&body));
+        assert_eq!(reply.status, status, "{method} {path} {body}: {reply:?}");
+        if status < 300 {
+            continue;
+        }
+        assert_eq!(
+            reply.body["code"], code,
+            "{method} {path} {body}: {reply:?}"
+        );
+        let known = listed(status);
+        assert!(known.iter().any(|known| known == code), "{status} {code}");
+    }
+}
