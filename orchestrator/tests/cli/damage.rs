@@ -44,6 +44,37 @@ fn a_flipped_byte_stops_every_command_and_is_told_with_its_place() {
     );
 }
 
+/// The shell forbids files longer than 5 MiB before it becomes the server, so the journal's second extension
+/// fails in the middle of the work, as on a full disk.
+#[cfg(unix)]
+#[test]
+fn a_server_that_cannot_write_its_journal_stops_and_says_so() {
+    let project = Project::initialised();
+    let limited = "trap '' XFSZ; ulimit -f 10240; exec \"$0\" serve --listen 127.0.0.1:0 --log off";
+    let mut server = project.start_shell(limited);
+    assert!(server.line().contains("ready"));
+    project.write("large", &"x".repeat(900_000));
+    let start = ["run", "start", "workflows/hello.yaml", "-i", "name=@large"];
+    let mut accepted = 0;
+    let refusal = loop {
+        let output = project.output(&start, "");
+        if !output.status.success() {
+            break output;
+        }
+        accepted += 1;
+        assert!(accepted < 20, "the limit was never met");
+    };
+    assert_eq!(refusal.status.code(), Some(70), "{refusal:?}");
+    let (code, _, stderr) = server.end();
+    assert_eq!(code, 70, "{stderr}");
+    assert!(
+        stderr.contains("hint: nothing that was answered is lost"),
+        "{stderr}"
+    );
+    let runs = project.json(&["run", "list"])["runs"].clone();
+    assert_eq!(runs.as_array().map(Vec::len), Some(accepted));
+}
+
 #[test]
 fn a_newer_format_is_left_to_a_newer_program() {
     let (project, segment) = with_journal();

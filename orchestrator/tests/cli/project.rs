@@ -51,7 +51,11 @@ impl Project {
 
     /// The binary in this directory, with nothing of the environment but the way to programs.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_phisync"));
+        self.program(env!("CARGO_BIN_EXE_phisync"), arguments)
+    }
+
+    fn program(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.directory.path())
@@ -69,7 +73,18 @@ impl Project {
 
     /// Starts the binary without waiting for its end.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self.command(arguments).spawn().expect("the binary starts");
+        Self::running(self.command(arguments))
+    }
+
+    /// Starts a shell that runs `script`, in which `$0` is the binary.
+    #[cfg(unix)]
+    pub(crate) fn start_shell(&self, script: &str) -> Running {
+        let binary = env!("CARGO_BIN_EXE_phisync");
+        Self::running(self.program("sh", &["-c", script, binary]))
+    }
+
+    fn running(mut command: Command) -> Running {
+        let mut child = command.spawn().expect("the program starts");
         drop(child.stdin.take());
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
