@@ -4,6 +4,11 @@
 //! Lists that a program can write are written by it: with `PHISYNC_UPDATE_DOCS=1` in the
 //! environment the tests put them into the pages instead of complaining.
 
+#![expect(
+    clippy::panic,
+    reason = "helpers outside of test functions fail the test that calls them"
+)]
+
 mod cli;
 mod diagnostics;
 mod links;

@@ -16,7 +16,8 @@ pub struct Problem {
     code: String,
     detail: String,
     hint: Option<String>,
-    diagnostics: Option<Value>,
+    /// Boxed, as every handler's result has room for it.
+    diagnostics: Option<Box<Value>>,
 }
 
 impl Problem {
@@ -36,7 +37,7 @@ impl Problem {
     }
 
     pub(super) fn with_diagnostics(mut self, diagnostics: Value) -> Self {
-        self.diagnostics = Some(diagnostics);
+        self.diagnostics = Some(Box::new(diagnostics));
         self
     }
 }
@@ -50,7 +51,7 @@ impl IntoResponse for Problem {
             code: self.code,
             detail: self.detail,
             hint: self.hint,
-            diagnostics: self.diagnostics,
+            diagnostics: self.diagnostics.map(|diagnostics| *diagnostics),
         };
         let text = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (self.status, text).into_response();
@@ -87,7 +88,7 @@ impl From<Refusal> for Problem {
             let list = violations
                 .iter()
                 .map(|v| serde_json::json!({ "path": v.path, "message": v.message }));
-            problem.diagnostics = Some(Value::Array(list.collect()));
+            problem.diagnostics = Some(Box::new(Value::Array(list.collect())));
         }
         problem
     }
