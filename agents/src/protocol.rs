@@ -137,12 +137,15 @@ pub struct FailRequest {
     pub retry_after_ms: Option<u64>,
 }
 
-/// Gives a task back untried.
+/// Gives a task back for others to take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
     /// Fencing token of the claim.
     pub token: u64,
+    /// Whether the work had begun, so that the world may have changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub begun: bool,
 }
 
 /// Answers a mutation that says nothing else.

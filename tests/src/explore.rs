@@ -301,6 +301,16 @@ fn tries_of_task(
                 step: step.clone(),
                 undo,
                 token,
+                begun: false,
+            },
+        ),
+        (
+            "release, begun",
+            Input::Release {
+                step: step.clone(),
+                undo,
+                token,
+                begun: true,
             },
         ),
         (

@@ -252,15 +252,28 @@ impl World {
             .fail(agent, &task.id, task.token, &error, retryable, None, now)
     }
 
-    /// The holder gives the task back.
+    /// The holder gives the task back without having begun.
     ///
     /// # Panics
     /// If it is refused.
     pub fn release(&mut self, claim: &Claim) {
+        self.give_back(claim, false);
+    }
+
+    /// The holder gives the task back in the middle of the work.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn release_begun(&mut self, claim: &Claim) {
+        self.give_back(claim, true);
+    }
+
+    fn give_back(&mut self, claim: &Claim, begun: bool) {
         let now = self.now();
         let (agent, task) = (&claim.agent, &claim.task);
-        let released = self.coordinator.release(agent, &task.id, task.token, now);
-        released.expect("it is taken back");
+        self.coordinator
+            .release(agent, &task.id, task.token, begun, now)
+            .expect("it is taken back");
     }
 
     /// The holder says that it still works.

@@ -46,12 +46,15 @@ pub(super) enum Ended {
     Report(Report),
     /// The claim is over: nothing may be told.
     Stale,
-    /// The lease could not be renewed: the task is another's now, or soon.
-    Unrenewed,
-    /// The worker was asked to stop.
-    Stopped,
+    /// Without a result: not wanted any more, to be stopped, or not renewed in time.
+    Back {
+        /// Whether the child had been started, and may have had effects.
+        begun: bool,
+    },
     /// The program cannot be started, for this task or any other.
     Unstartable(std::io::Error),
+    /// The child was started, but this machine has no thread left to look after it.
+    Unattended(std::io::Error),
 }
 
 /// What an attempt works with.
@@ -81,9 +84,10 @@ impl Attempt<'_> {
             heart.fence = Fence::new(now, lease);
             match heart.beat() {
                 Beat::Renewed => {}
-                Beat::Over(Event::Cancelled) => return cancelled(),
+                Beat::Over(Event::Cancelled) | Beat::Unanswered | Beat::TooLate => {
+                    return Ended::Back { begun: false };
+                }
                 Beat::Over(_) => return Ended::Stale,
-                Beat::Unanswered | Beat::TooLate => return Ended::Unrenewed,
             }
         }
         self.supervise(task, heart)
@@ -109,13 +113,14 @@ impl Attempt<'_> {
             Ok(child) => child,
             Err(StartError::Program(cause)) => return Ended::Unstartable(cause),
             Err(StartError::Machine(cause)) => return short_of(&cause),
+            Err(StartError::Thread(cause)) => return Ended::Unattended(cause),
         };
         let (pace, paced) = mpsc::channel();
         let beating = thread::Builder::new()
             .name("heart".to_owned())
             .spawn(move || heart.run(&paced, &tell));
         if let Err(cause) = beating {
-            return short_of(&cause);
+            return Ended::Unattended(cause);
         }
         tracing::debug!(task = task.id, attempt = task.attempt, "started");
         let end = self.wait(&events, &pace, fence);
@@ -129,8 +134,7 @@ impl Attempt<'_> {
         match end {
             Verdict::Cancelled => cancelled(),
             Verdict::Stale => Ended::Stale,
-            Verdict::Stopped => Ended::Stopped,
-            Verdict::Ended | Verdict::Unrenewed => Ended::Unrenewed,
+            Verdict::Ended | Verdict::Stopped | Verdict::Unrenewed => Ended::Back { begun: true },
         }
     }
 

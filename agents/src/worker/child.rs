@@ -39,8 +39,10 @@ pub(super) struct Worked {
 pub(super) enum StartError {
     /// The program cannot be started, now or for any other task.
     Program(io::Error),
-    /// This machine is short of something.
+    /// This machine is short of something; nothing was started.
     Machine(io::Error),
+    /// It was started, and killed again for want of a thread.
+    Thread(io::Error),
 }
 
 impl Worked {
@@ -74,17 +76,17 @@ impl Worked {
             stdout,
             stderr,
         } = pipes;
-        let stdout = Capture::start(stdout, RESULT_BYTES_MAX, None).map_err(StartError::Machine)?;
+        let stdout = Capture::start(stdout, RESULT_BYTES_MAX, None).map_err(StartError::Thread)?;
         let stderr =
-            Capture::start(stderr, STDERR_BYTES_MAX, mirror).map_err(StartError::Machine)?;
+            Capture::start(stderr, STDERR_BYTES_MAX, mirror).map_err(StartError::Thread)?;
         // On a thread of its own, because a child may print a lot before it reads; a child that
         // does not read at all ends the write when it ends.
         let feed = move || {
             stdin.write_all(&text).ok();
         };
         let feeding = thread::Builder::new().name("feed".to_owned()).spawn(feed);
-        feeding.map_err(StartError::Machine)?;
-        tree.watch(tell).map_err(StartError::Machine)?;
+        feeding.map_err(StartError::Thread)?;
+        tree.watch(tell).map_err(StartError::Thread)?;
         Ok(Self {
             tree,
             stdout,

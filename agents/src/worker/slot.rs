@@ -156,7 +156,7 @@ impl<'a> Shift<'a> {
     fn one_of(&self, tasks: Vec<Task>) -> Option<Task> {
         let mut tasks = tasks.into_iter();
         let first = tasks.next();
-        tasks.for_each(|surplus| self.release(&surplus));
+        tasks.for_each(|surplus| self.release(&surplus, false));
         first
     }
 
@@ -203,7 +203,7 @@ impl<'a> Shift<'a> {
     fn work(&self, task: &Task, asked: Duration) -> Option<Claim> {
         let worker = self.worker;
         if self.halt.is_requested() {
-            self.release(task);
+            self.release(task, false);
             return None;
         }
         let attempt = Attempt {
@@ -218,9 +218,13 @@ impl<'a> Shift<'a> {
             Ended::Report(Report::Complete(output)) => return self.complete(task, output),
             Ended::Report(Report::Fail(failure)) => self.fail(task, failure),
             Ended::Stale => self.count(|summary| summary.lost += 1),
-            Ended::Unrenewed | Ended::Stopped => self.release(task),
+            Ended::Back { begun } => self.release(task, begun),
+            Ended::Unattended(cause) => {
+                self.release(task, true);
+                self.give_up(WorkerError::Thread(cause));
+            }
             Ended::Unstartable(source) => {
-                self.release(task);
+                self.release(task, false);
                 let program = worker.program.path.display().to_string();
                 self.give_up(WorkerError::Program { program, source });
             }
@@ -278,8 +282,8 @@ impl<'a> Shift<'a> {
     }
 
     /// Gives `task` back. Tried once: its lease is about to end anyway, or somebody waits for us.
-    fn release(&self, task: &Task) {
-        match release(&self.worker.client, task) {
+    fn release(&self, task: &Task, begun: bool) {
+        match release(&self.worker.client, task, begun) {
             Ok(_) => self.count(|summary| summary.released += 1),
             Err(cause) => self.not_reported(task, &cause),
         }
@@ -327,14 +331,14 @@ impl<'a> Shift<'a> {
 fn give_back(client: &Client, late: Polled) {
     if let Polled::Tasks(tasks, _) = late {
         for task in tasks {
-            if let Err(cause) = release(client, &task) {
+            if let Err(cause) = release(client, &task, false) {
                 tracing::warn!(task = task.id, %cause, "a task could not be given back");
             }
         }
     }
 }
 
-fn release(client: &Client, task: &Task) -> Result<SeqResponse, CallError> {
+fn release(client: &Client, task: &Task, begun: bool) -> Result<SeqResponse, CallError> {
     let token = task.token;
-    client.release(&task.id, &ReleaseRequest { token })
+    client.release(&task.id, &ReleaseRequest { token, begun })
 }

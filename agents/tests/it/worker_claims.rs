@@ -203,7 +203,10 @@ fn without_a_renewal_the_tree_is_dead_before_the_lease_ends() {
                 ..WorkerSummary::default()
             }
         );
-        server.next("release");
+        assert_eq!(
+            server.next("release").body,
+            json!({"token": 5, "begun": true})
+        );
     }
 }
 
@@ -362,7 +365,34 @@ fn a_request_to_stop_kills_the_tree_and_gives_the_task_back() {
             ..WorkerSummary::default()
         }
     );
-    assert_eq!(server.rest(), ["poll", "release"]);
+    assert_eq!(
+        server.next("release").body,
+        json!({"token": 5, "begun": true})
+    );
+}
+
+#[test]
+fn a_task_cancelled_before_its_command_started_is_given_back_unbegun() {
+    // Bug: it was reported as cancelled, which counts as work with unknown effects.
+    let clock = Arc::new(SleepyClock {
+        system: OsClock::new(),
+        slept_s: AtomicU64::new(0),
+    });
+    let sleeper = clock.clone();
+    let server = Server::start(move |request| match request.verb.as_str() {
+        "poll" => {
+            sleeper.slept_s.store(3600, Ordering::SeqCst);
+            tasks(&[task("tsk_1", 5, LONG)])
+        }
+        "heartbeat" => Answer::Json(
+            200,
+            json!({"lease_ms": 600_000, "lease_expires_at": "x", "cancel_requested": true}),
+        ),
+        _ => seq(),
+    });
+    let running = start(&server, sh("echo 1"), clock, &StopFlag::new());
+    assert_eq!(summary(running).released, 1);
+    assert_eq!(server.next("release").body, json!({"token": 5}));
 }
 
 #[test]

@@ -154,7 +154,8 @@ impl Coordinator {
         })
     }
 
-    /// An agent gives a task back unharmed.
+    /// An agent gives a task back. If the work had `begun`, the world may have changed, and what
+    /// ends without another result is undone.
     ///
     /// # Errors
     /// A stale token, somebody else's task.
@@ -163,14 +164,20 @@ impl Coordinator {
         agent: &str,
         task: &str,
         token: u64,
+        begun: bool,
         now: Now,
     ) -> Result<(), Refusal> {
         let (run, step, undo) = TaskId::split(task)?;
         self.transact(now, |c| {
             c.greet(agent, now)?;
             c.check_caller(&run, step, undo, token, agent)?;
-            let step = step.to_owned();
-            c.decide(&run, Input::Release { step, undo, token }, now)
+            let input = Input::Release {
+                step: step.to_owned(),
+                undo,
+                token,
+                begun,
+            };
+            c.decide(&run, input, now)
         })
     }
 

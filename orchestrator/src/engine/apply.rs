@@ -290,10 +290,15 @@ fn apply_to_task(run: &mut RunState, index: StepIndex, event: &RunEvent) {
         }
         RunEvent::TaskReleased {
             undo,
+            begun,
             queue_deadline,
             ..
-        }
-        | RunEvent::TaskRetried {
+        } => change_task(run, index, *undo, |task| {
+            task.effect_unknown |= *begun;
+            task.status = TaskStatus::Ready;
+            task.queue_deadline = *queue_deadline;
+        }),
+        RunEvent::TaskRetried {
             undo,
             queue_deadline,
             ..

@@ -102,7 +102,12 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
             retryable,
             retry_after_ms,
         } => draft.fail(&step, undo, token, error, retryable, retry_after_ms)?,
-        Input::Release { step, undo, token } => draft.release(&step, undo, token)?,
+        Input::Release {
+            step,
+            undo,
+            token,
+            begun,
+        } => draft.release(&step, undo, token, begun)?,
         Input::LoseLease {
             step,
             undo,

@@ -230,7 +230,7 @@ pub enum RunEvent {
         /// When.
         at: Timestamp,
     },
-    /// The holder gave it back unharmed.
+    /// The holder gave it back.
     TaskReleased {
         /// The step.
         step: String,
@@ -239,6 +239,9 @@ pub enum RunEvent {
         undo: bool,
         /// Under which token.
         token: u64,
+        /// Whether the work had begun, so that the world may have changed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        begun: bool,
         /// When.
         at: Timestamp,
         /// When somebody must have taken it.

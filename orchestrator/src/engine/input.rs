@@ -91,6 +91,8 @@ pub enum Input {
         undo: bool,
         /// The holder's token.
         token: u64,
+        /// Whether the work had begun.
+        begun: bool,
     },
     /// The holder has been silent for too long, or is dead.
     LoseLease {

@@ -243,7 +243,13 @@ impl Draft<'_> {
         Ok(())
     }
 
-    pub(super) fn release(&mut self, step: &str, undo: bool, token: u64) -> Result<(), Rejection> {
+    pub(super) fn release(
+        &mut self,
+        step: &str,
+        undo: bool,
+        token: u64,
+        begun: bool,
+    ) -> Result<(), Rejection> {
         let index = self.run.find(step)?;
         self.run.check_token(index, undo, token)?;
         let queue_deadline = self.queue_deadline(index, undo);
@@ -251,6 +257,7 @@ impl Draft<'_> {
             step: step.to_owned(),
             undo,
             token,
+            begun,
             at: self.moment.now,
             queue_deadline,
         });

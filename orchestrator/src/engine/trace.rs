@@ -271,8 +271,9 @@ fn cause(run: &RunState, step: Option<StepIndex>, event: &RunEvent) -> String {
         RunEvent::TaskCompleted { undo, .. } => {
             format!("result of {} accepted", last_agent(run, step, *undo))
         }
-        RunEvent::TaskReleased { undo, .. } => {
-            format!("given back by {}", last_agent(run, step, *undo))
+        RunEvent::TaskReleased { undo, begun, .. } => {
+            let midway = if *begun { ", begun" } else { "" };
+            format!("given back by {}{midway}", last_agent(run, step, *undo))
         }
         RunEvent::TaskRetried { .. } => "back-off over".to_owned(),
         RunEvent::ApprovalRequested { prompt, .. } => match prompt {

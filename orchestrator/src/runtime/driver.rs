@@ -13,11 +13,13 @@ use std::time::Duration;
 use phisync_agents::protocol::Task;
 use phisync_state::env::Clock;
 use phisync_state::{Head, Store, Unknown};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::coordinator::{Coordinator, Now, PollId, Polled, Refusal};
 use crate::engine::RunId;
 use crate::protocol::Started;
+
+use super::server::ServerFailure;
 
 /// Jobs that may wait; more are refused as busy.
 const QUEUE_MAX: usize = 16_384;
@@ -332,7 +334,8 @@ fn hand_over(handle: Handle, agent: String, reply: Reply<Vec<Task>>, tasks: Vec<
         for task in orphans {
             let agent = agent.clone();
             let release: Job = Box::new(move |desk, now| {
-                let released = desk.coordinator.release(&agent, &task.id, task.token, now);
+                let coordinator = &mut desk.coordinator;
+                let released = coordinator.release(&agent, &task.id, task.token, false, now);
                 if let Err(refusal) = released {
                     tracing::debug!(task = task.id, %refusal, "not released");
                 }
@@ -345,12 +348,24 @@ fn hand_over(handle: Handle, agent: String, reply: Reply<Vec<Task>>, tasks: Vec<
     })
 }
 
+/// Tells that the thread panics: without it the server would stay up and answer nobody.
+struct Alarm(watch::Sender<Option<ServerFailure>>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.send_replace(Some(ServerFailure::Panicked));
+        }
+    }
+}
+
 /// Starts the thread.
 pub(super) fn start(
     coordinator: Coordinator,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     views: ViewSink,
+    failing: watch::Sender<Option<ServerFailure>>,
 ) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (jobs, queue) = sync_channel(QUEUE_MAX);
     let handle = Handle {
@@ -372,7 +387,10 @@ pub(super) fn start(
     };
     let thread = std::thread::Builder::new()
         .name("coordinator".to_owned())
-        .spawn(move || driver.run(&queue))?;
+        .spawn(move || {
+            let _alarm = Alarm(failing);
+            driver.run(&queue);
+        })?;
     Ok((handle, thread))
 }
 
@@ -402,7 +420,11 @@ impl Driver {
             let after = self.now();
             self.excuse_standstill(before, wait, after);
             match first {
-                Ok(Message::Job(job)) => self.work_off(job, queue),
+                Ok(Message::Job(job)) => {
+                    if let Some(done) = self.work_off(job, queue) {
+                        return self.finish(queue, done);
+                    }
+                }
                 Ok(Message::Stop(done)) => return self.finish(queue, done),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -433,22 +455,21 @@ impl Driver {
         }
     }
 
-    fn work_off(&mut self, first: Job, queue: &Receiver<Message>) {
+    /// Does what is queued, up to a bound; `Some` if told to stop meanwhile.
+    fn work_off(
+        &mut self,
+        first: Job,
+        queue: &Receiver<Message>,
+    ) -> Option<oneshot::Sender<()>> {
         self.execute(first);
         for _ in 1..JOBS_IN_A_ROW_MAX {
             match queue.try_recv() {
                 Ok(Message::Job(job)) => self.execute(job),
-                Ok(Message::Stop(done)) => {
-                    // Seen again at once by the loop, after the duties.
-                    let again = self.handle.jobs.try_send(Message::Stop(done));
-                    if again.is_err() {
-                        tracing::debug!("the queue filled up while stopping");
-                    }
-                    return;
-                }
-                Err(_) => return,
+                Ok(Message::Stop(done)) => return Some(done),
+                Err(_) => return None,
             }
         }
+        None
     }
 
     fn execute(&mut self, job: Job) {

@@ -129,6 +129,36 @@ fn a_task_given_back_unharmed_leaves_nothing_to_undo() {
 }
 
 #[test]
+fn a_task_given_back_midway_is_undone_if_nobody_finishes_it() {
+    // Bug: a worker that was stopped killed its command, and what that had done stayed.
+    let (mut w, compile) = midway();
+    w.release_begun(&compile);
+    let undo = w.take("vssc", "compile.undo");
+    w.complete(&undo, json!({}));
+    let undo = w.take("webc", "fetch.undo");
+    w.complete(&undo, json!({}));
+    assert_eq!(w.status(), RunStatus::Cancelled);
+
+    let mut w = World::new(
+        "
+workflow: mail
+steps:
+  - { id: send, task: send, assign: DC, compensate: { task: recall, assign: DC } }
+",
+        TEAM,
+    );
+    w.start();
+    let first = w.take("dc", "send");
+    w.release_begun(&first);
+    let second = w.take("dc", "send");
+    w.release(&second);
+    w.cancel("not today");
+    let undo = w.take("dc", "send.undo");
+    w.complete(&undo, json!({}));
+    assert_eq!(w.status(), RunStatus::Cancelled);
+}
+
+#[test]
 fn a_holder_that_never_answers_is_waited_for_until_its_lease_ends() {
     let (mut w, _) = midway();
     w.seconds(59);

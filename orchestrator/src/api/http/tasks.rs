@@ -113,7 +113,7 @@ pub(super) async fn release(
     let agent = caller.agent()?;
     let ((), head) = app
         .handle
-        .call(move |c, now| c.release(&agent, &id, request.token, now))
+        .call(move |c, now| c.release(&agent, &id, request.token, request.begun, now))
         .await?;
     Ok(Answer::ok(SeqResponse { seq: head.seq.0 }, head))
 }
