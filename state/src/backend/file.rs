@@ -125,8 +125,7 @@ impl FileStore {
             },
             LockError::Io(source) => unusable("cannot lock it")(source),
         })?;
-        let journal = dir.join(DIRECTORY);
-        ensure_dir(&*disk, &journal).map_err(unusable("cannot create its journal"))?;
+        make_journal(&*disk, dir).map_err(unusable("cannot create its journal"))?;
 
         let mut order = Order::new();
         let mut index = Index::new(Chain::GENESIS.head(Seq(0)));
@@ -195,16 +194,27 @@ impl FileStore {
     }
 }
 
-/// Creates a directory unless it exists; its name is then durable.
+/// Creates a directory unless it exists.
 fn ensure_dir(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match disk.make_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        made => made?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
     }
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => disk.sync_dir(parent),
-        _ => disk.sync_dir(Path::new(".")),
+}
+
+/// Creates the journal's directory unless it exists. Its name and that of the data directory are
+/// then durable: a process that made them may have died before it synced either.
+fn make_journal(disk: &dyn Disk, data: &Path) -> io::Result<()> {
+    let journal = data.join(DIRECTORY);
+    let missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+    if disk.read_dir(&journal).is_err_and(missing) {
+        match data.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => disk.sync_dir(parent)?,
+            _ => disk.sync_dir(Path::new("."))?,
+        }
     }
+    ensure_dir(disk, &journal)?;
+    disk.sync_dir(data)
 }
 
 impl Store for FileStore {

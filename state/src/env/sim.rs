@@ -179,6 +179,24 @@ impl SimDisk {
         }
     }
 
+    /// The disk as the next process finds it when this one dies and the power stays: everything is
+    /// there, but what was not synced still is not. This one is off from now on.
+    #[must_use]
+    pub fn next_process(&self) -> Self {
+        let mut old = self.state();
+        old.off = true;
+        let state = State {
+            inodes: old.inodes.clone(),
+            names: old.names.clone(),
+            durable_names: old.durable_names.clone(),
+            unsynced_names: old.unsynced_names.clone(),
+            ..State::default()
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
     /// Another disk with the same content; this one goes on.
     #[must_use]
     pub fn duplicate(&self) -> Self {

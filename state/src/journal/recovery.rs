@@ -96,6 +96,9 @@ pub(crate) fn recover(
     let clean = durable && last.size == last.end;
     let mut torn = None;
     let file: Arc<dyn DiskFile> = if clean {
+        // Of a process that was killed it may only be the name that never was synced.
+        let journal = data.join(DIRECTORY);
+        disk.sync_dir(&journal).map_err(at("sync", DIRECTORY))?;
         let path = segment_path(data, last.header.first);
         let opened = disk.open(&path, Access::Write);
         Arc::from(opened.map_err(at("open", &name))?)

@@ -115,6 +115,39 @@ fn a_power_cut_during_recovery_loses_nothing_either() {
 }
 
 #[test]
+fn what_the_next_process_acknowledges_does_not_rest_on_what_the_last_never_synced() {
+    // Bug: names that a killed process had not synced were taken for durable by the next one.
+    let total = operations_of(|disk| assert_eq!(workload(disk), EVENTS));
+    for operation in 1..=total {
+        let disk = SimDisk::new();
+        disk.plan(operation, Fault::PowerOff { written: 50 });
+        let first = workload(&disk);
+        let recovery = {
+            let disk = disk.next_process();
+            drop(open(&disk));
+            disk.operations()
+        };
+        for second in 0..=recovery {
+            // Killed again while it recovers, so that a third process acknowledges.
+            let disk = disk.next_process();
+            disk.plan(second, Fault::PowerOff { written: 50 });
+            let disk = if second == 0 {
+                disk
+            } else {
+                drop(open(&disk));
+                disk.next_process()
+            };
+            let acknowledged = first.max(workload(&disk));
+            assert_eq!(acknowledged, EVENTS, "{operation}, then {second}");
+            for survive in survivals(second).take(3) {
+                let what = format!("killed at {operation}, then {second}, {survive:?}");
+                check_recovered(&disk.reboot(survive), acknowledged, &what);
+            }
+        }
+    }
+}
+
+#[test]
 fn an_error_at_any_operation_stops_the_store_and_loses_nothing() {
     let total = operations_of(|disk| assert_eq!(workload(disk), EVENTS));
     for operation in 1..=total {
