@@ -210,15 +210,21 @@ fn is_torn(file: &dyn DiskFile, start: Mark, end: u64) -> io::Result<bool> {
     let read = file.read_at(start.offset, &mut bytes)?;
     bytes.truncate(read);
     let next = Seq(start.last.0 + 1);
-    let mut controls = controls(&bytes);
-    Ok(match (controls.next(), controls.next()) {
+    let mut sightings = sightings(&bytes);
+    let last = |at: usize, length: usize| bytes.len() - at <= length;
+    Ok(match (sightings.next(), sightings.next()) {
         (None, _) => true,
         // The sectors of an interrupted write may have arrived in any order, the commit line's
         // first. A whole batch behind something else is no such write: then a line before it,
-        // which was synced, is damaged.
-        (Some((at, Control::Commit { first, chain, .. })), None) => {
-            first == next && !holds_batch(&bytes[..at], start, chain)
-        }
+        // which was synced, is damaged. Nor is a batch with something behind it, as that was
+        // only begun when the batch was synced.
+        (Some(Sighting { at, length, line }), None) => match line {
+            Some(Control::Commit { first, chain, .. }) => {
+                first == next && last(at, length + 1) && !holds_batch(&bytes[..at], start, chain)
+            }
+            Some(Control::Seal { .. }) => false,
+            None => last(at, length),
+        },
         _ => false,
     })
 }
@@ -233,8 +239,16 @@ fn holds_batch(bytes: &[u8], start: Mark, chain: Chain) -> bool {
     found.is_some_and(|at| at > 0 && start.chain.after(&bytes[at..]) == chain)
 }
 
-/// Every commit or seal line that can be made out in `bytes`, wherever it begins.
-fn controls(bytes: &[u8]) -> impl Iterator<Item = (usize, Control)> {
+/// What begins like a commit or seal line.
+struct Sighting {
+    at: usize,
+    /// Without its newline; of a line that cannot be read, the most it can have.
+    length: usize,
+    line: Option<Control>,
+}
+
+/// Everything in `bytes` that begins like a commit or seal line, wherever it stands.
+fn sightings(bytes: &[u8]) -> impl Iterator<Item = Sighting> {
     let tabs = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\t');
     tabs.filter_map(|(at, _)| {
         let line = &bytes[at..];
@@ -243,7 +257,11 @@ fn controls(bytes: &[u8]) -> impl Iterator<Item = (usize, Control)> {
         }
         let line = &line[..line.len().min(CONTROL_LINE_MAX)];
         // Up to its own last brace: what follows may be damaged or a line end that is gone.
-        let end = line.windows(2).position(|pair| pair == b"}}")? + 2;
-        Some((at, Control::decode(&line[..end]).ok()?))
+        let end = line.windows(2).position(|pair| pair == b"}}");
+        let read = end.and_then(|end| Some((end + 2, Control::decode(&line[..end + 2]).ok()?)));
+        let (length, line) = read.map_or((CONTROL_LINE_MAX, None), |(length, line)| {
+            (length, Some(line))
+        });
+        Some(Sighting { at, length, line })
     })
 }

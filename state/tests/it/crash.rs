@@ -274,6 +274,39 @@ fn flip_every_byte(disk: &SimDisk) {
     );
 }
 
+#[test]
+fn an_acknowledged_batch_with_an_unfinished_one_behind_it_is_never_cut() {
+    // Bug: damage to it passed for part of the unfinished batch.
+    let disk = SimDisk::new();
+    let (store, _) = open(&disk).expect("an empty disk opens");
+    put(&store, "run/a", &text(1)).expect("the disk works");
+    put(&store, "run/a", &text(2)).expect("the disk works");
+    let acknowledged = disk.next_process();
+    let end = content(&acknowledged)
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .expect("it is not empty")
+        + 1;
+    let bytes = content(&acknowledged);
+    let find = |needle: &[u8]| bytes.windows(needle.len()).rposition(|at| at == needle);
+    let batch = find(b"{\"seq\":2,").expect("there are two");
+    let mark = find(b"\t{\"commit\":").expect("it is committed");
+    for index in (batch..mark).chain(mark + 12..end - 1) {
+        let disk = acknowledged.duplicate();
+        disk.damage(&first_segment(), |bytes| {
+            bytes[index] ^= 1;
+            let unfinished = format!("{{\"seq\":3,\"stream\":\"run/a\",{}", "x".repeat(250));
+            bytes.resize(bytes.len().max(end + 300), 0);
+            bytes[end..end + unfinished.len()].copy_from_slice(unfinished.as_bytes());
+        });
+        let error = open(&disk).err();
+        assert!(
+            matches!(error, Some(OpenError::Corrupt(_))),
+            "byte {index}: {error:?}"
+        );
+    }
+}
+
 fn content(disk: &SimDisk) -> Vec<u8> {
     phisync_state::env::read_all(disk, &first_segment(), u64::MAX).expect("it can be read")
 }
