@@ -62,22 +62,9 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
         }
         RunEvent::RunFailed { undo, at } => close(run, RunStatus::Failed, *undo, *at),
         RunEvent::RunCancelled { undo, at } => close(run, RunStatus::Cancelled, *undo, *at),
-        RunEvent::StepSkipped { step, .. }
-        | RunEvent::StepCompleted { step, .. }
-        | RunEvent::StepFailed { step, .. }
-        | RunEvent::StepCancelled { step, .. }
-        | RunEvent::TaskReady { step, .. }
-        | RunEvent::TaskClaimed { step, .. }
-        | RunEvent::TaskCompleted { step, .. }
-        | RunEvent::TaskFailed { step, .. }
-        | RunEvent::TaskReleased { step, .. }
-        | RunEvent::TaskRetried { step, .. }
-        | RunEvent::TaskCancelRequested { step, .. }
-        | RunEvent::ApprovalRequested { step, .. }
-        | RunEvent::ApprovalDecided { step, .. }
-        | RunEvent::IncidentOpened { step, .. }
-        | RunEvent::IncidentResolved { step, .. } => {
-            if let Some(index) = run.machine.step_named(step) {
+        _ => {
+            let index = event.step().and_then(|step| run.machine.step_named(step));
+            if let Some(index) = index {
                 apply_to_step(run, index, event);
             }
         }

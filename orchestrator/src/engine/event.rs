@@ -374,3 +374,34 @@ pub enum RunEvent {
         at: Timestamp,
     },
 }
+
+impl RunEvent {
+    /// The step that the fact is about; `None` if it is about the run.
+    #[must_use]
+    pub fn step(&self) -> Option<&str> {
+        match self {
+            Self::StepSkipped { step, .. }
+            | Self::StepCompleted { step, .. }
+            | Self::StepFailed { step, .. }
+            | Self::StepCancelled { step, .. }
+            | Self::TaskReady { step, .. }
+            | Self::TaskClaimed { step, .. }
+            | Self::TaskCompleted { step, .. }
+            | Self::TaskFailed { step, .. }
+            | Self::TaskReleased { step, .. }
+            | Self::TaskRetried { step, .. }
+            | Self::TaskCancelRequested { step, .. }
+            | Self::ApprovalRequested { step, .. }
+            | Self::ApprovalDecided { step, .. }
+            | Self::IncidentOpened { step, .. }
+            | Self::IncidentResolved { step, .. } => Some(step),
+            Self::RunStarted { .. }
+            | Self::RunFailing { .. }
+            | Self::RunCancelling { .. }
+            | Self::UndoStarted { .. }
+            | Self::RunCompleted { .. }
+            | Self::RunFailed { .. }
+            | Self::RunCancelled { .. } => None,
+        }
+    }
+}

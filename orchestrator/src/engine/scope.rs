@@ -13,9 +13,33 @@ pub(super) struct Extra<'a> {
     /// `result`, in `yield`.
     pub result: Option<&'a RawJson>,
     /// `error`, in `retry.when` and `compensate`.
-    pub error: Option<(&'a Failure, u32)>,
+    pub error: Option<ErrorInScope<'a>>,
     /// `self`, in `compensate`.
     pub itself: Option<&'a StepState>,
+}
+
+/// An error, and where it happened.
+#[derive(Clone, Copy)]
+pub(super) struct ErrorInScope<'a> {
+    pub failure: &'a Failure,
+    /// Which attempt it ended, from 1.
+    pub attempt: u32,
+    /// In which step; a run can fail at none.
+    pub step: Option<&'a str>,
+}
+
+impl ErrorInScope<'_> {
+    fn value(self) -> Value {
+        let failure = self.failure;
+        let mut fields = vec![
+            ("code", Value::string(failure.code.as_str())),
+            ("message", Value::string(failure.message.as_str())),
+            ("data", failure.data.as_ref().map_or(Value::Null, raw)),
+            ("attempt", Value::Int(i64::from(self.attempt))),
+        ];
+        fields.extend(self.step.map(|step| ("step", Value::string(step))));
+        Value::map(fields)
+    }
 }
 
 pub(super) struct RunScope<'a> {
@@ -61,17 +85,6 @@ fn raw(value: &RawJson) -> Value {
     Value::from_json(&value.parse())
 }
 
-fn failure(error: &Failure) -> Vec<(&'static str, Value)> {
-    let mut fields = vec![
-        ("code", Value::string(error.code.as_str())),
-        ("message", Value::string(error.message.as_str())),
-    ];
-    if let Some(data) = &error.data {
-        fields.push(("data", raw(data)));
-    }
-    fields
-}
-
 impl Scope for RunScope<'_> {
     fn variable(&self, name: &str) -> Option<Value> {
         match name {
@@ -100,11 +113,7 @@ impl Scope for RunScope<'_> {
                 ]))
             }
             "result" => self.extra.result.map(raw),
-            "error" => self.extra.error.map(|(error, attempt)| {
-                let mut fields = failure(error);
-                fields.push(("attempt", Value::Int(i64::from(attempt))));
-                Value::map(fields)
-            }),
+            "error" => self.extra.error.map(ErrorInScope::value),
             "self" => self.extra.itself.map(|step| {
                 let mut fields = Vec::new();
                 if let Some(task) = &step.task {
@@ -130,8 +139,13 @@ impl Scope for RunScope<'_> {
         if let Some(output) = &step.output {
             fields.push(("output", raw(output)));
         }
-        if let Some(error) = &step.error {
-            fields.push(("error", Value::map(failure(error))));
+        if let Some(failure) = &step.error {
+            let error = ErrorInScope {
+                failure,
+                attempt: step.task.as_ref().map_or(1, |task| task.attempt.max(1)),
+                step: Some(id),
+            };
+            fields.push(("error", error.value()));
         }
         if let Some(task) = &step.task {
             fields.push(("attempts", Value::Int(i64::from(task.attempt))));

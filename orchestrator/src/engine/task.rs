@@ -14,7 +14,7 @@ use super::event::{CancelReason, RunEvent, Then};
 use super::input::Rejection;
 use super::retry;
 use super::run::{Clock, Phase, TaskStatus};
-use super::scope::{Extra, RunScope};
+use super::scope::{ErrorInScope, Extra, RunScope};
 use super::{Failure, RawJson};
 
 /// The rules of one task, from the step or from its `compensate`.
@@ -85,13 +85,17 @@ impl Draft<'_> {
         let machine = self.machine();
         let step = machine.step(index);
         let rules = self.rules_of(index, true, step)?;
-        let error = self.run.error.as_ref();
+        let cancelled = Failure::new("cancelled", "the run was cancelled");
         let scope = RunScope::with(
             self.run,
             self.moment,
             Extra {
                 itself: Some(self.run.step(index)),
-                error: error.map(|error| (error, 1)),
+                error: Some(ErrorInScope {
+                    failure: self.run.error.as_ref().unwrap_or(&cancelled),
+                    attempt: self.failed_attempt(),
+                    step: self.run.failed_step.as_deref(),
+                }),
                 ..Extra::default()
             },
         );
@@ -109,6 +113,14 @@ impl Draft<'_> {
             queue_deadline: self.after(rules.timeouts.queue),
             total_deadline: rules.timeouts.total.map(|total| self.after(total)),
         })
+    }
+
+    /// The attempt that made the run fail; 1 where it was none.
+    fn failed_attempt(&self) -> u32 {
+        let failed = self.run.failed_step.as_deref();
+        let index = failed.and_then(|id| self.run.machine.step_named(id));
+        let task = index.and_then(|index| self.run.task(index, false));
+        task.map_or(1, |task| task.attempt.max(1))
     }
 
     fn rules_of<'s>(
@@ -394,7 +406,11 @@ impl Draft<'_> {
             return true;
         };
         let extra = Extra {
-            error: Some((error, failed)),
+            error: Some(ErrorInScope {
+                failure: error,
+                attempt: failed,
+                step: Some(&self.run.machine.step(index).id),
+            }),
             itself: Some(self.run.step(index)),
             ..Extra::default()
         };
@@ -426,6 +442,11 @@ impl Draft<'_> {
                 Clock::Approval { step } => self.expire_approval(step),
                 Clock::Total { step, undo } => self.total_is_over(step, undo),
                 Clock::Attempt { step, undo } => self.attempt_is_over(step, undo),
+            }
+            // Whatever is due either moves on or goes away; if it did neither, ringing it again
+            // would not help.
+            if self.run.deadlines.first() == Some(&(at, clock)) {
+                return;
             }
         }
     }

@@ -42,7 +42,7 @@ impl Transition {
 
 /// Folds one fact and tells what it changed.
 pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
-    let step = subject_step(event).and_then(|id| run.machine.step_named(id));
+    let step = event.step().and_then(|id| run.machine.step_named(id));
     let run_before = if run.version == 0 {
         "new"
     } else {
@@ -200,33 +200,6 @@ fn undoes(event: &RunEvent) -> bool {
         | RunEvent::TaskRetried { undo, .. }
         | RunEvent::TaskCancelRequested { undo, .. } => *undo,
         _ => false,
-    }
-}
-
-fn subject_step(event: &RunEvent) -> Option<&str> {
-    match event {
-        RunEvent::StepSkipped { step, .. }
-        | RunEvent::StepCompleted { step, .. }
-        | RunEvent::StepFailed { step, .. }
-        | RunEvent::StepCancelled { step, .. }
-        | RunEvent::TaskReady { step, .. }
-        | RunEvent::TaskClaimed { step, .. }
-        | RunEvent::TaskCompleted { step, .. }
-        | RunEvent::TaskFailed { step, .. }
-        | RunEvent::TaskReleased { step, .. }
-        | RunEvent::TaskRetried { step, .. }
-        | RunEvent::TaskCancelRequested { step, .. }
-        | RunEvent::ApprovalRequested { step, .. }
-        | RunEvent::ApprovalDecided { step, .. }
-        | RunEvent::IncidentOpened { step, .. }
-        | RunEvent::IncidentResolved { step, .. } => Some(step),
-        RunEvent::RunStarted { .. }
-        | RunEvent::RunFailing { .. }
-        | RunEvent::RunCancelling { .. }
-        | RunEvent::UndoStarted { .. }
-        | RunEvent::RunCompleted { .. }
-        | RunEvent::RunFailed { .. }
-        | RunEvent::RunCancelled { .. } => None,
     }
 }
 

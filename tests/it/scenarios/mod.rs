@@ -6,6 +6,7 @@ mod attempts;
 mod cancelling;
 mod clocks;
 mod dispatch;
+mod expressions;
 mod incidents;
 mod joins;
 mod leases;

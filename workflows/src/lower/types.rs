@@ -1,6 +1,6 @@
 //! The types of what the engine itself provides.
 
-use crate::expr::Type;
+use crate::expr::{ObjectType, Type};
 use crate::machine::{Template, TemplatePart};
 
 /// `self.input`: the names are certain, the values were evaluated long ago.
@@ -32,22 +32,21 @@ pub(super) fn run_type() -> Type {
 
 /// `error`, where there is one.
 pub(super) fn error_type() -> Type {
-    Type::object([
-        ("code", Type::String),
-        ("message", Type::String),
-        ("data", Type::Any),
-        ("attempt", Type::Int),
-        ("step", Type::String),
-    ])
+    ObjectType::default()
+        .field("code", Type::String)
+        .field("message", Type::String)
+        .field("data", Type::Any)
+        .field("attempt", Type::Int)
+        .optional_field("step", Type::String, "a run can fail at no step")
+        .into()
 }
 
 /// The output of an approval.
 pub(super) fn approval_type() -> Type {
-    Type::object([
-        ("decision", Type::one_of(["approve", "reject"])),
-        ("by", Type::list(Type::String)),
-        ("at", Type::Timestamp),
-        ("comment", Type::String),
-        ("form", Type::Any),
-    ])
+    ObjectType::default()
+        .field("decision", Type::one_of(["approve", "reject"]))
+        .field("by", Type::list(Type::String))
+        .field("at", Type::Timestamp)
+        .optional_field("comment", Type::String, "nobody has to say a word")
+        .into()
 }
