@@ -26,6 +26,8 @@ pub struct Health {
     pub head_hash: String,
     /// The program's version.
     pub version: String,
+    /// Which of all servers answers: a new word with every start.
+    pub instance: String,
 }
 
 /// `POST /v1/workflows`, the answer.

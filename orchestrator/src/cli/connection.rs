@@ -149,7 +149,9 @@ pub(crate) fn running(data: &DataDir) -> Result<Option<String>, Report> {
     };
     let api = Api::new(&announced.url, None)?;
     match api.get_within::<Health>(&["healthz"], &[], HEALTH_WITHIN) {
-        Ok(_) => Ok(Some(announced.url)),
+        Ok(health) if health.instance == announced.instance => Ok(Some(announced.url)),
+        // Ours died, and the server of another directory took its port.
+        Ok(_) => Ok(None),
         Err(CallError::Unreachable { .. } | CallError::Garbled { .. }) => {
             tracing::debug!(pid = announced.pid, "the server in `server.json` is gone");
             Ok(None)

@@ -31,6 +31,8 @@ pub(crate) struct Announcement {
     pub(crate) url: String,
     /// Its process.
     pub(crate) pid: u32,
+    /// Which of all servers it is.
+    pub(crate) instance: String,
 }
 
 /// Why there is no data directory to work with.

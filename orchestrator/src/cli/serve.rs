@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use clap::Args;
-use phisync::runtime::Server;
-use phisync_state::Unknown;
+use phisync::runtime::{Server, ServerFailure};
 use serde::Serialize;
 
 use super::data_dir::DataDir;
@@ -74,13 +73,19 @@ impl Serve {
             head_seq: server.head().seq.0,
         };
         context.output.text(&json_line(&ready))?;
-        watch_store(&server, end)?;
+        watch_server(&server, end)?;
         match ended.recv() {
             Ok(Ending::Asked) | Err(mpsc::RecvError) => {}
-            Ok(Ending::StoreFailed(unknown)) => {
-                return Err(Report::new(ExitCode::Stopped, unknown).hint(
-                    "nothing that was answered is lost; look at the disk, then serve again",
-                ));
+            Ok(Ending::Failed(failure)) => {
+                let hint = match &failure {
+                    ServerFailure::Store(_) => {
+                        "nothing that was answered is lost; look at the disk, then serve again"
+                    }
+                    ServerFailure::Panicked => {
+                        "nothing that was answered is lost; serve again, and report what is above"
+                    }
+                };
+                return Err(Report::new(ExitCode::Stopped, failure).hint(hint));
             }
         }
         server
@@ -94,16 +99,16 @@ impl Serve {
 enum Ending {
     /// By a signal.
     Asked,
-    /// The journal cannot be written any more.
-    StoreFailed(Unknown),
+    /// By itself: it cannot go on.
+    Failed(ServerFailure),
 }
 
-/// Tells `end` when the store fails, from a thread that ends with the server.
-fn watch_store(server: &Server, end: mpsc::Sender<Ending>) -> Result<(), Report> {
+/// Tells `end` when the server fails, from a thread that ends with it.
+fn watch_server(server: &Server, end: mpsc::Sender<Ending>) -> Result<(), Report> {
     let failed = |cause: io::Error| {
         Report::new(
             ExitCode::Stopped,
-            format!("cannot watch the store: {cause}"),
+            format!("cannot watch the server: {cause}"),
         )
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -112,11 +117,11 @@ fn watch_store(server: &Server, end: mpsc::Sender<Ending>) -> Result<(), Report>
     let mut failure = server.failure();
     let watch = move || {
         let failed = runtime.block_on(failure.wait_for(Option::is_some));
-        if let Ok(Some(unknown)) = failed.map(|unknown| unknown.clone()) {
-            tell(&end, Ending::StoreFailed(unknown));
+        if let Ok(Some(failure)) = failed.map(|failure| failure.clone()) {
+            tell(&end, Ending::Failed(failure));
         }
     };
-    let thread = std::thread::Builder::new().name("store watch".to_owned());
+    let thread = std::thread::Builder::new().name("server watch".to_owned());
     thread.spawn(watch).map_err(failed)?;
     Ok(())
 }

@@ -10,4 +10,7 @@ mod server;
 
 pub use driver::{Handle, Until};
 pub use paths::DataPaths;
-pub use server::{OpenReport, ServeOptions, Server, StartError, StopError};
+pub use server::{OpenReport, ServeOptions, Server, ServerFailure, StartError, StopError};
+
+#[cfg(test)]
+mod tests;

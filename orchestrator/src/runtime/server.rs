@@ -138,6 +138,17 @@ impl StartError {
     }
 }
 
+/// Why a running server cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServerFailure {
+    /// The journal cannot be written any more.
+    #[error(transparent)]
+    Store(Unknown),
+    /// The thread that decides is gone. What it had not appended never happened.
+    #[error("a thread of the server panicked: this is a defect of phisync")]
+    Panicked,
+}
+
 /// Why a server did not stop in order. The journal recovers from it.
 #[derive(Debug, thiserror::Error)]
 pub enum StopError {
@@ -160,7 +171,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     driver: Option<JoinHandle<()>>,
     sockets: Option<JoinHandle<()>>,
-    failed: watch::Receiver<Option<Unknown>>,
+    failed: watch::Receiver<Option<ServerFailure>>,
+    instance: String,
 }
 
 impl Server {
@@ -223,25 +235,33 @@ impl Server {
             paths.clone(),
             &shared,
         );
-        let (handle, driver) = driver::start(coordinator, shared, Arc::clone(&clock), sink)
-            .map_err(system("start the coordinator's thread"))?;
+        let (failing, failed) = watch::channel(None);
+        let (handle, driver) = driver::start(
+            coordinator,
+            shared,
+            Arc::clone(&clock),
+            sink,
+            failing.clone(),
+        )
+        .map_err(system("start the coordinator's thread"))?;
 
         let address = listener
             .local_addr()
             .map_err(system("read the listening address"))?;
+        let instance = format!("{:016x}", OsEntropy.next_u64());
         let app = App {
             handle: handle.clone(),
             tokens: Mutex::new(tokens),
             catalog,
             clock,
+            instance: instance.clone(),
         };
         let (stop, stopping) = watch::channel(false);
         let sockets = start_sockets(listener, app, Doors::at(address), stopping)
             .map_err(system("serve the address"))?;
-        let (failing, failed) = watch::channel(None);
         store.when_failed(Box::new(move |unknown| {
             // Nobody may wait for it yet; the value stays.
-            failing.send_replace(Some(unknown));
+            failing.send_replace(Some(ServerFailure::Store(unknown)));
         }));
         let mut server = Self {
             url: format!("http://{address}"),
@@ -257,11 +277,18 @@ impl Server {
             driver: Some(driver),
             sockets: Some(sockets),
             failed,
+            instance,
         };
         if options.announce {
             server.announce().map_err(system("write server.json"))?;
         }
         Ok(server)
+    }
+
+    /// The way to the thread that decides.
+    #[cfg(test)]
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// Where it answers.
@@ -288,9 +315,9 @@ impl Server {
         self.store.head()
     }
 
-    /// Becomes `Some` when the store fails; the program should then exit with 70.
+    /// Becomes `Some` when nothing can be done any more; the program should then exit with 70.
     #[must_use]
-    pub fn failure(&self) -> watch::Receiver<Option<Unknown>> {
+    pub fn failure(&self) -> watch::Receiver<Option<ServerFailure>> {
         self.failed.clone()
     }
 
@@ -300,6 +327,7 @@ impl Server {
             "phisync_server": 1,
             "url": self.url,
             "pid": std::process::id(),
+            "instance": self.instance,
         });
         let temporary = path.with_extension("json.tmp");
         let bytes = format!("{body}\n");

@@ -1,5 +1,7 @@
 //! Bodies in and out.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -10,6 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+
+/// A body must have come within this.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A JSON body of a request, of a declared type and length.
 pub(super) struct Body<T>(pub T);
@@ -36,7 +41,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
 /// The bytes of a request, up to the route's limit.
 pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|error| {
+    read_within(BODY_TIMEOUT, request, state).await
+}
+
+async fn read_within<S: Send + Sync>(
+    limit: Duration,
+    request: Request,
+    state: &S,
+) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(limit, Bytes::from_request(request, state)).await;
+    let read = read.map_err(|_| {
+        let detail = format!("the body did not come within {} s", limit.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "slow_body", detail)
+    })?;
+    read.map_err(|error| {
         let code = if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
             "too_large"
         } else {
@@ -86,5 +104,46 @@ fn witness(response: &mut Response, head: &Head) {
     if let Ok(value) = HeaderValue::try_from(head.to_string()) {
         let name = HeaderName::from_static("phisync-head");
         response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+    use std::time::Duration;
+
+    use axum::body::{Body, Bytes, HttpBody};
+    use axum::extract::Request;
+    use axum::response::IntoResponse as _;
+    use hyper::body::Frame;
+
+    use super::read_within;
+
+    /// A body of which nothing ever comes.
+    struct Silence;
+
+    impl HttpBody for Silence {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn a_body_that_does_not_come_is_not_waited_for_without_end() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let read = read_within(Duration::ZERO, Request::new(Body::new(Silence)), &());
+        let refused = runtime.expect("a runtime").block_on(read);
+        let refused = refused.expect_err("nothing came");
+        assert_eq!(refused.into_response().status(), 408);
     }
 }

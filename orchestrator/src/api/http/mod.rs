@@ -7,6 +7,7 @@
 mod accept;
 mod auth;
 mod body;
+mod extract;
 mod people;
 mod problem;
 mod runs;
@@ -45,6 +46,8 @@ pub struct App {
     pub catalog: Catalog,
     /// For stamps of tokens.
     pub clock: Arc<dyn Clock>,
+    /// Which of all servers this is; not a secret.
+    pub instance: String,
 }
 
 /// One thing that a client can ask for.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::coordinator::Refusal;
@@ -12,6 +12,7 @@ use crate::protocol::{ApprovalList, ApprovalSummary, DecideRequest, IncidentList
 
 use super::App;
 use super::body::{Answer, Body};
+use super::extract::Path;
 use super::problem::Problem;
 
 fn bad_word(detail: String) -> Problem {

@@ -28,6 +28,7 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
         head_seq: head.seq.0,
         head_hash: head.hash.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        instance: app.instance.clone(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use phisync_workflows::{Machine, SourceText, compile, render};
@@ -12,6 +12,7 @@ use crate::protocol::{Registered, WorkflowList};
 
 use super::App;
 use super::body::{Answer, read};
+use super::extract::Path;
 use super::problem::Problem;
 
 /// Compiles the text of one workflow, as a client sent it.

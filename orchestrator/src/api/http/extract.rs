@@ -1,0 +1,39 @@
+//! The parts of an address, whose errors are problem documents like all others.
+
+use axum::extract::{FromRequestParts, rejection::PathRejection, rejection::QueryRejection};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+/// What stands in the path.
+pub(super) struct Path<T>(pub T);
+
+/// What stands behind the question mark.
+pub(super) struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        let path = path.map_err(|error: PathRejection| bad_address(&error.body_text()))?;
+        Ok(Self(path.0))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::from_request_parts(parts, state).await;
+        let query = query.map_err(|error: QueryRejection| bad_address(&error.body_text()))?;
+        Ok(Self(query.0))
+    }
+}
+
+fn bad_address(why: &str) -> Problem {
+    let detail = format!("the address is not what is wanted here: {why}");
+    Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+}
