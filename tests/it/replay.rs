@@ -54,7 +54,7 @@ fn the_runs_of_version_1_stand_where_they_stood() {
     let mut lines = Vec::new();
     for run in coordinator.list(&filter) {
         let id = phisync::engine::RunId::parse(&run.id).expect("a sound id");
-        let why = coordinator.why(&id, None).expect("it is there");
+        let why = coordinator.why(&id, None, now).expect("it is there");
         let (undo, text) = (&run.undo, &why.text);
         lines.push(format!(
             "{} {} {} (undo: {undo}): {text}",

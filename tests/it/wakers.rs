@@ -233,10 +233,15 @@ fn why_answers_in_every_shape(explored: &Explored) -> BTreeSet<String> {
             continue;
         }
         let mut coordinator = reopened(explored, place);
-        let run = coordinator.why(&node.run.id, None).expect("it is there");
+        let now = Now {
+            wall: node.now,
+            mono: Duration::ZERO,
+        };
+        let run = coordinator.why(&node.run.id, None, now);
+        let run = run.expect("it is there");
         complete(&run, node.run.waker.is_none(), explored, place);
         for (step, spec) in node.run.steps.iter().zip(node.run.machine.steps()) {
-            let why = coordinator.why(&node.run.id, Some(&spec.id));
+            let why = coordinator.why(&node.run.id, Some(&spec.id), now);
             let why = why.expect("it is there");
             complete(&why, step.waker.is_none(), explored, place);
         }

@@ -428,8 +428,12 @@ impl Coordinator {
         })
     }
 
-    /// What each declared agent lacks for a ready task; empty if it is not in the queue.
-    pub(super) fn why_nobody_takes(&self, task: &TaskId) -> Vec<(String, String)> {
+    /// What keeps each declared agent from a ready task: what it lacks, or that it does not ask.
+    /// Empty if the task is not in the queue.
+    pub(super) fn why_nobody_takes(&self, task: &TaskId, now: Now) -> Vec<(String, String)> {
+        if self.ready.get(task).is_none() {
+            return Vec::new();
+        }
         let candidates: Vec<_> = self
             .agents
             .iter()
@@ -437,7 +441,30 @@ impl Coordinator {
                 candidate(name, agent, &agent.capabilities, self.leases.count(name))
             })
             .collect();
-        self.ready.lacks(task, &candidates)
+        let lacking = self.ready.lacks(task, &candidates);
+        let fit = self
+            .agents
+            .keys()
+            .filter(|name| !lacking.iter().any(|(other, _)| other == *name))
+            .map(|name| (name.clone(), self.why_it_does_not_ask(name, now)));
+        let fit: Vec<_> = fit.collect();
+        // Those who could come first: whoever asks why looks for them.
+        [fit, lacking].concat()
+    }
+
+    fn why_it_does_not_ask(&self, agent: &str, now: Now) -> String {
+        if self.polls.someone_waits_as(agent) {
+            return "could take it, but asks for other capabilities only".to_owned();
+        }
+        match self.ledger.silence(agent, now.mono) {
+            Some(silent) => format!(
+                "could take it, but is not asking: last heard of {}s ago",
+                silent.as_secs()
+            ),
+            None => {
+                "could take it, but is not asking: not heard of since the server started".to_owned()
+            }
+        }
     }
 }
 

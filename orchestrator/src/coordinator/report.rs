@@ -10,7 +10,7 @@ use crate::protocol::{
     StepDetail, Why,
 };
 
-/// Tells what each agent lacks for a ready task.
+/// Tells what keeps each agent from a ready task.
 pub(super) type Team<'a> = dyn Fn(&TaskId) -> Vec<(String, String)> + 'a;
 
 pub(super) fn registered(machine: &Machine) -> Registered {

@@ -239,8 +239,8 @@ impl Coordinator {
     ///
     /// # Errors
     /// No such run or step.
-    pub fn why(&self, id: &RunId, step: Option<&str>) -> Result<Why, Refusal> {
-        let team = |task: &engine::TaskId| self.why_nobody_takes(task);
+    pub fn why(&self, id: &RunId, step: Option<&str>, now: Now) -> Result<Why, Refusal> {
+        let team = |task: &engine::TaskId| self.why_nobody_takes(task, now);
         self.with_run(id, |run| match step {
             None => Ok(report::why_run(run, &team)),
             Some(step) => match run.machine.step_named(step) {

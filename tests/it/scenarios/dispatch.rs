@@ -201,7 +201,9 @@ steps:
         TEAM,
     );
     let run = w.start();
-    let why = w.coordinator().why(&run, Some("text")).expect("it waits");
+    let now = w.now();
+    let why = w.coordinator().why(&run, Some("text"), now);
+    let why = why.expect("it waits");
     let mut lines = vec![format!("{}: {} ({})", why.subject, why.text, why.state)];
     for task in &why.because {
         lines.push(format!("{}: {}", task.subject, task.text));

@@ -49,7 +49,9 @@ fn a_parked_run_waits_for_a_person_and_for_nobody_else() {
     assert_eq!(w.coordinator().next_due().0, None);
     let incidents = w.coordinator().incidents();
     assert_eq!(incidents[0].id, "r1.hotel");
-    let why = w.coordinator().why(&run, None).expect("it is there");
+    let now = w.now();
+    let why = w.coordinator().why(&run, None, now);
+    let why = why.expect("it is there");
     assert_eq!(
         (why.waker.as_str(), why.until),
         ("incident", None),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use phisync_state::Record;
 use phisync_workflows::Machine;
@@ -20,6 +20,7 @@ use crate::runtime::Until;
 
 use super::App;
 use super::body::{Answer, Body};
+use super::extract::{Path, Query};
 use super::problem::Problem;
 use super::workflows::compile_one;
 
@@ -254,9 +255,9 @@ pub(super) async fn why(
 ) -> Result<Answer<Why>, Problem> {
     let (why, head) = app
         .handle
-        .call(move |c, _| {
+        .call(move |c, now| {
             let run = c.resolve_run(&id)?;
-            c.why(&run, query.step.as_deref())
+            c.why(&run, query.step.as_deref(), now)
         })
         .await?;
     Ok(Answer::ok(why, head))
