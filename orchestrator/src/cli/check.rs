@@ -78,9 +78,11 @@ impl Check {
             CheckFormat::Text => {
                 for (source, compiled) in &reports {
                     let color = context.output.color();
-                    context
-                        .output
-                        .text(&render::text(source, &compiled.diagnostics, color))?;
+                    context.output.text_painted(&render::text(
+                        source,
+                        &compiled.diagnostics,
+                        color,
+                    ))?;
                 }
                 // One file's findings end in a line that counts them already.
                 let said = reports.len() == 1 && !reports[0].1.diagnostics.is_empty();

@@ -52,7 +52,7 @@ pub(crate) fn machine(
     let mut told = compiled.diagnostics.clone();
     told.retain(|diagnostic| diagnostic.severity != Severity::Info);
     if !told.is_empty() {
-        output.say(render::text(&source, &told, output.color()).trim_end())?;
+        output.say_painted(render::text(&source, &told, output.color()).trim_end())?;
     }
     only(source.name(), compiled)
 }

@@ -68,6 +68,11 @@ impl Output {
 
     /// Says words to a person.
     pub(crate) fn say(&self, words: impl AsRef<str>) -> Result<(), Report> {
+        self.say_painted(harmless(words.as_ref()))
+    }
+
+    /// As [`Self::say`], for words that have their colours already.
+    pub(crate) fn say_painted(&self, words: impl AsRef<str>) -> Result<(), Report> {
         let mut stderr = io::stderr().lock();
         writeln!(stderr, "{}", words.as_ref())?;
         Ok(())
@@ -75,6 +80,14 @@ impl Output {
 
     /// Answers with text that has one form only, such as a diagram.
     pub(crate) fn text(&self, text: &str) -> Result<(), Report> {
+        match self.format {
+            Format::Table => self.text_painted(&harmless(text)),
+            Format::Json | Format::Jsonl | Format::Yaml => self.text_painted(text),
+        }
+    }
+
+    /// As [`Self::text`], for text that has its colours already.
+    pub(crate) fn text_painted(&self, text: &str) -> Result<(), Report> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         if !text.is_empty() && !text.ends_with('\n') {
@@ -157,6 +170,24 @@ pub(crate) fn width(text: &str) -> usize {
     unicode_width::UnicodeWidthStr::width(text)
 }
 
+/// Whether a terminal would obey `c`, or show what follows in another order than it is.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `text` with its lines and tabs, and with everything else that a terminal would obey spelt out.
+pub(crate) fn harmless(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if steers(c) && c != '\n' && c != '\t' {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
 /// `text` on one line, without anything that a terminal would obey.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
@@ -164,7 +195,7 @@ pub(crate) fn one_line(text: &str) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(part.chars().filter(|c| !c.is_control()));
+        line.extend(part.chars().filter(|c| !steers(*c)));
     }
     line
 }
@@ -187,7 +218,7 @@ pub(crate) fn yaml<T: Serialize>(thing: &T) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, one_line};
+    use super::{Table, harmless, one_line};
 
     #[test]
     fn columns_line_up_and_lines_do_not_end_in_spaces() {
@@ -202,6 +233,10 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_steer_the_terminal() {
-        assert_eq!(one_line("a\n b\u{1b}[31m\tc\u{7}"), "a b[31m c");
+        assert_eq!(one_line("a\n b\u{1b}[31m\tc\u{7}\u{202e}"), "a b[31m c");
+        assert_eq!(
+            harmless("a\n\tb\u{1b}[2Jc\u{9b}31m\r\u{202e}d"),
+            "a\n\tb\\u{1b}[2Jc\\u{9b}31m\\u{d}\\u{202e}d"
+        );
     }
 }

@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use super::exit_code::ExitCode;
+use super::output::harmless;
 
 /// An ending other than success.
 #[derive(Debug)]
@@ -65,10 +66,10 @@ impl Report {
             ("error", "hint")
         };
         if let Some(message) = &self.message {
-            writeln!(stderr, "{error}: {message}")?;
+            writeln!(stderr, "{error}: {}", harmless(message))?;
         }
         if let Some(text) = &self.hint {
-            writeln!(stderr, "{hint}: {text}")?;
+            writeln!(stderr, "{hint}: {}", harmless(text))?;
         }
         stderr.flush()
     }
