@@ -82,7 +82,8 @@ impl Heart {
             token: self.task.token,
             progress: None,
         };
-        match self.client.heartbeat(&self.task.id, &request, left) {
+        let within = left.min(self.fence.answer_within());
+        match self.client.heartbeat(&self.task.id, &request, within) {
             Ok(answer) if answer.cancel_requested => Beat::Over(Event::Cancelled),
             Ok(answer) => {
                 let lease = Duration::from_millis(answer.lease_ms);

@@ -211,6 +211,27 @@ fn without_a_renewal_the_tree_is_dead_before_the_lease_ends() {
 }
 
 #[test]
+fn a_heartbeat_that_nobody_answers_does_not_keep_the_next_from_being_sent() {
+    // Bug: one lost answer was waited for until the child had to be killed.
+    let mut beats = 0;
+    let server = server(SHORT, move |verb| {
+        beats += usize::from(verb == "heartbeat");
+        match (verb, beats) {
+            ("heartbeat", 1) => Answer::Hang,
+            ("heartbeat", _) => renewed(LONG),
+            _ => seq(),
+        }
+    });
+    let tree = Tree::new();
+    let pipe = tree.pipe();
+    let running = begin(&server, &format!("read x < {}; echo $x", pipe.display()));
+    server.next("heartbeat");
+    server.next("heartbeat");
+    std::fs::write(pipe, "7\n").expect("a word for the command");
+    assert_eq!(summary(running).completed, 1);
+}
+
+#[test]
 fn a_worker_that_slept_past_its_lease_kills_before_it_asks() {
     let server = server(SHORT, |verb| match verb {
         "heartbeat" => renewed(SHORT),
