@@ -78,6 +78,8 @@ impl Checker<'_> {
         };
         let optional = optional || was_optional;
         let found = self.field(id, operand, base, field);
+        let uncertain = found.absent.is_some() || matches!(base, Type::Map(_));
+        self.tolerated |= tolerant && !optional && uncertain;
         if let Some(why) = found.absent.filter(|_| !optional && !tolerant) {
             self.report_absent(id, operand, field, &why);
         }
@@ -185,6 +187,7 @@ impl Checker<'_> {
             other => (other.clone(), false),
         };
         let index_type = self.present(index);
+        self.tolerated |= tolerant && !optional && !was_optional;
         let item = match &base {
             Type::Any => Type::Any,
             Type::List(item) => {

@@ -31,21 +31,34 @@ impl Checker<'_> {
         self.apply(function, args, &types)
     }
 
+    /// Certain if one of its arguments is.
     fn coalesce(&mut self, args: &[NodeId]) -> Type {
         let mut joined: Option<Type> = None;
+        let mut certain = false;
+        let outer = self.tolerated;
         for arg in args {
             self.tolerant = true;
+            self.tolerated = false;
             let ty = match self.walk(*arg) {
                 Type::Optional(inner) => inner.as_ref().clone(),
                 Type::Null => continue,
-                other => other,
+                other => {
+                    certain |= !self.tolerated;
+                    other
+                }
             };
             joined = Some(match joined {
                 Some(joined) => joined.join(&ty),
                 None => ty,
             });
         }
-        joined.unwrap_or(Type::Null)
+        self.tolerated = outer;
+        match joined {
+            Some(Type::Any) => Type::Any,
+            Some(ty) if !certain => ty.optional(),
+            Some(ty) => ty,
+            None => Type::Null,
+        }
     }
 
     fn apply(&mut self, function: Function, args: &[NodeId], types: &[Type]) -> Type {

@@ -110,6 +110,7 @@ fn run(
         facts: Vec::new(),
         locals: Vec::new(),
         tolerant: false,
+        tolerated: false,
         unchecked: BTreeSet::new(),
     };
     let root = checker.ast.root();
@@ -174,6 +175,8 @@ struct Checker<'a> {
     locals: Vec<Type>,
     /// Whether the next walk may meet absent values: an argument of `coalesce`.
     tolerant: bool,
+    /// Whether such a walk met a value that may be absent.
+    tolerated: bool,
     /// Steps whose missing schema was remarked on.
     unchecked: BTreeSet<String>,
 }

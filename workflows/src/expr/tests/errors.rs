@@ -179,7 +179,9 @@ fn values_that_may_be_absent_are_errors_until_guarded() {
         "steps.maybe.?output.title.orValue('')",
         "has(inputs.note) && inputs.note != ''",
         "!has(inputs.note) || inputs.note != ''",
-        "coalesce(steps.maybe.output.title, inputs.note, '')",
+        "coalesce(steps.maybe.output.title, inputs.note, '') + 'x'",
+        "coalesce(inputs.?note.orValue(''), inputs.note) + 'x'",
+        "coalesce(coalesce(inputs.note, 'a'), inputs.note) + 'x'",
         "has(steps.maybe.output)",
         "steps.plan.output.items.all(i, has(steps.plan.output.comment) && steps.plan.output.comment == i.path)",
     ] {
