@@ -115,6 +115,7 @@ pub(crate) fn recover(
         Arc::clone(&file),
         last.header,
         end,
+        last.tail == Tail::Sealed,
     );
     Ok(Recovered {
         writer,

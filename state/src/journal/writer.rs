@@ -71,15 +71,15 @@ pub(crate) struct Writer {
     name: String,
     file: Arc<dyn DiskFile>,
     epoch: u64,
-    /// Where the segment's first batch begins.
-    content: u64,
+    /// The sequence its first record has or will have.
+    first: Seq,
     end: Mark,
     allocated: u64,
     sealed: bool,
 }
 
 impl Writer {
-    /// Goes on in `file` at `end`, which is its length too.
+    /// Goes on in `file` at `end`, which is its length too; `sealed` if a seal stands before it.
     pub(crate) fn resume(
         disk: Arc<dyn Disk>,
         data: &Path,
@@ -87,6 +87,7 @@ impl Writer {
         file: Arc<dyn DiskFile>,
         header: Header,
         end: Mark,
+        sealed: bool,
     ) -> Self {
         Self {
             disk,
@@ -95,10 +96,10 @@ impl Writer {
             name: display_name(header.first),
             file,
             epoch: header.epoch,
-            content: header.encode().len() as u64,
+            first: header.first,
             end,
             allocated: end.offset,
-            sealed: false,
+            sealed,
         }
     }
 
@@ -114,7 +115,7 @@ impl Writer {
     /// Begins the next segment if `batch` does not fit into this one.
     pub(crate) fn make_room(&mut self, batch: &Batch) -> Result<Option<Begun>, WriteError> {
         let length = self.end.offset + batch.bytes.len() as u64;
-        if length <= self.sizes.segment || self.end.offset <= self.content {
+        if length <= self.sizes.segment || self.end.last < self.first {
             return Ok(None);
         }
         self.close()?;
@@ -131,6 +132,7 @@ impl Writer {
             Arc::clone(&begun.file),
             header,
             begun.start,
+            false,
         );
         Ok(Some(begun))
     }
@@ -181,7 +183,8 @@ impl Writer {
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         let length = self.end.offset + bytes.len() as u64;
-        if length > self.allocated && self.sizes.preallocate > 0 {
+        // A zero always stays behind: a file without one was closed, with its seal synced.
+        if length >= self.allocated && self.sizes.preallocate > 0 {
             self.preallocate(length)?;
         }
         let written = self.file.write_at(self.end.offset, bytes);

@@ -1,11 +1,12 @@
 //! What survives: power cuts and errors at every single operation.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use phisync_state::env::{Disk as _, Fault, SimDisk, Survive};
-use phisync_state::{OpenError, Record, Seq, Store as _, fsck};
+use phisync_state::{FileStore, OpenError, Record, Seq, Store as _, fsck};
 
-use crate::support::{DATA, everything, first_segment, open, put};
+use crate::support::{DATA, everything, first_segment, open, put, small};
 
 /// How many events [`workload`] appends; enough for three segments.
 const EVENTS: u64 = 12;
@@ -184,6 +185,26 @@ fn after_a_failed_sync_nothing_is_tried_again() {
     assert_eq!(store.close(), Err(unknown));
     assert_eq!(disk.operations(), before + 2);
     assert_eq!(everything(&store).len(), 1, "reads go on");
+}
+
+#[test]
+fn a_seal_whose_sync_failed_is_no_clean_stop() {
+    // Bug: where the seal ended exactly at the end of the file, it passed for one.
+    let kind = std::io::ErrorKind::Other;
+    // A seal has 95 bytes.
+    for (preallocate, operation) in (90..100).flat_map(|step| [(step, 1), (step, 2), (step, 3)]) {
+        let mut options = small();
+        options.sizes.preallocate = preallocate;
+        let disk = SimDisk::new();
+        let opened = FileStore::open(Arc::new(disk.clone()), Path::new(DATA), options);
+        let (store, _) = opened.expect("an empty disk opens");
+        put(&store, "run/a", "1").expect("the disk works");
+        disk.plan(disk.operations() + operation, Fault::Error(kind));
+        if let Err(unknown) = store.close() {
+            let (_, opened) = open(&disk.next_process()).expect("nothing is lost");
+            assert!(!opened.clean, "steps of {preallocate}, {unknown}");
+        }
+    }
 }
 
 #[test]

@@ -212,6 +212,20 @@ fn an_idle_journal_is_sealed() {
     assert_eq!(everything(&open(&disk).expect("it opens").0).len(), 2);
 }
 
+#[test]
+fn opening_and_closing_leaves_a_journal_as_it_is() {
+    // Bug: every start added a seal.
+    let disk = SimDisk::new();
+    drop(open(&disk).expect("an empty disk opens"));
+    let before = content(&disk);
+    drop(open(&disk).expect("it was closed"));
+    assert_eq!(content(&disk), before);
+    // Bug: a seal counted as a batch, and a segment without any was begun anew.
+    let (store, _) = open(&disk).expect("it was closed");
+    put(&store, "run/a", &format!("\"{}\"", "x".repeat(2000))).expect("the disk works");
+    assert!(content(&disk).starts_with(&before));
+}
+
 fn content(disk: &SimDisk) -> Vec<u8> {
     let path = crate::support::first_segment();
     phisync_state::env::read_all(disk, &path, u64::MAX).expect("it is there")
