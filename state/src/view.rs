@@ -23,6 +23,8 @@ use crate::journal::frame::sha256_hex;
 
 /// The directory of the views, below the data directory.
 pub const VIEW_DIRECTORY: &str = "state";
+/// What a view being written ends with; no name of a view can.
+const TEMPORARY: &str = ".json.tmp";
 /// The most characters of a view's name: a prefix and an id.
 const NAME_MAX: usize = 100;
 /// The most views that wait to be written.
@@ -153,14 +155,20 @@ struct Queue {
 }
 
 impl ViewWriter {
-    /// Starts the thread; views go below the data directory, which must exist.
+    /// Starts the thread; views go below the data directory, which must exist. What an interrupted
+    /// writer left is swept.
     ///
     /// # Errors
     /// The system's, if the views' directory or the thread cannot be created.
     pub fn start(disk: Arc<dyn Disk>, data: &Path) -> io::Result<Self> {
-        match disk.make_dir(&data.join(VIEW_DIRECTORY)) {
+        let directory = data.join(VIEW_DIRECTORY);
+        match disk.make_dir(&directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
+        }
+        let names = disk.read_dir(&directory)?;
+        for name in names.iter().filter(|name| name.ends_with(TEMPORARY)) {
+            disk.remove(&directory.join(name))?;
         }
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::default()),
@@ -280,7 +288,7 @@ fn write(
     let path = name.path(data);
     match version {
         Some((seq, body)) => {
-            let temporary = path.with_extension("json.tmp");
+            let temporary = path.with_extension(&TEMPORARY[1..]);
             replace_file(disk, &path, &temporary, &encode(seq, &body), false)
         }
         None => match disk.remove(&path) {

@@ -226,6 +226,19 @@ fn opening_and_closing_leaves_a_journal_as_it_is() {
     assert!(content(&disk).starts_with(&before));
 }
 
+#[test]
+fn views_that_were_never_finished_are_swept() {
+    let disk = SimDisk::new();
+    drop(open(&disk).expect("an empty disk opens"));
+    let start = || ViewWriter::start(Arc::new(disk.clone()), Path::new(DATA)).expect("it starts");
+    drop(start());
+    let directory = Path::new(DATA).join("state");
+    let left = disk.create_new(&directory.join("workflow-r-1.json.tmp"));
+    drop(left.expect("it is not there"));
+    drop(start());
+    assert_eq!(disk.read_dir(&directory).expect("it is there"), [""; 0]);
+}
+
 fn content(disk: &SimDisk) -> Vec<u8> {
     let path = crate::support::first_segment();
     phisync_state::env::read_all(disk, &path, u64::MAX).expect("it is there")
