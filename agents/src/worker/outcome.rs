@@ -157,11 +157,20 @@ fn failure(ending: &Ending, words: Option<WordsOfError>) -> Failure {
         if let Some(code) = words.code.filter(|code| may_be_raised(code)) {
             failure.code = code;
         }
-        failure.message = words.message.unwrap_or(failure.message);
+        failure.message = words.message.map_or(failure.message, cut);
         failure.retryable = words.retryable.or(retryable);
         failure.retry_after_ms = words.retry_after_ms;
     }
     failure
+}
+
+/// The beginning of a message: the server takes no report as large as a result.
+fn cut(mut message: String) -> String {
+    if message.len() > STDERR_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(STDERR_BYTES_MAX));
+        message.push_str("...");
+    }
+    message
 }
 
 /// Whether a child may raise `code`: what phisync itself finds (`timeout.run`, `agent.lost`, ...) is

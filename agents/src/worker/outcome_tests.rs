@@ -216,3 +216,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn words_too_long_for_a_report_are_cut() {
+    // Bug: the server refused the report, and the task counted as lost with its agent.
+    let long = "\u{e9}".repeat(1 << 20);
+    let stdout = format!(r#"{{"error": {{"code": "app.x", "message": "{long}"}}}}"#);
+    let failure = failed(&ending(Exit::Code(1), &stdout, ""));
+    assert_eq!(failure.code, "app.x");
+    assert!(failure.message.len() <= super::STDERR_BYTES_MAX + 3);
+    assert!(failure.message.starts_with('\u{e9}'));
+    assert!(failure.message.ends_with("\u{e9}..."));
+}
