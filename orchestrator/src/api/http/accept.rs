@@ -60,8 +60,12 @@ impl Doors {
     /// rebinding) or with its own origin; both are refused on every route.
     fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let refuse = |detail: String| Problem::new(StatusCode::FORBIDDEN, "wrong_door", detail);
-        let host = headers.get(header::HOST).and_then(|h| h.to_str().ok());
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = hosts.next().and_then(|h| h.to_str().ok());
         let host = host.unwrap_or_default();
+        if hosts.next().is_some() {
+            return Err(refuse("a request names one host, not several".to_owned()));
+        }
         if !self
             .hosts
             .iter()

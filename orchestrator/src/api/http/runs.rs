@@ -30,6 +30,9 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 /// At most so many runs in one answer.
 const LIST_MAX: usize = 1000;
 
+/// What a list can be narrowed to.
+const STATUSES: [&str; 4] = ["running", "completed", "failed", "cancelled"];
+
 /// A wait in seconds from a request, bounded; nonsense is no wait.
 pub(super) fn bounded_wait(seconds: Option<f64>) -> Duration {
     let seconds = seconds.filter(|s| s.is_finite() && *s > 0.0);
@@ -97,6 +100,15 @@ pub(super) async fn list(
             return Err(Problem::new(status, "bad_request", detail));
         }
     };
+    if let Some(word) = query
+        .status
+        .as_deref()
+        .filter(|word| !STATUSES.contains(word))
+    {
+        let detail = format!("`{word}` is not a status of a run: {}", STATUSES.join(", "));
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return Err(Problem::new(status, "bad_request", detail));
+    }
     let limit = query.limit.unwrap_or(100).clamp(1, LIST_MAX);
     let filter = ListFilter {
         status: query.status,
@@ -106,7 +118,18 @@ pub(super) async fn list(
         // One more tells whether there are more.
         limit: limit + 1,
     };
-    let (mut runs, head) = app.handle.call(move |c, _| Ok(c.list(&filter))).await?;
+    let (mut runs, head) = app
+        .handle
+        .call(move |c, _| {
+            // Behind a run that is not there would be the whole list again.
+            if let Some(id) = &filter.before {
+                let known = RunId::parse(id).and_then(|run| c.progress(&run));
+                let (what, id) = ("run", id.clone());
+                known.ok_or(Refusal::NotFound { what, id })?;
+            }
+            Ok(c.list(&filter))
+        })
+        .await?;
     let more = runs.len() > limit;
     runs.truncate(limit);
     let next = runs.last().filter(|_| more).map(|run| run.id.clone());
