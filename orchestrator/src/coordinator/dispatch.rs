@@ -458,7 +458,7 @@ impl Coordinator {
         }
         match self.ledger.silence(agent, now.mono) {
             Some(silent) => format!(
-                "could take it, but is not asking: last heard of {}s ago",
+                "could take it, but is not asking: no word of it for {}s",
                 silent.as_secs()
             ),
             None => {
