@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use super::unambiguous;
 
 /// A body must have come within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,7 +33,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             return Err(Problem::new(status, "media_type", detail));
         }
         let bytes = read(request, state).await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+        let read = serde_json::from_slice(&bytes);
+        let read = read.and_then(|body| unambiguous::check(&bytes).map(|()| Self(body)));
+        read.map_err(|error| {
             let detail = format!("the body is not what is wanted here: {error}");
             Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
         })

@@ -13,6 +13,7 @@ mod problem;
 mod runs;
 mod system;
 mod tasks;
+mod unambiguous;
 mod workflows;
 
 use std::sync::{Arc, Mutex};
