@@ -168,7 +168,9 @@ impl ViewWriter {
         }
         let names = disk.read_dir(&directory)?;
         for name in names.iter().filter(|name| name.ends_with(TEMPORARY)) {
-            disk.remove(&directory.join(name))?;
+            if let Err(error) = disk.remove(&directory.join(name)) {
+                tracing::warn!(name, %error, "an unfinished view stays");
+            }
         }
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::default()),

@@ -10,8 +10,10 @@ use crate::{AppendError, Appended, Entry, Expected, Seq, StreamName, Timestamp, 
 
 /// A batch takes no further append once it holds this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
-/// The most bytes of events one append may bring.
+/// The most bytes of lines one append may bring.
 const APPEND_BYTES_MAX: usize = 64 << 20;
+/// The most bytes of a line beside its stream and its event.
+const LINE_BYTES: usize = 120;
 
 /// A stream's number while the store is open.
 pub(crate) type StreamId = u32;
@@ -258,7 +260,7 @@ pub(crate) fn check(batch: &[Entry]) -> Result<(), AppendError> {
         record::check_stream(entry.stream.as_str()).map_err(malformed)?;
         for event in &entry.events {
             record::check_event(event).map_err(malformed)?;
-            bytes += event.len();
+            bytes += LINE_BYTES + entry.stream.as_str().len() + event.len();
         }
         if bytes > APPEND_BYTES_MAX {
             return Err(malformed(Malformed("one append takes at most 64 MiB")));

@@ -17,6 +17,9 @@ use super::{Corruption, DIRECTORY, display_name, segment_first, segment_path};
 use crate::Seq;
 use crate::env::{Access, Disk, DiskFile};
 
+/// No segment gets that long, and places in one are kept in 32 bits.
+const SEGMENT_BYTES_MAX: u64 = u32::MAX as u64;
+
 /// What a walk meets, in order.
 pub(crate) enum Found<'w> {
     /// The next segment begins; batches follow from the mark on.
@@ -123,6 +126,10 @@ fn walk_segment(
     let path = segment_path(data, first);
     let file: Arc<dyn DiskFile> = Arc::from(disk.open(&path, Access::Read).map_err(io_error)?);
     let end = content_end(&*file).map_err(io_error)?;
+    if end > SEGMENT_BYTES_MAX {
+        let reason = "the segment is longer than any that is written";
+        return Err(corrupt(SEGMENT_BYTES_MAX, walked.seq, reason));
+    }
     let (header, start) = match read_header(&*file).map_err(io_error)? {
         Ok(read) => read,
         Err(HeaderError::Newer(format)) => {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use phisync_state::backend::conformance;
 use phisync_state::env::{OsDisk, SimDisk};
-use phisync_state::{FileOptions, FileStore, MemoryStore, Store};
+use phisync_state::{AppendError, FileOptions, FileStore, MemoryStore, Store, Timestamp};
 
 use crate::support::{durable, event, open, put};
 
@@ -70,4 +70,19 @@ fn a_failed_memory_store_tells_everybody() {
     assert_eq!(unknown.to_string(), "the store stopped: the disk is gone");
     assert!(durable(&store, phisync_state::Seq(1)).is_ok());
     assert!(store.close().is_err());
+}
+
+#[test]
+fn an_append_is_measured_with_what_stands_around_its_events() {
+    // Bug: many small events made a batch beyond all bounds, and a panic under the order's lock.
+    let store = MemoryStore::new();
+    let mut entries = event("run/a", "1");
+    entries[0].events = vec!["1".to_owned(); 600_000];
+    let refused = store.append(Timestamp::default(), entries);
+    assert!(
+        matches!(refused, Err(AppendError::Malformed { .. })),
+        "{refused:?}"
+    );
+    put(&store, "run/a", "1").expect("nothing was appended");
+    assert_eq!(store.head().seq.0, 1);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use phisync_state::env::{Disk as _, Fault, SimDisk, Survive};
+use phisync_state::env::{Access, Disk as _, Fault, OsDisk, SimDisk, Survive};
 use phisync_state::{FileStore, OpenError, Record, Seq, Store as _, fsck};
 
 use crate::support::{DATA, everything, first_segment, open, put, small};
@@ -343,6 +343,19 @@ fn corruption_names_file_offset_and_last_good_sequence() {
     let report = fsck(&disk, Path::new(DATA), None).expect("the disk reads");
     assert!(!report.is_sound());
     assert_eq!(report.head.seq, Seq(1));
+}
+
+#[test]
+fn a_segment_beyond_all_bounds_is_refused_without_being_read() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path().join("data");
+    let open = || FileStore::open(Arc::new(OsDisk), &data, small());
+    drop(open().expect("an empty directory opens"));
+    let segment = data.join("journal/00000000000000000001.jsonl");
+    let file = OsDisk.open(&segment, Access::Write).expect("it exists");
+    // A hole and one byte.
+    file.write_at(5 << 30, b"x").expect("holes take no space");
+    assert!(matches!(open().err(), Some(OpenError::Corrupt(_))));
 }
 
 #[test]
