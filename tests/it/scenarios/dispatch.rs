@@ -220,6 +220,38 @@ steps:
 }
 
 #[test]
+fn why_names_who_could_take_a_task_and_does_not_ask() {
+    let mut w = World::new(
+        "
+workflow: easy
+steps:
+  - { id: text, task: text, assign: { capabilities: [write] } }
+",
+        TEAM,
+    );
+    let narrow = ["web".to_owned()];
+    let now = w.now();
+    let minute = std::time::Duration::from_secs(60);
+    let polled = w.coordinator().poll("webc", Some(&narrow), 1, minute, now);
+    polled.expect("it is declared");
+    w.poll("dc", 1);
+    w.advance(std::time::Duration::from_secs(7));
+    let run = w.start();
+    let now = w.now();
+    let why = w.coordinator().why(&run, Some("text"), now);
+    let task = why.expect("it waits").because.remove(0);
+    let agents = task.because.iter();
+    let lines: Vec<_> = agents
+        .map(|agent| format!("{}: {}", agent.subject, agent.text))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    agent dc: could take it, but is not asking: no word of it for 7s
+    agent webc: could take it, but asks for other capabilities only
+    agent vssc: lacks the capability `write`
+    ");
+}
+
+#[test]
 fn what_closed_before_it_was_durable_can_be_shown_at_once() {
     // Bug: a closed run was read from the store, which shows durable records only: a run that
     // closed in the batch that started it did not exist yet.
