@@ -104,11 +104,7 @@ pub fn violations(run: &RunState, now: Timestamp) -> Vec<Violation> {
                 task.holder.is_some() == (task.status == TaskStatus::Running),
                 &id,
             );
-            check(
-                "a closed run has no live task",
-                open || is_final(task),
-                &id,
-            );
+            check("a closed run has no live task", open || is_final(task), &id);
         }
     }
     found

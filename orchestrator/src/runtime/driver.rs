@@ -456,11 +456,7 @@ impl Driver {
     }
 
     /// Does what is queued, up to a bound; `Some` if told to stop meanwhile.
-    fn work_off(
-        &mut self,
-        first: Job,
-        queue: &Receiver<Message>,
-    ) -> Option<oneshot::Sender<()>> {
+    fn work_off(&mut self, first: Job, queue: &Receiver<Message>) -> Option<oneshot::Sender<()>> {
         self.execute(first);
         for _ in 1..JOBS_IN_A_ROW_MAX {
             match queue.try_recv() {

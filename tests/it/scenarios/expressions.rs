@@ -21,7 +21,7 @@ steps:
         attempt: '${{ error.attempt }}'
         step: '${{ error.?step.orValue(\"the run\") }}'
         data: '${{ error.data }}'
-        booking: '${{ self.output.?booking.orValue(\"none\") }}'
+        booking: '${{ self.?output.?booking.orValue(\"none\") }}'
   - { id: pay, needs: book, task: pay, assign: DC }
 ";
 
@@ -70,8 +70,8 @@ steps:
     task: tell
     assign: DC
     input:
-      step: '${{ steps.try.error.?step.orValue(\"\") }}'
-      attempt: '${{ steps.try.error.attempt }}'
+      step: '${{ steps.try.?error.?step.orValue(\"\") }}'
+      attempt: '${{ steps.try.?error.?attempt.orValue(0) }}'
       said: '${{ steps.ask.output.?comment.orValue(\"nothing\") }}'
 ",
         TEAM,
