@@ -433,6 +433,7 @@ impl Draft<'_> {
             if at > self.moment.now {
                 return;
             }
+            let before = self.run.version;
             match clock {
                 Clock::Run => {
                     let limit = self.machine().timeout();
@@ -443,9 +444,8 @@ impl Draft<'_> {
                 Clock::Total { step, undo } => self.total_is_over(step, undo),
                 Clock::Attempt { step, undo } => self.attempt_is_over(step, undo),
             }
-            // Whatever is due either moves on or goes away; if it did neither, ringing it again
-            // would not help.
-            if self.run.deadlines.first() == Some(&(at, clock)) {
+            // Whatever is due leads to a fact; if it did not, ringing it again would not help.
+            if self.run.version == before {
                 return;
             }
         }

@@ -1,7 +1,7 @@
 //! The shell around the coordinator: clocks, threads, sockets, files.
 //!
-//! One thread owns the coordinator ([`driver`]); everything else sends it jobs and waits for
-//! answers that are released when what they saw is durable. [`server`] puts store, driver and API
+//! One thread owns the coordinator (`driver`); everything else sends it jobs and waits for
+//! answers that are released when what they saw is durable. `server` puts store, driver and API
 //! together and takes them apart again in order.
 
 mod driver;

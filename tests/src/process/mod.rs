@@ -2,7 +2,7 @@
 //!
 //! Everything that is started is killed when its handle goes. Nothing here knows how phisync works
 //! inside: it starts the binary, sends it signals, speaks HTTP to it, and reads what it prints and
-//! what `store dump` says. Waiting is always for a condition, never for a time ([`wait`]).
+//! what `store dump` says. Waiting is always for a condition, never for a time (`wait`).
 //! Start reading at [`Project`].
 
 mod binary;

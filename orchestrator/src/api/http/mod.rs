@@ -1,7 +1,7 @@
 //! The HTTP API: `/healthz` and `/v1`, JSON in and out, RFC 9457 problems.
 //!
-//! Handlers translate; they decide nothing. Every request passes [`accept`] first (limits, `Host`,
-//! `Origin`), then names its caller by bearer token ([`auth`]). Every answer that comes from the
+//! Handlers translate; they decide nothing. Every request passes `accept` first (limits, `Host`,
+//! `Origin`), then names its caller by bearer token (`auth`). Every answer that comes from the
 //! store carries the witness `Phisync-Head: seq:hash`.
 
 mod accept;
