@@ -79,7 +79,7 @@ pub struct PollResponse {
 pub struct HeartbeatRequest {
     /// Fencing token of the claim.
     pub token: u64,
-    /// How far the work is; shown to people and handed to a successor.
+    /// How far the work is; accepted, but not kept by this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Value>,
 }

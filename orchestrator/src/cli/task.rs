@@ -54,7 +54,7 @@ pub(super) struct Heartbeat {
     #[command(flatten)]
     claim: Claim,
 
-    /// How far the work is, as JSON; a successor gets to see it
+    /// How far the work is, as JSON; accepted, but not kept by this version
     #[arg(long, value_name = "JSON", value_parser = json)]
     progress: Option<Value>,
 }
