@@ -5,6 +5,7 @@
 
 mod check;
 pub mod compile;
+pub mod cron;
 pub mod diagnostic;
 mod explain;
 pub mod expr;

@@ -50,15 +50,16 @@ pub enum Field {
 }
 
 /// The numbers that a field selects; at least one.
-#[derive(Debug)]
-pub(super) struct Selection {
+#[derive(Clone, Debug)]
+pub struct Selection {
     numbers: BTreeSet<u8>,
     restricted: bool,
 }
 
 impl Selection {
     /// Every number of the field.
-    pub(super) fn all(field: Field) -> Self {
+    #[must_use]
+    pub fn all(field: Field) -> Self {
         Self {
             numbers: (field.first()..=field.last()).collect(),
             restricted: false,
@@ -82,26 +83,23 @@ impl Selection {
     }
 
     /// Whether the text starts with something other than `*`, which decides how two day fields combine.
-    pub(super) fn restricted(&self) -> bool {
+    #[must_use]
+    pub fn restricted(&self) -> bool {
         self.restricted
     }
 
     /// The smallest of the numbers.
-    pub(super) fn first(&self) -> u8 {
+    #[must_use]
+    pub fn first(&self) -> u8 {
         *self
             .numbers
             .first()
             .expect("an element selects at least one number")
     }
 
-    /// The numbers with commas between them, each larger by `shift`.
-    pub(super) fn list(&self, shift: u8) -> String {
-        let numbers: Vec<String> = self
-            .numbers
-            .iter()
-            .map(|number| (number + shift).to_string())
-            .collect();
-        numbers.join(",")
+    /// The numbers, in order.
+    pub fn numbers(&self) -> impl Iterator<Item = u8> {
+        self.numbers.iter().copied()
     }
 }
 
