@@ -14,4 +14,4 @@ pub use clock::{Clock, ManualClock};
 pub use disk::{Access, Disk, DiskFile, DiskLock, read_all, replace_file};
 pub use entropy::{Entropy, SeededEntropy};
 pub use os::{OsClock, OsDisk, OsEntropy};
-pub use sim::{Fault, SimDisk, Survive};
+pub use sim::{Fault, Kind, Lasting, Operation, Profile, SimDisk, Survive};

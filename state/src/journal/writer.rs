@@ -195,8 +195,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Fills the file with zeros up to a step past `length`. Steps grow with the file, so that a
-    /// small store stays small.
+    /// Fills the file durably with zeros up to a step past `length`. Steps grow with the file, so
+    /// that a small store stays small.
     fn preallocate(&mut self, length: u64) -> Result<(), WriteError> {
         let least = PREALLOCATE_MIN.min(self.sizes.preallocate);
         let step = self.allocated.clamp(least, self.sizes.preallocate);
@@ -209,7 +209,9 @@ impl Writer {
             written.map_err(at("extend", &self.name))?;
             self.allocated += count;
         }
-        Ok(())
+        // Until then a power cut may leave garbage there, which behind a part of a batch could not
+        // be told from a damaged batch with another behind it.
+        self.file.sync_data().map_err(at("sync", &self.name))
     }
 }
 
