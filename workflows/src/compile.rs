@@ -6,7 +6,7 @@ use crate::check;
 use crate::diagnostic::{Diagnostic, Note, Sink};
 use crate::fingerprint;
 use crate::lower::{self, Cx};
-use crate::machine::{Machine, StepIndex};
+use crate::machine::{Body, Machine, Owner, Saga, Shape, StepIndex};
 use crate::source::{SourceText, Span};
 use crate::syntax::{self, Document, Pragmas};
 
@@ -166,7 +166,23 @@ fn machine(
         metadata: filled.metadata,
         inputs: draft.inputs,
         outputs: filled.outputs,
+        vars: Vec::new(),
+        config: Vec::new(),
+        secrets: Vec::new(),
         timeout: draft.timeout,
+        concurrency: None,
+        saga: Saga::AUTO,
+        schedules: Vec::new(),
+        triggers: Vec::new(),
+        on_failure: None,
+        finally: None,
+        states: None,
+        bodies: vec![Body {
+            owner: Owner::Run,
+            shape: Shape::Graph,
+            steps: (0_u32..).take(steps.len()).map(StepIndex).collect(),
+        }],
+        repeats: vec![0; steps.len()],
         by_id: lower::index_by_id(&steps),
         steps,
         graph: order.graph,

@@ -165,11 +165,11 @@ fn assignments(machine: &Machine) -> impl Iterator<Item = (&str, &Assign)> {
     machine.steps().iter().flat_map(|step| {
         let own = match &step.kind {
             StepKind::Task(_) => Some(&step.assign),
-            StepKind::Approval(_) | StepKind::Fail(_) => None,
+            _ => None,
         };
         let undo = match &step.compensate {
             Compensate::Task(undo) => Some(&undo.assign),
-            Compensate::Absent | Compensate::None => None,
+            Compensate::Absent | Compensate::None | Compensate::Revert => None,
         };
         let id = step.id.as_str();
         own.into_iter().chain(undo).map(move |assign| (id, assign))

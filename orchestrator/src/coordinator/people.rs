@@ -49,7 +49,7 @@ impl Coordinator {
             let index = state.machine.step_named(&step)?;
             match &state.machine.step(index).kind {
                 StepKind::Approval(spec) => Some(self.may_decide(&spec.from, decider)),
-                StepKind::Task(_) | StepKind::Fail(_) => None,
+                _ => None,
             }
         })?;
         if let Some(Err(reason)) = may {

@@ -88,11 +88,7 @@ pub(super) fn detail(run: &RunState) -> RunDetail {
 
 fn step_detail(run: &RunState, index: StepIndex, step: &StepState) -> StepDetail {
     let spec = run.machine.step(index);
-    let kind = match spec.kind {
-        StepKind::Task(_) => "task",
-        StepKind::Approval(_) => "approval",
-        StepKind::Fail(_) => "fail",
-    };
+    let kind = spec.kind.name();
     let task = step.undo.as_deref().or(step.task.as_deref());
     StepDetail {
         id: spec.id.clone(),

@@ -116,7 +116,7 @@ impl Draft<'_> {
         );
         match spec.on_timeout {
             OnTimeout::Approve => self.grant(index),
-            OnTimeout::Reject => self.reject(index, spec.on_reject, error),
+            OnTimeout::Reject | OnTimeout::Escalate => self.reject(index, spec.on_reject, error),
             OnTimeout::Fail => self.refuse(index, error),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use phisync_state::Timestamp;
 use phisync_workflows::StepIndex;
-use phisync_workflows::machine::{Join, OnFailure, Step, StepKind};
+use phisync_workflows::machine::{Join, Step, StepKind};
 
 use super::decide::Draft;
 use super::event::{CancelReason, RunEvent};
@@ -53,7 +53,7 @@ impl Draft<'_> {
         };
         let machine = self.machine();
         if outcome == StepStatus::Failed
-            && machine.step(index).on_failure == OnFailure::Fail
+            && !machine.step(index).on_failure.goes_on()
             && self.run.phase == Phase::Forward
         {
             let failure = self.run.step(index).error.clone();
@@ -167,6 +167,11 @@ impl Draft<'_> {
                     None => None,
                 },
             }),
+            // The compiler refuses these (PHI119).
+            kind => Err(Failure::new(
+                "policy",
+                format!("this version does not run `{}` steps", kind.name()),
+            )),
         }
     }
 

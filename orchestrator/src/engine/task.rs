@@ -46,14 +46,14 @@ pub(crate) fn rules(step: &Step, undo: bool) -> Option<Rules<'_>> {
             timeouts: &step.timeouts,
             retry: &step.retry,
         }),
-        StepKind::Approval(_) | StepKind::Fail(_) => None,
+        _ => None,
     }
 }
 
 pub(super) fn compensation(step: &Step) -> Option<&Compensation> {
     match &step.compensate {
         Compensate::Task(compensation) => Some(compensation),
-        Compensate::Absent | Compensate::None => None,
+        Compensate::Absent | Compensate::None | Compensate::Revert => None,
     }
 }
 

@@ -316,7 +316,9 @@ fn decision(run: &RunState, index: StepIndex) -> Option<String> {
     if verdicts.len() < spec.quorum as usize {
         let meaning = match spec.on_timeout {
             OnTimeout::Approve => "approved",
-            OnTimeout::Reject | OnTimeout::Fail => "rejected, goes on all the same",
+            OnTimeout::Reject | OnTimeout::Fail | OnTimeout::Escalate => {
+                "rejected, goes on all the same"
+            }
         };
         let waited = spec.timeout.as_secs();
         return Some(format!("undecided for {waited}s, counts as {meaning}"));

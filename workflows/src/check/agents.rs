@@ -23,7 +23,7 @@ pub(super) fn step(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>, cat
             }
         }
         StepKind::Approval(approval) => approvers(cx, draft, step, approval, catalog),
-        StepKind::Fail(_) => {}
+        _ => {}
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::diagnostic::Note;
 use crate::lower::order::Order;
 use crate::lower::{Cx, Draft, StepDraft};
-use crate::machine::{Compensate, Effects, OnFailure, OnReject, StepKind};
+use crate::machine::{Compensate, Effects, OnReject, StepKind};
 
 /// Rules about one step alone.
 pub(super) fn step(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
@@ -67,14 +67,15 @@ pub(super) fn effects(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order, index: 
 }
 
 fn may_fail(step: &StepDraft<'_>) -> bool {
-    if step.step.on_failure == OnFailure::Continue {
+    if step.step.on_failure.goes_on() {
         return false;
     }
     match &step.step.kind {
-        StepKind::Task(_) | StepKind::Fail(_) => true,
         StepKind::Approval(approval) => {
             approval.on_reject != OnReject::Continue
                 || approval.on_timeout == crate::machine::OnTimeout::Fail
         }
+        // Blocks fail by what is inside, and those steps are asked themselves.
+        kind => !kind.is_block() && !matches!(kind, StepKind::Set(_) | StepKind::Finish(_)),
     }
 }

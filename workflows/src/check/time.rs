@@ -45,7 +45,7 @@ pub(super) fn step(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>) {
                 cx.sink.push(lease_over_run(span, &undo.timeouts));
             }
         }
-        StepKind::Fail(_) => {}
+        _ => {}
     }
 }
 
@@ -328,6 +328,6 @@ fn written_time(draft: &StepDraft<'_>) -> Duration {
             let worst = worst_case(&draft.step.retry, clocks);
             clocks.total.map_or(worst, |total| worst.min(total))
         }
-        StepKind::Fail(_) => Duration::ZERO,
+        _ => Duration::ZERO,
     }
 }

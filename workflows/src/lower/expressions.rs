@@ -198,11 +198,12 @@ impl StepScope<'_> {
                     fail.data = fields.get("data").map(|entry| values.value(&entry.value).0);
                 }
             }
+            _ => {}
         }
         let result = match &draft.step.kind {
             StepKind::Approval(_) => approval_type(),
             StepKind::Fail(_) => Type::Null,
-            StepKind::Task(_) => Type::from_schema(&draft.step.output),
+            _ => Type::from_schema(&draft.step.output),
         };
         let output = match map.get("yield") {
             None => result,

@@ -71,10 +71,7 @@ pub(super) fn kind(cx: &mut Cx<'_>, map: &Map, id: &str, id_span: Span) -> Optio
         if prompt.value.is_null() {
             cx.wrong_type("prompt", "text", &prompt.value);
         }
-        return Some(StepKind::Task(TaskSpec {
-            task_type: id.to_owned(),
-            prompt: None,
-        }));
+        return Some(StepKind::Task(TaskSpec::bare(id)));
     };
     if let Some(prompt) = map.get("prompt")
         && entry.key == "task"
@@ -150,10 +147,7 @@ pub(super) fn task(cx: &mut Cx<'_>, node: &Node, key_span: Span) -> Option<TaskS
         );
         return None;
     }
-    Some(TaskSpec {
-        task_type,
-        prompt: None,
-    })
+    Some(TaskSpec::bare(task_type))
 }
 
 fn approval(cx: &mut Cx<'_>, node: &Node, key_span: Span) -> Option<ApprovalSpec> {
@@ -248,10 +242,14 @@ fn approval(cx: &mut Cx<'_>, node: &Node, key_span: Span) -> Option<ApprovalSpec
     Some(ApprovalSpec {
         from,
         quorum: quorum.unwrap_or(1),
+        veto: true,
         prompt: None,
         show: None,
+        options: vec!["approve".to_owned(), "reject".to_owned()],
+        form: None,
         timeout: timeout.unwrap_or(Duration::from_secs(86_400)),
         on_timeout: on_timeout.unwrap_or(OnTimeout::Reject),
+        escalate: None,
         not_same_as: Vec::new(),
         on_reject: on_reject.unwrap_or(OnReject::Fail),
     })
@@ -365,10 +363,7 @@ pub(super) fn compensate<'n>(
             }
             task(cx, &entry.value, entry.key_span)
         }
-        (None, Some(_)) => Some(TaskSpec {
-            task_type: format!("{step_id}.undo"),
-            prompt: None,
-        }),
+        (None, Some(_)) => Some(TaskSpec::bare(format!("{step_id}.undo"))),
         (None, None) => {
             let refused = map.entries.iter().any(|entry| {
                 COMPENSATION.later.contains(&entry.key.as_str())

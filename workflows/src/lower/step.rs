@@ -9,7 +9,9 @@ use super::policy::{self, Defaults, Policies};
 use super::schemas::Schemas;
 use super::{Cx, StepDraft, kinds};
 use crate::diagnostic::Note;
-use crate::machine::{Compensate, Effects, Join, OnFailure, Step, StepIndex, StepKind, Timeouts};
+use crate::machine::{
+    BodyIndex, Compensate, Effects, Join, OnFailure, Step, StepIndex, StepKind, TaskSpec, Timeouts,
+};
 use crate::schema::Schema;
 use crate::source::Span;
 use crate::syntax::{Map, Node, Shape};
@@ -145,17 +147,13 @@ pub(super) fn read<'n>(
     }
     let step = Step {
         id: id.to_owned(),
+        body: BodyIndex::MAIN,
         title,
         description,
         labels,
         // A step without a readable kind has an error; it stays in the draft so that others may
         // refer to it.
-        kind: kind.unwrap_or_else(|| {
-            StepKind::Task(crate::machine::TaskSpec {
-                task_type: id.to_owned(),
-                prompt: None,
-            })
-        }),
+        kind: kind.unwrap_or_else(|| StepKind::Task(TaskSpec::bare(id))),
         needs,
         join,
         condition: None,

@@ -2,11 +2,22 @@
 //!
 //! A [`Machine`] exists only if the whole file is free of errors; nobody outside this crate can
 //! make one by hand. It holds no state of any run. Steps are addressed by [`StepIndex`], their
-//! place in the file; the graph over them is acyclic.
+//! place in the file, whichever [`Body`] they stand in; the graph over them is acyclic. A workflow
+//! of states has them in [`Machine::states`], and their steps with all others.
 
+mod approval;
+mod block;
+mod body;
+mod files;
 mod policy;
+mod saga;
+mod starts;
+mod states;
 mod step;
+mod task;
 mod template;
+mod version;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,12 +26,27 @@ use petgraph::graph::DiGraph;
 
 use crate::schema::{Schema, Violation};
 
-pub use policy::{Assign, Backoff, ErrorPattern, Jitter, Priority, Reassign, Retry, Timeouts};
-pub use step::{
-    ApprovalSpec, Approvers, Compensate, Compensation, Effects, FailSpec, Join, OnFailure,
-    OnReject, OnTimeout, Step, StepKind, TaskSpec,
+pub use approval::{ApprovalSpec, Approvers, Escalation, OnReject, OnTimeout};
+pub use block::{
+    Case, Catch, DoSpec, ForeachSpec, ItemOrder, LoopSpec, LoopTest, OnExpiry, ParallelSpec,
+    SwitchDefault, SwitchSpec, Then, Tolerance, TrySpec,
 };
+pub use body::{Body, BodyIndex, Owner, Shape};
+pub use files::{FileChange, FileExpect, FileLock, FileOp, FilesSpec, OnConflict, Participant};
+pub use policy::{Assign, Backoff, ErrorPattern, Jitter, Priority, Reassign, Retry, Timeouts};
+pub use saga::{Compensate, Compensation, OnUndoFailure, Saga, SagaMode, SagaTriggers, UndoOrder};
+pub use starts::{
+    CatchUp, Concurrency, DstGap, DstOverlap, OnRunConflict, Overlap, Rate, RunHandler, Schedule,
+    Timing, Trigger, VarSpec,
+};
+pub use states::{
+    ActivityOutcome, State, StateEnd, StateIndex, StatesBody, Transition, TransitionTrigger,
+};
+pub use step::{Effects, FailSpec, FinishSpec, Join, OnFailure, Step, StepKind};
+pub use task::{Accept, AcceptFile, CallSpec, OnParentCancel, TaskSpec};
 pub use template::{Template, TemplatePart};
+pub use version::VersionRange;
+pub use waiting::{EmitSpec, EventSource, SetSpec, WaitForSpec, WaitSpec};
 
 /// A step's place in the file, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,12 +85,24 @@ pub struct Machine {
     pub(crate) metadata: Option<serde_json::Value>,
     pub(crate) inputs: Vec<InputSpec>,
     pub(crate) outputs: Vec<(String, Template)>,
+    pub(crate) vars: Vec<VarSpec>,
+    pub(crate) config: Vec<InputSpec>,
+    pub(crate) secrets: Vec<String>,
     pub(crate) timeout: Duration,
+    pub(crate) concurrency: Option<Concurrency>,
+    pub(crate) saga: Saga,
+    pub(crate) schedules: Vec<Schedule>,
+    pub(crate) triggers: Vec<Trigger>,
+    pub(crate) on_failure: Option<RunHandler>,
+    pub(crate) finally: Option<BodyIndex>,
+    pub(crate) states: Option<StatesBody>,
+    pub(crate) bodies: Vec<Body>,
     pub(crate) steps: Vec<Step>,
     pub(crate) by_id: BTreeMap<String, StepIndex>,
     pub(crate) graph: DiGraph<StepIndex, ()>,
     pub(crate) dependants: Vec<Vec<StepIndex>>,
     pub(crate) rank: Vec<u32>,
+    pub(crate) repeats: Vec<u8>,
 }
 
 impl Machine {
@@ -134,7 +172,104 @@ impl Machine {
         self.timeout
     }
 
-    /// All steps, in file order.
+    /// The variables of every run, in file order.
+    #[must_use]
+    pub fn vars(&self) -> &[VarSpec] {
+        &self.vars
+    }
+
+    /// The settings of the deployment, constant during a run, in file order.
+    #[must_use]
+    pub fn config(&self) -> &[InputSpec] {
+        &self.config
+    }
+
+    /// The names of the only secrets that the workflow may hand over.
+    #[must_use]
+    pub fn secrets(&self) -> &[String] {
+        &self.secrets
+    }
+
+    /// How many runs of one key there may be; `None`: any number.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<&Concurrency> {
+        self.concurrency.as_ref()
+    }
+
+    /// The rules of the run's saga, the outermost one.
+    #[must_use]
+    pub fn saga(&self) -> &Saga {
+        &self.saga
+    }
+
+    /// Starts by time, in file order.
+    #[must_use]
+    pub fn schedules(&self) -> &[Schedule] {
+        &self.schedules
+    }
+
+    /// Starts by events, in file order.
+    #[must_use]
+    pub fn triggers(&self) -> &[Trigger] {
+        &self.triggers
+    }
+
+    /// What runs when the main body failed.
+    #[must_use]
+    pub fn on_failure(&self) -> Option<&RunHandler> {
+        self.on_failure.as_ref()
+    }
+
+    /// What runs at the end whatever happened.
+    #[must_use]
+    pub fn finally(&self) -> Option<BodyIndex> {
+        self.finally
+    }
+
+    /// The finite state machine, if that is the main body. [`BodyIndex::MAIN`] is empty then.
+    #[must_use]
+    pub fn states(&self) -> Option<&StatesBody> {
+        self.states.as_ref()
+    }
+
+    /// All bodies; the first is the main one.
+    #[must_use]
+    pub fn bodies(&self) -> &[Body] {
+        &self.bodies
+    }
+
+    /// The body at `index`.
+    ///
+    /// # Panics
+    /// If `index` belongs to another machine.
+    #[must_use]
+    pub fn body(&self, index: BodyIndex) -> &Body {
+        &self.bodies[index.get()]
+    }
+
+    /// The step that owns the body in which `step` stands: a block, or the step whose handler it
+    /// is. `None` for steps of the run's own bodies and of states.
+    #[must_use]
+    pub fn parent(&self, step: StepIndex) -> Option<StepIndex> {
+        match self.body(self.step(step).body).owner {
+            Owner::Block(parent) | Owner::Handler(parent) => Some(parent),
+            Owner::Run | Owner::OnFailure | Owner::Finally | Owner::State(_) => None,
+        }
+    }
+
+    /// The steps around `step`, innermost first.
+    pub fn enclosing(&self, step: StepIndex) -> impl Iterator<Item = StepIndex> {
+        std::iter::successors(self.parent(step), |outer| self.parent(*outer))
+    }
+
+    /// How often a step exists in one run: the number of items, iterations and visits that tell
+    /// its instances apart. 0: exactly once.
+    #[must_use]
+    pub fn repeats(&self, step: StepIndex) -> usize {
+        usize::from(self.repeats[step.get()])
+    }
+
+    /// All steps, nested ones too, in file order: a block stands before what is inside.
     #[must_use]
     pub fn steps(&self) -> &[Step] {
         &self.steps
@@ -155,7 +290,7 @@ impl Machine {
         self.by_id.get(id).copied()
     }
 
-    /// The steps that need `index`, in file order.
+    /// The steps of its body that need `index`, in file order.
     #[must_use]
     pub fn dependants(&self, index: StepIndex) -> &[StepIndex] {
         &self.dependants[index.get()]
@@ -168,7 +303,8 @@ impl Machine {
         self.rank[index.get()]
     }
 
-    /// The graph of needs: an edge leads from a step to the step that needs it.
+    /// The graph of needs: an edge leads from a step to the step that needs it. No edge crosses a
+    /// body.
     #[must_use]
     pub fn graph(&self) -> &DiGraph<StepIndex, ()> {
         &self.graph

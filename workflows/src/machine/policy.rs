@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::StepIndex;
+
 /// Queue order among tasks: higher first, then age. 0 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Priority(pub u8);
@@ -23,6 +25,12 @@ pub struct Assign {
     pub prefer: Vec<String>,
     /// Never offered to these.
     pub exclude: Vec<String>,
+    /// The group of agents; `None`: any.
+    pub pool: Option<String>,
+    /// The same agent as did this step, if it is alive within `timeouts.queue`.
+    pub sticky: Option<StepIndex>,
+    /// Never whoever did one of these steps.
+    pub not_same_as: Vec<StepIndex>,
     /// Queue order.
     pub priority: Priority,
     /// How often a lost lease puts the task back.

@@ -17,8 +17,8 @@ fn kind(step: &Step) -> String {
     match &step.kind {
         StepKind::Task(task) if task.task_type == step.id => "task".to_owned(),
         StepKind::Task(task) => format!("task {}", task.task_type),
-        StepKind::Approval(_) => "approval".to_owned(),
         StepKind::Fail(fail) => format!("fail {}", fail.code),
+        kind => kind.name().to_owned(),
     }
 }
 

@@ -13,9 +13,9 @@ pub fn dot(machine: &Machine) -> String {
             label.push_str(&format!("\n{worker}"));
         }
         let shape = match step.kind {
-            StepKind::Task(_) => "",
             StepKind::Approval(_) => ", shape=hexagon",
-            StepKind::Fail(_) => ", shape=octagon",
+            StepKind::Fail(_) | StepKind::Finish(_) => ", shape=octagon",
+            _ => "",
         };
         out.push_str(&format!(
             "    {} [label={}{shape}];\n",

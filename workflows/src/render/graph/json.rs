@@ -12,10 +12,9 @@ pub fn json(machine: &Machine) -> String {
         .steps()
         .iter()
         .map(|step| {
-            let (kind, task_type) = match &step.kind {
-                StepKind::Task(task) => ("task", Some(task.task_type.as_str())),
-                StepKind::Approval(_) => ("approval", None),
-                StepKind::Fail(_) => ("fail", None),
+            let task_type = match &step.kind {
+                StepKind::Task(task) => Some(task.task_type.as_str()),
+                _ => None,
             };
             let needs: Vec<&str> = step
                 .needs
@@ -24,14 +23,14 @@ pub fn json(machine: &Machine) -> String {
                 .collect();
             let undone_by = match &step.compensate {
                 Compensate::Task(undo) => Some(undo.task.task_type.as_str()),
-                Compensate::Absent | Compensate::None => None,
+                Compensate::Absent | Compensate::None | Compensate::Revert => None,
             };
             let rank = machine
                 .step_named(&step.id)
                 .map(|index| machine.rank(index));
             object!({
                 "id": step.id,
-                "kind": kind,
+                "kind": step.kind.name(),
                 "type": task_type,
                 "agent": step.assign.agent,
                 "capabilities": step.assign.capabilities,

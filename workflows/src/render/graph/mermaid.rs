@@ -13,9 +13,9 @@ pub fn mermaid(machine: &Machine) -> String {
             label.push_str(&format!("<br/>{}", escaped(&worker)));
         }
         let (open, close) = match step.kind {
-            StepKind::Task(_) => ("[", "]"),
             StepKind::Approval(_) => ("{{", "}}"),
-            StepKind::Fail(_) => ("([", "])"),
+            StepKind::Fail(_) | StepKind::Finish(_) => ("([", "])"),
+            _ => ("[", "]"),
         };
         // The prefix keeps ids apart from words of Mermaid, as `end`.
         out.push_str(&format!("    s_{}{open}\"{label}\"{close}\n", step.id));
