@@ -66,12 +66,21 @@ impl Compiled {
 #[must_use]
 pub fn compile(source: &SourceText, catalog: Option<&Catalog>) -> Compiled {
     let mut sink = Sink::default();
-    let pragmas = Pragmas::read(source, &mut sink);
+    let mut pragmas = Pragmas::read(source, &mut sink);
     let machines = match syntax::read(source, &mut sink) {
         Some(documents) => workflows(source, &documents, catalog, &mut sink),
         None => Vec::new(),
     };
     sink.retain(|diagnostic| !pragmas.allow(source, diagnostic));
+    // A stage that did not run may have found what a comment allows.
+    if sink.errors().is_empty() {
+        pragmas.unused(source, &mut sink, |code| match code.get(3..4) {
+            Some("6") => catalog.is_some(),
+            // Versions are compared by `diff`.
+            Some("9") => false,
+            _ => true,
+        });
+    }
     Compiled {
         machines,
         diagnostics: sink.finish(),

@@ -10,6 +10,7 @@ pub mod diagnostic;
 mod explain;
 pub mod expr;
 mod fingerprint;
+mod fix;
 mod lower;
 pub mod machine;
 pub mod render;
@@ -19,6 +20,7 @@ mod syntax;
 
 pub use compile::{Catalog, CatalogAgent, CatalogPerson, Compiled, compile};
 pub use diagnostic::{Diagnostic, Edit, Severity};
-pub use explain::explain;
+pub use explain::{Explanation, explain};
+pub use fix::{Applied, Fixed, fix};
 pub use machine::{Machine, StepIndex};
 pub use source::{SourceText, Span};

@@ -1,12 +1,15 @@
 //! `phisync check FILE...`: everything that is wrong with workflows, at once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use phisync_workflows::{Diagnostic, Severity, SourceText, compile, render};
+use phisync_workflows::{
+    Applied, Catalog, Compiled, Diagnostic, Severity, SourceText, compile, fix, render,
+};
 use serde_json::Value;
 
 use super::exit_code::ExitCode;
+use super::output::Format;
 use super::report::Report;
 use super::team::Team;
 use super::{Context, definition, output};
@@ -14,16 +17,24 @@ use super::{Context, definition, output};
 /// Compile workflows and say what is wrong with them.
 ///
 /// Ends with 6 if there is an error in any of them. Agents and people are checked against the team, if
-/// one is found.
+/// one is found. With --fix the changes that the help offers are written into the files, each is
+/// shown, and what is left is told.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "A comment on the line above allows a warning: # phisync: allow PHI701 - why"
+)]
 pub(super) struct Check {
     /// Workflow files; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Form of the diagnostics on stdout
-    #[arg(long, value_enum, default_value_t)]
-    format: CheckFormat,
+    /// Form of the diagnostics on stdout [default: as --output says]
+    #[arg(long, value_enum)]
+    format: Option<CheckFormat>,
+
+    /// Write the changes that diagnostics offer into the files
+    #[arg(long)]
+    fix: bool,
 
     /// End with 6 for these too
     #[arg(long, value_enum, value_name = "WHAT")]
@@ -34,10 +45,9 @@ pub(super) struct Check {
     agents: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum CheckFormat {
     /// With the lines they are about.
-    #[default]
     Text,
     /// One JSON array, of the diagnostics of all files.
     Json,
@@ -61,9 +71,12 @@ impl Check {
         let mut count = Count::default();
         let mut reports = Vec::new();
         for file in &self.files {
-            let source = definition::read(file)?;
+            let mut source = definition::read(file)?;
             let team = Team::for_workflow(self.agents.as_deref(), file, &context.place)?;
             let catalog = team.as_ref().map(Team::catalog);
+            if self.fix {
+                source = fixed(context, file, source, catalog.as_ref())?;
+            }
             let compiled = compile(&source, catalog.as_ref());
             for diagnostic in &compiled.diagnostics {
                 match diagnostic.severity {
@@ -74,36 +87,53 @@ impl Check {
             }
             reports.push((source, compiled));
         }
-        match self.format {
-            CheckFormat::Text => {
-                for (source, compiled) in &reports {
-                    let color = context.output.color();
-                    context.output.text_painted(&render::text(
-                        source,
-                        &compiled.diagnostics,
-                        color,
-                    ))?;
-                }
-                // One file's findings end in a line that counts them already.
-                let said = reports.len() == 1 && !reports[0].1.diagnostics.is_empty();
-                if !said {
-                    context.output.say(self.summary(&count))?;
-                }
-            }
-            CheckFormat::Json => {
-                let all: Vec<_> = reports
-                    .iter()
-                    .flat_map(|(source, compiled)| objects(source, &compiled.diagnostics))
-                    .collect();
-                context.output.text(&output::json_pretty(&all))?;
-            }
-        }
+        let format = match (self.format, context.output.format()) {
+            (Some(CheckFormat::Text), _) | (None, Format::Table) => Format::Table,
+            (Some(CheckFormat::Json), _) => Format::Json,
+            (None, format) => format,
+        };
+        self.tell(context, format, &reports, &count)?;
         let denied = self.deny == Some(Deny::Warnings) && count.warnings > 0;
         if count.errors > 0 || denied {
             Ok(ExitCode::Invalid)
         } else {
             Ok(ExitCode::Ok)
         }
+    }
+
+    fn tell(
+        &self,
+        context: &Context,
+        format: Format,
+        reports: &[(SourceText, Compiled)],
+        count: &Count,
+    ) -> Result<(), Report> {
+        if format == Format::Table {
+            for (source, compiled) in reports {
+                let color = context.output.color();
+                let text = render::text(source, &compiled.diagnostics, color);
+                context.output.text_painted(&text)?;
+            }
+            // One file's findings end in a line that counts them already.
+            let said = reports.len() == 1 && !reports[0].1.diagnostics.is_empty();
+            if !said {
+                context.output.say(self.summary(count))?;
+            }
+            return Ok(());
+        }
+        let all: Vec<Value> = reports
+            .iter()
+            .flat_map(|(source, compiled)| objects(source, &compiled.diagnostics))
+            .collect();
+        let text = match format {
+            Format::Jsonl => all
+                .iter()
+                .map(|one| output::json_line(one) + "\n")
+                .collect(),
+            Format::Yaml => output::yaml(&all),
+            Format::Json | Format::Table => output::json_pretty(&all),
+        };
+        context.output.text(&text)
     }
 
     fn summary(&self, count: &Count) -> String {
@@ -118,6 +148,38 @@ impl Check {
             number(count.warnings, "warning")
         )
     }
+}
+
+/// The text with what can be mended mended, in the file too.
+fn fixed(
+    context: &Context,
+    file: &Path,
+    source: SourceText,
+    catalog: Option<&Catalog>,
+) -> Result<SourceText, Report> {
+    let fixed = fix(&source, catalog);
+    if fixed.applied.is_empty() {
+        return Ok(source);
+    }
+    definition::replace(file, &fixed.text)?;
+    for change in &fixed.applied {
+        context.output.say(shown(source.name(), change))?;
+    }
+    Ok(SourceText::new(source.name(), fixed.text))
+}
+
+/// A change as people read it: why, and the lines before and after.
+fn shown(name: &str, change: &Applied) -> String {
+    let mut text = format!(
+        "fixed[{}]: {}\n  --> {name}:{}",
+        change.code, change.message, change.line
+    );
+    for (mark, lines) in [("-", &change.before), ("+", &change.after)] {
+        for line in lines.lines() {
+            text.push_str(&format!("\n {mark} {line}"));
+        }
+    }
+    text
 }
 
 /// The diagnostics of one file, an object each.

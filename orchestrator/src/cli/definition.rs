@@ -38,6 +38,35 @@ pub(crate) fn read(path: &Path) -> Result<SourceText, ReadError> {
     Ok(SourceText::from_bytes(path.display().to_string(), bytes))
 }
 
+/// Puts `text` into the place of a workflow file: whole or not at all. A link keeps its target, and the
+/// file its permissions.
+///
+/// # Errors
+/// For standard input, and when the file cannot be written; it is as it was then.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Report> {
+    if path.as_os_str() == STDIN {
+        let message = "standard input cannot be written";
+        return Err(Report::new(ExitCode::Usage, message).hint("name a file"));
+    }
+    let failed = |cause: io::Error| {
+        let message = format!("cannot write `{}`: {}", path.display(), plain(&cause));
+        Report::new(ExitCode::Unusable, message)
+    };
+    let target = path.canonicalize().map_err(failed)?;
+    let mut name = target.file_name().unwrap_or_default().to_os_string();
+    name.push(".phisync-new");
+    let beside = target.with_file_name(name);
+    let written = std::fs::write(&beside, text)
+        .and_then(|()| std::fs::metadata(&target))
+        .and_then(|known| std::fs::set_permissions(&beside, known.permissions()))
+        .and_then(|()| std::fs::rename(&beside, &target));
+    written.map_err(|cause| {
+        // The copy is of no use; that it could not be removed either changes nothing.
+        drop(std::fs::remove_file(&beside));
+        failed(cause)
+    })
+}
+
 /// The one workflow in `path`, compiled. Errors and warnings go to stderr; remarks are for `check`.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use phisync_workflows::{Machine, SourceText, compile};
 use serde::Deserialize;
 
 use super::exit_code::ExitCode;
+use super::output::Format;
 use super::report::Report;
 use super::team::Team;
 use super::{Context, definition, run};
@@ -22,15 +23,14 @@ pub(super) struct Graph {
     #[arg(value_name = "FILE|RUN")]
     what: String,
 
-    /// Notation
-    #[arg(long, value_enum, default_value_t)]
-    format: GraphFormat,
+    /// Notation [default: text, or json if --output says json]
+    #[arg(long, value_enum)]
+    format: Option<GraphFormat>,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum GraphFormat {
     /// Indented lines.
-    #[default]
     Text,
     /// For Markdown.
     Mermaid,
@@ -47,7 +47,11 @@ impl Graph {
         } else {
             of_run(context, &self.what)?
         };
-        let picture = match self.format {
+        let format = self.format.unwrap_or(match context.output.format() {
+            Format::Json | Format::Jsonl => GraphFormat::Json,
+            Format::Table | Format::Yaml => GraphFormat::Text,
+        });
+        let picture = match format {
             GraphFormat::Text => graph::text(&machine),
             GraphFormat::Mermaid => graph::mermaid(&machine),
             GraphFormat::Dot => graph::dot(&machine),

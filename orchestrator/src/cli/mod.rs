@@ -16,6 +16,7 @@ mod definition;
 mod demo_agent;
 mod exec;
 mod exit_code;
+mod explain;
 mod graph;
 mod incident;
 mod init;
@@ -90,17 +91,14 @@ struct Cli {
     log: Option<String>,
 }
 
+// The help of a command that is a struct stands there: a doc line here would hide it.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a project: settings, a team, a first workflow, the data directory
     Init(init::Init),
-    /// Run a workflow here and now, with its agents as child processes
     Exec(exec::Exec),
-    /// Serve a data directory: API, scheduler, timers
     Serve(serve::Serve),
-    /// Say what is wrong with workflows, all of it at once
     Check(check::Check),
-    /// Draw a workflow, or the workflow of a run
+    Explain(explain::Explain),
     Graph(graph::Graph),
     /// Start, watch and end runs
     #[command(subcommand)]
@@ -108,7 +106,6 @@ enum Command {
     /// See when schedules fire
     #[command(subcommand)]
     Schedule(schedule::Schedule),
-    /// Say what a run waits for, and why that is open
     Why(why::Why),
     /// Take tasks and report on them by hand
     #[command(subcommand)]
@@ -128,7 +125,6 @@ enum Command {
     /// Look into a data directory without opening it
     #[command(subcommand)]
     Store(store::Store),
-    /// Measure this machine and this build
     Bench(bench::Bench),
     /// One of the five agents of examples/repo-audit: a task on stdin, its result on stdout
     #[command(hide = true)]
@@ -177,6 +173,7 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Exec(command) => command.run(context),
         Command::Serve(command) => command.run(context),
         Command::Check(command) => command.run(context),
+        Command::Explain(command) => command.run(context),
         Command::Graph(command) => command.run(context),
         Command::Run(command) => command.run(context),
         Command::Schedule(command) => command.run(context),

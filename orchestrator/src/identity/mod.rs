@@ -103,7 +103,7 @@ impl Caller {
                     .to_owned(),
             )),
             (role, ..) => Err(NotAllowed(format!(
-                "this is for agents, and the token is a {}'s",
+                "this is for agents, and the token is of role `{}`",
                 role.as_str()
             ))),
         }
@@ -122,7 +122,7 @@ impl Caller {
                 Ok(Decider::Agent(name.clone()))
             }
             (role, ..) => Err(NotAllowed(format!(
-                "approvals are decided by people, and the token is a {}'s",
+                "approvals are decided by people, and the token is of role `{}`",
                 role.as_str()
             ))),
         }
@@ -136,7 +136,7 @@ impl Caller {
         match self.role {
             Role::Admin | Role::Operator => Ok(()),
             role @ (Role::Person | Role::Agent | Role::Viewer) => Err(NotAllowed(format!(
-                "this is for operators, and the token is a {}'s",
+                "this is for operators, and the token is of role `{}`",
                 role.as_str()
             ))),
         }
@@ -151,7 +151,7 @@ impl Caller {
             Role::Admin => Ok(()),
             role @ (Role::Operator | Role::Person | Role::Agent | Role::Viewer) => {
                 Err(NotAllowed(format!(
-                    "this is for the owner, and the token is a {}'s",
+                    "this is for the owner, and the token is of role `{}`",
                     role.as_str()
                 )))
             }

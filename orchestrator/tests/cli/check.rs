@@ -119,3 +119,48 @@ fn warnings_are_errors_where_they_are_denied() {
     assert_eq!(code(&["check", "flow.yaml"]), Some(0));
     assert_eq!(code(&["check", "flow.yaml", "--deny", "warnings"]), Some(6));
 }
+
+#[test]
+fn fixing_writes_the_file_shows_each_change_and_tells_what_is_left() {
+    let project = Project::empty();
+    project.write(
+        "flow.yaml",
+        "workflow: flow\nsteps:\n  - id: a\n    promt: Go.\n    tiemout: 5m\n  - id: a\n    prompt: Stay.\n",
+    );
+    assert_snapshot!(project.transcript(&["check", "--fix", "flow.yaml"]));
+    assert_eq!(
+        std::fs::read_to_string(project.path("flow.yaml")).expect("the file is there"),
+        "workflow: flow\nsteps:\n  - id: a\n    prompt: Go.\n    timeout: 5m\n  - id: a\n    prompt: Stay.\n"
+    );
+}
+
+#[test]
+fn standard_input_is_not_fixed() {
+    let project = Project::empty();
+    let text = "workflow: flow\nsteps:\n  - id: a\n    promt: Go.\n";
+    assert_snapshot!(project.transcript_with(&["check", "--fix", "-"], text));
+}
+
+#[test]
+fn the_form_of_every_answer_is_a_form_of_diagnostics_too() {
+    let project = Project::empty();
+    project.write("broken.yaml", BROKEN);
+    let told = |arguments: &[&str]| project.output(arguments, "").stdout;
+    let json = told(&["check", "broken.yaml", "--format", "json"]);
+    assert_eq!(told(&["check", "broken.yaml", "-o", "json"]), json);
+    let lines = String::from_utf8(told(&["check", "broken.yaml", "-o", "jsonl"])).expect("UTF-8");
+    let all: Vec<serde_json::Value> = serde_json::from_slice(&json).expect("an array");
+    assert_eq!(lines.lines().count(), all.len());
+    let text = told(&["check", "broken.yaml", "--format", "text", "-o", "json"]);
+    assert!(text.starts_with(b"error["), "{text:?}");
+}
+
+#[test]
+fn a_code_is_explained_with_a_wrong_and_a_right_example() {
+    let project = Project::empty();
+    assert_snapshot!(project.transcript(&["explain", "PHI313"]));
+    assert_snapshot!(
+        "a_code_that_is_none_is_not_explained",
+        project.transcript(&["explain", "PHI000"])
+    );
+}

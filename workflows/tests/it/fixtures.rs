@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use phisync_workflows::diagnostic::CATALOGUE;
-use phisync_workflows::{Severity, SourceText, compile, render};
+use phisync_workflows::{Severity, SourceText, compile, explain, render};
 
 use crate::support::{fixtures, team};
 
@@ -91,6 +91,29 @@ fn an_applicable_edit_removes_what_it_answers() {
                 found.message
             );
         }
+    }
+}
+
+#[test]
+fn the_wrong_example_of_a_code_has_it_and_the_right_one_has_not() {
+    let codes_of = |text: &str| {
+        let compiled = compile(&SourceText::new("example", text), Some(&team()));
+        let found = compiled.diagnostics;
+        (found.iter().map(|d| d.code).collect::<Vec<_>>(), found)
+    };
+    for info in CATALOGUE {
+        let explained = explain(info.code).expect("every code is explained");
+        let Some((wrong, right)) = explained.example else {
+            continue;
+        };
+        assert!(codes_of(wrong).0.contains(&info.code), "{}", info.code);
+        let (codes, found) = codes_of(&right);
+        let errors: Vec<_> = found
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .collect();
+        assert!(errors.is_empty(), "{}:\n{right}\n{errors:?}", info.code);
+        assert!(!codes.contains(&info.code), "{}:\n{right}", info.code);
     }
 }
 

@@ -1,12 +1,35 @@
-//! What each code means, in a paragraph: the long text behind `check --explain`.
+//! What each code means, in a paragraph and two examples: what `phisync explain` prints.
+
+mod examples;
+
+use crate::diagnostic::code_info;
+
+/// A code in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// As `PHI205`.
+    pub code: &'static str,
+    /// A few words.
+    pub subject: &'static str,
+    /// Why the compiler says this and what to do.
+    pub text: &'static str,
+    /// A text that gets the code, and how it reads mended.
+    pub example: Option<(&'static str, String)>,
+}
 
 /// Why the compiler says this and what to do, `None` for a code of another version.
 #[must_use]
-pub fn explain(code: &str) -> Option<&'static str> {
-    EXPLANATIONS
+pub fn explain(code: &str) -> Option<Explanation> {
+    let info = code_info(code)?;
+    let at = EXPLANATIONS
         .binary_search_by(|(known, _)| (*known).cmp(code))
-        .ok()
-        .map(|at| EXPLANATIONS[at].1)
+        .ok()?;
+    Some(Explanation {
+        code: info.code,
+        subject: info.subject,
+        text: EXPLANATIONS[at].1,
+        example: examples::example(code),
+    })
 }
 
 /// Sorted by code.
@@ -336,5 +359,12 @@ mod tests {
         let known: Vec<&str> = CATALOGUE.iter().map(|info| info.code).collect();
         assert_eq!(explained, known);
         assert_eq!(explain("PHI000"), None);
+    }
+
+    #[test]
+    fn no_example_has_a_change_that_changes_nothing() {
+        for code in examples::codes() {
+            assert_eq!(examples::stale(code), Vec::<&str>::new(), "{code}");
+        }
     }
 }

@@ -1,0 +1,134 @@
+//! A wrong and a right example for a code: a fixture of the compiler's own tests, and the changes that
+//! mend it. A test compiles both.
+
+/// The fixture that shows the code, and the replacements that make it right.
+struct Example {
+    code: &'static str,
+    wrong: &'static str,
+    mend: &'static [(&'static str, &'static str)],
+}
+
+/// What is wrong and how it reads mended.
+pub(super) fn example(code: &str) -> Option<(&'static str, String)> {
+    let example = EXAMPLES.iter().find(|example| example.code == code)?;
+    let mut right = example.wrong.to_owned();
+    for (from, to) in example.mend {
+        right = right.replacen(from, to, 1);
+    }
+    Some((example.wrong, right))
+}
+
+/// The codes that have an example.
+#[cfg(test)]
+pub(super) fn codes() -> impl Iterator<Item = &'static str> {
+    EXAMPLES.iter().map(|example| example.code)
+}
+
+/// Replacements of an example that find nothing to replace.
+#[cfg(test)]
+pub(super) fn stale(code: &str) -> Vec<&'static str> {
+    let Some(example) = EXAMPLES.iter().find(|example| example.code == code) else {
+        return Vec::new();
+    };
+    let mut text = example.wrong.to_owned();
+    let mut stale = Vec::new();
+    for (from, to) in example.mend {
+        if !text.contains(from) {
+            stale.push(*from);
+        }
+        text = text.replacen(from, to, 1);
+    }
+    stale
+}
+
+macro_rules! examples {
+    ($($code:ident => [$($from:literal => $to:literal),* $(,)?];)*) => {
+        &[$(Example {
+            code: stringify!($code),
+            wrong: include_str!(concat!("../../tests/fixtures/invalid/", stringify!($code), ".yaml")),
+            mend: &[$(($from, $to)),*],
+        }),*]
+    };
+}
+
+const EXAMPLES: &[Example] = examples! {
+    PHI001 => ["one: two" => "\"one: two\"", "steps: []" => "steps:\n  - id: plan\n    prompt: Make a plan."];
+    PHI002 => ["    prompt: two\n" => ""];
+    PHI003 => ["  d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\n  e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]\n" => "",
+        "  b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n  c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]" => "  b: [*a, *a]"];
+    PHI004 => ["    <<: *m\n" => ""];
+    PHI005 => ["title: on" => "title: \"on\"", "2024-01-31" => "\"2024-01-31\""];
+    PHI006 => ["  1: one\n  ? [a, b]\n  : two" => "  \"1\": one\n  \"a, b\": two"];
+    PHI007 => ["if: !steps.plan.output.ok" => "if: \"!steps.plan.output.ok\""];
+    PHI008 => ["[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]" => "[[[]]]"];
+    PHI009 => ["a\0b" => "a b"];
+    PHI010 => ["---\nworkflow: sample" => "---\nworkflow: another"];
+    PHI101 => ["descripton" => "description", "    colour: red\n" => "", "tiemout" => "timeout"];
+    PHI102 => ["title: Nothing else" => "workflow: sample\ntitle: Something else\nsteps:\n  - id: plan\n    prompt: Make a plan."];
+    PHI103 => ["title: 42" => "title: \"42\"", "  - plan\n" => "", "{ text: Make a plan. }" => "Make a plan.", "maybe" => "true"];
+    PHI104 => ["reed" => "read", "400" => "high", "max_attempts: 0" => "max_attempts: 2", "transiet" => "transient"];
+    PHI106 => ["title: Does nothing" => "prompt: Does something.", "    fail: { code: app.two }\n" => ""];
+    PHI107 => ["    timeout: 5m\n    retry: transient\n" => "", "    on_failure: continue\n" => ""];
+    PHI108 => ["prompt:\n    needs:\n    assign: \"\"" => "prompt: Make a plan.\n    assign: DC"];
+    PHI109 => ["My Workflow" => "my-workflow", "makePlan" => "make_plan"];
+    PHI110 => ["  loop: string" => "  rounds: string", "transient:" => "patient:"];
+    PHI111 => ["1 day" => "1d", "run: 5," => "run: 5m,", "P1M" => "1h"];
+    PHI112 => ["1.2" => "\"1.2.0\""];
+    PHI113 => ["left: Tree" => "left: string"];
+    PHI114 => ["default: many" => "default: 3"];
+    PHI115 => ["phisync: 2" => "phisync: 1"];
+    PHI118 => ["    prompt: Make a plan.\n    timeout: 5m\n" => ""];
+    PHI120 => ["# phisync: allow PHI701\n" => ""];
+    PHI201 => ["assign: DC\n  - id: plan" => "assign: DC\n  - id: second_plan"];
+    PHI202 => ["[reveiw, elsewhere]" => "review"];
+    PHI203 => ["input.topic" => "inputs.topic", "plam" => "plan"];
+    PHI205 => ["    needs: web\n" => "    needs: [web, papers]\n", "  - id: digest\n" => "  - id: digest\n    needs: article\n", "needs: [papers]" => "needs: [papers, web]"];
+    PHI207 => ["output: Findng" => "output: Finding", "transiant" => "transient"];
+    PHI211 => ["  Unused: string\nretry_policies:\n  patient: { max_attempts: 9 }\n" => ""];
+    PHI212 => ["${{ json(steps.plan.output) }}" => "the plan that you find."];
+    PHI215 => ["needs: [plan, work]" => "needs: work"];
+    PHI301 => [" &&" => "", "1 + }}" => "1 + 1 }}"];
+    PHI302 => ["${{ inputs.topic" => "$${{ inputs.topic", "and }} more" => "and more"];
+    PHI303 => ["jsn(" => "json(", "json() " => "json(run.now) "];
+    PHI304 => ["output.txt" => "output.text", "run.idd" => "run.id"];
+    PHI305 => ["Report on ${{ steps.research.output.text }}" => "Report on ${{ steps.research.?output.text.orValue('nothing') }}"];
+    PHI306 => ["inputs.count.startsWith" => "string(inputs.count).startsWith", "contains(inputs.count)" => "contains(string(inputs.count))"];
+    PHI307 => ["if: inputs.topic" => "if: inputs.topic != ''"];
+    PHI309 => ["${{ inputs.files }}" => "${{ inputs.files.join(', ') }}"];
+    PHI310 => ["inputs.count + 'x'" => "string(inputs.count) + 'x'"];
+    PHI311 => ["    if: 1 == 2\n" => ""];
+    PHI312 => ["Report for ${{ inputs.topic }}" => "Report"];
+    PHI313 => ["${{ inputs.deep }} == true" => "inputs.deep == true"];
+    PHI314 => ["now()" => "run.now"];
+    PHI316 => ["/ 0" => "/ 2"];
+    PHI317 => ["[a-" => "[a-z]"];
+    PHI318 => ["99999999999999999999" => "999999"];
+    PHI319 => ["    prompt: Make a plan.\n    assign: DC\n" => "    prompt: Make a plan.\n    assign: DC\n    output: { type: object, required: [text], properties: { text: string } }\n"];
+    PHI401 => ["    needs: b\n" => "", "[c, a]" => "a", "needs: [d]" => "needs: a", "    needs: own\n" => ""];
+    PHI402 => ["    needs: plan\n    fail" => "    needs: plan\n    if: steps.plan.attempts > 1\n    fail"];
+    PHI413 => ["at_least: 2" => "at_least: 1"];
+    PHI417 => ["    if: steps.stop.outcome == 'succeeded'\n" => ""];
+    PHI421 => ["    join: first\n" => ""];
+    PHI501 => ["      prompt: Publish?" => "      prompt: Publish?\n      timeout: 24h"];
+    PHI503 => ["lease: 2s" => "lease: 20s", "lease: 1m" => "lease: 10s"];
+    PHI504 => ["total: 10m" => "total: 30m", "timeout: 2h" => "timeout: 30m"];
+    PHI505 => ["total: 15m" => "total: 2h"];
+    PHI506 => ["timeout: 2h" => "timeout: 1d"];
+    PHI507 => ["[transient, timeout]" => "[transient]"];
+    PHI508 => ["max_attempts: 1" => "max_attempts: 3", "errors: []" => "errors: [transient]"];
+    PHI509 => ["approval.rejected" => "transient"];
+    PHI517 => ["max_delay: 10s, factor: 0.5" => "max_delay: 5m, factor: 2"];
+    PHI521 => ["on_timeout: approve" => "on_timeout: reject"];
+    PHI601 => ["WEBCC" => "WEBC", "NOBODY" => "DC"];
+    PHI602 => ["reserch" => "research"];
+    PHI603 => ["[security, web]" => "[web]"];
+    PHI604 => ["IDLE" => "DC"];
+    PHI606 => ["security" => "review"];
+    PHI609 => ["      timeout: 1h" => "      timeout: 1h\n      not_same_as: [plan]"];
+    PHI610 => ["editr" => "editor", "nobody" => "dana"];
+    PHI701 => ["    effects: write\n" => "    effects: write\n    compensate: { prompt: Delete the branch. }\n"];
+    PHI702 => ["    compensate: { prompt: Look away. }\n" => ""];
+    PHI703 => ["  - id: merge\n    prompt: Merge.\n    effects: irreversible\n  - id: announce\n    needs: merge\n    prompt: Announce.\n" => "  - id: announce\n    prompt: Announce.\n    effects: none\n  - id: merge\n    needs: announce\n    prompt: Merge.\n    effects: irreversible\n"];
+    PHI704 => ["self.output.name" => "self.?output.name.orValue('')"];
+    PHI706 => ["      approval: { from: { users: [dana] }, timeout: 1h }" => "      prompt: Delete the branch."];
+};
