@@ -11,7 +11,7 @@ use super::run::{
     Approval, Clock, Ended, Holder, Phase, RunState, RunStatus, StepStatus, TaskState, TaskStatus,
     Verdict,
 };
-use super::{Failure, Pause, Resolution, Waker};
+use super::{Failure, Resolution, Waker};
 
 /// Folds one journalled fact.
 ///
@@ -27,7 +27,6 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             by,
             at,
             deadline,
-            trigger,
             workflow: _,
             definition: _,
         } => {
@@ -35,7 +34,6 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             run.inputs.clone_from(inputs);
             run.labels.clone_from(labels);
             run.by.clone_from(by);
-            run.trigger.clone_from(trigger);
             run.started_at = *at;
             run.deadline = *deadline;
             run.deadlines.insert((*deadline, Clock::Run));
@@ -51,22 +49,6 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             run.cancelled_by = Some((by.clone(), reason.clone()));
             run.deadlines.remove(&(run.deadline, Clock::Run));
         }
-        RunEvent::RunPaused { by, reason, at } => {
-            run.paused = Some(Pause {
-                by: by.clone(),
-                reason: reason.clone(),
-                at: *at,
-            });
-        }
-        RunEvent::RunResumed { at, .. } => {
-            if let Some(pause) = &run.paused {
-                run.put_clocks_later(at.since(pause.at));
-                run.paused = None;
-            }
-        }
-        RunEvent::SignalReceived { .. }
-        | RunEvent::EventAwaited { .. }
-        | RunEvent::EventDelivered { .. } => run.apply_listening(event),
         RunEvent::UndoStarted { steps, .. } => {
             run.phase = Phase::Compensating;
             run.waker = Some(Waker::Undo);
@@ -416,9 +398,6 @@ fn end_step(run: &mut RunState, index: StepIndex, status: StepStatus, at: Timest
     step.ended_at = Some(at);
     step.ended_order = order;
     step.waker = None;
-    let id = run.machine.step(index).id.clone();
-    run.stop_listening(&id);
-    let step = run.step(index);
     if let Some(deadline) = step.approval.as_ref().map(|approval| approval.deadline) {
         let clock = Clock::Approval { step: index };
         run.deadlines.remove(&(deadline, clock));

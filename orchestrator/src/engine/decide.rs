@@ -59,7 +59,6 @@ pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, 
         by: start.by,
         at: moment.now,
         deadline: moment.now.saturating_add(machine.timeout()),
-        trigger: start.trigger,
     });
     let roots = (0u32..).zip(machine.steps());
     let roots = roots.filter(|(_, step)| step.needs.is_empty());
@@ -124,10 +123,6 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
         } => draft.decide_approval(&step, approved, by, comment, shown_hash.as_deref())?,
         Input::Tick => draft.tick(),
         Input::Cancel { by, reason } => draft.cancel(by, reason)?,
-        Input::Pause { by, reason } => draft.pause(by, reason)?,
-        Input::Resume { by } => draft.resume(by)?,
-        Input::Signal { name, data, by } => draft.signal(name, data, by)?,
-        Input::Deliver { step, what } => draft.hear(&step, what)?,
         Input::Resolve {
             step,
             action,
@@ -148,8 +143,6 @@ impl Draft<'_> {
             // Asked twice, or it is ending anyway: nothing to add.
             Phase::Cancelling | Phase::Failing | Phase::Compensating => Ok(()),
             Phase::Forward => {
-                // What is undone is dispatched: a run that ends does not stand still.
-                self.resume(by.clone())?;
                 self.emit(RunEvent::RunCancelling {
                     by,
                     reason,

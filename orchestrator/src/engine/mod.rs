@@ -12,8 +12,6 @@ mod event;
 mod fencing;
 mod id;
 mod input;
-mod listen;
-mod pause;
 mod raw;
 mod retry;
 mod run;
@@ -22,7 +20,6 @@ mod scope;
 mod settle;
 mod task;
 mod trace;
-mod trigger;
 mod waker;
 
 pub use apply::apply;
@@ -30,8 +27,6 @@ pub use decide::{Decision, decide, start};
 pub use event::{CancelReason, Failure, RunEvent, Then, Undo};
 pub use id::{BadTaskId, RunId, TaskId};
 pub use input::{Input, Moment, Rejection, Resolution, Start};
-pub use listen::{Delivery, Listening, Source, Subscription};
-pub use pause::Pause;
 pub use raw::RawJson;
 pub use run::{
     Approval, Ended, Holder, Phase, RunState, RunStatus, StepState, StepStatus, TaskState,
@@ -39,5 +34,4 @@ pub use run::{
 };
 pub(crate) use task::rules;
 pub use trace::{Transition, apply_traced};
-pub use trigger::Trigger;
 pub use waker::Waker;

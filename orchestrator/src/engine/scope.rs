@@ -5,7 +5,7 @@ use phisync_workflows::machine::Template;
 use serde_json::Value as Json;
 
 use super::run::{RunState, StepState};
-use super::{Failure, Moment, RawJson, Trigger};
+use super::{Failure, Moment, RawJson};
 
 /// The variables that only some places have.
 #[derive(Clone, Copy, Default)]
@@ -105,10 +105,7 @@ impl Scope for RunScope<'_> {
                     ),
                     ("now", Value::timestamp_micros(self.moment.now.as_micros())),
                     ("attempt", Value::Int(1)),
-                    (
-                        "trigger",
-                        Value::string(self.run.trigger.as_ref().map_or("manual", Trigger::word)),
-                    ),
+                    ("trigger", Value::string("manual")),
                     (
                         "labels",
                         Value::map(labels.map(|(k, v)| (k.as_str(), Value::string(v.as_str())))),

@@ -152,11 +152,6 @@ impl Draft<'_> {
         if task.status != TaskStatus::Ready {
             return Err(self.run.not_in_state(index, undo, "ready"));
         }
-        if self.run.stands_still() {
-            return Err(Rejection::Paused {
-                run: self.run.id.clone(),
-            });
-        }
         let attempt = task.attempt + 1;
         let Some(rules) = rules(machine.step(index), undo) else {
             return Err(self.run.not_in_state(index, undo, "a task"));
@@ -434,7 +429,7 @@ impl Draft<'_> {
 
     /// Everything that is due by the clock.
     pub(super) fn tick(&mut self) {
-        while let Some((at, clock)) = self.run.first_clock() {
+        while let Some((at, clock)) = self.run.deadlines.first().copied() {
             if at > self.moment.now {
                 return;
             }

@@ -10,7 +10,6 @@ mod expressions;
 mod incidents;
 mod joins;
 mod leases;
-mod pausing;
 mod results;
 mod sagas;
 

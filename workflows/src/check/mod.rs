@@ -4,7 +4,11 @@
 //! here does not matter, as findings are sorted by place.
 
 mod agents;
+mod choices;
+mod conditions;
+mod domains;
 mod graph;
+mod guards;
 mod references;
 mod saga;
 mod time;
@@ -29,6 +33,8 @@ pub(crate) fn all(
         cx.sink.enter(step.id_span);
         time::step(cx, draft, step);
         saga::step(cx, step);
+        conditions::step(cx, draft, step);
+        choices::switch(cx, draft, step);
         graph::step(cx, draft, index);
         if acyclic {
             references::implied_needs(cx, draft, order, index);

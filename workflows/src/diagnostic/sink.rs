@@ -123,6 +123,13 @@ impl Sink {
             .any(|(_, d)| d.severity == Severity::Error)
     }
 
+    /// Whether this code was found inside `span`.
+    pub(crate) fn has_within(&self, code: &str, span: Span) -> bool {
+        self.findings
+            .iter()
+            .any(|(_, d)| d.code == code && span.start <= d.span.start && d.span.end <= span.end)
+    }
+
     /// The places of all errors so far.
     pub(crate) fn errors(&self) -> Vec<Span> {
         self.findings

@@ -17,6 +17,7 @@ mod env;
 mod error;
 mod eval;
 mod format;
+pub(crate) mod formula;
 mod function;
 mod lexer;
 pub(crate) mod nearest;

@@ -204,7 +204,7 @@ impl Value {
 
     /// CEL's order: numbers by value, and any other ordered type among its own. `None` if the
     /// two have no order; `Some(None)` if one is not a number (NaN).
-    pub(super) fn order(&self, other: &Self) -> Option<Option<Ordering>> {
+    pub(crate) fn order(&self, other: &Self) -> Option<Option<Ordering>> {
         Some(match (self, other) {
             (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
             (Self::Int(a), Self::Int(b))

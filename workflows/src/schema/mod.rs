@@ -5,6 +5,7 @@
 //! workflow. Fields that a schema does not name are accepted in values (unless it says
 //! `additionalProperties: false`) but cannot be read by expressions.
 
+mod domain;
 mod parse;
 mod render;
 mod size;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use regex::Regex;
 use serde_json::Value as Json;
 
+pub(crate) use domain::Domain;
 pub(crate) use validate::bind;
 
 /// What values are allowed. Cheap to clone.
