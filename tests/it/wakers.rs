@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phisync::coordinator::{Coordinator, Now};
-use phisync::engine::{Failure, Phase, RunState, RunStatus, StepStatus, Waker};
+use phisync::engine::{Failure, Phase, RunState, RunStatus, Slot, StepStatus, Waker};
 use phisync::protocol::Why;
 use phisync_agents::registry::Registry;
 use phisync_state::env::SeededEntropy;
@@ -14,7 +14,6 @@ use phisync_state::{Entry, Expected, MemoryStore, Store, StreamName, Timestamp};
 use phisync_tests::compiled;
 use phisync_tests::explore::{Explored, Node, explore};
 use phisync_tests::invariants::violations;
-use phisync_workflows::StepIndex;
 use serde_json::json;
 
 /// Exploration is stopped here: it has found a way to be infinite.
@@ -138,7 +137,7 @@ fn each_rule_finds_what_breaks_it() {
     type Break = fn(&mut RunState);
     let breaks: [(&Node, Break); 12] = [
         (ready, |run| run.waker = None),
-        (ready, |run| run.open_steps += 1),
+        (ready, |run| run.passes[0].open += 1),
         (ready, |run| run.ended_steps += 1),
         (ready, |run| run.steps[0].waker = None),
         (ready, |run| run.steps[1].waker = Some(Waker::Needs)),
@@ -153,7 +152,7 @@ fn each_rule_finds_what_breaks_it() {
             run.steps[0].task.as_mut().expect("held").holder = None;
         }),
         (ready, |run| {
-            run.incident = Some((StepIndex(0), Failure::new("app.x", "y")));
+            run.incident = Some((Slot(0), Failure::new("app.x", "y")));
         }),
         (closed, |run| run.waker = Some(Waker::Steps)),
         (closed, |run| run.phase = Phase::Failing),

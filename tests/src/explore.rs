@@ -10,11 +10,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use phisync::engine::{
-    Failure, Input, Moment, Phase, RawJson, Resolution, RunEvent, RunId, RunState, Start,
+    Failure, Input, Moment, Phase, RawJson, Resolution, RunEvent, RunId, RunState, Slot, Start,
     StepState, StepStatus, TaskState, TaskStatus, apply, decide, start,
 };
 use phisync_state::Timestamp;
-use phisync_workflows::{Machine, StepIndex};
+use phisync_workflows::Machine;
 use serde_json::{Map, json};
 
 /// One state, and how it was reached first.
@@ -78,7 +78,7 @@ impl Explored {
 /// What is tried in a state: a name, the task it is about, the input.
 struct Try {
     name: &'static str,
-    about: Option<(StepIndex, bool)>,
+    about: Option<(Slot, bool)>,
     input: Input,
     at: Timestamp,
 }
@@ -166,7 +166,7 @@ fn folded(before: &RunState, events: &[RunEvent]) -> RunState {
 fn written(run: &RunState) -> String {
     let parts = (
         (run.version, run.status, run.phase, &run.waker, run.deadline),
-        (&run.steps, run.open_steps, run.ended_steps),
+        (&run.steps, &run.passes, run.ended_steps),
         (&run.error, &run.failed_step, &run.cancelled_by),
         (&run.to_undo, run.undo, &run.incident, &run.outputs),
         (run.next_deadline(), run.closed_at),
@@ -176,8 +176,8 @@ fn written(run: &RunState) -> String {
 
 fn tries(run: &RunState, now: Timestamp) -> Vec<Try> {
     let mut tries = Vec::new();
-    let named = |index: StepIndex| run.machine.step(index).id.clone();
-    for (index, step) in (0u32..).map(StepIndex).zip(&run.steps) {
+    let named = |slot: Slot| run.name(slot);
+    for (index, step) in run.slots().zip(&run.steps) {
         for undo in [false, true] {
             if let Some(task) = run.task(index, undo) {
                 tries_of_task(&mut tries, named(index), index, undo, task, now);
@@ -248,7 +248,7 @@ fn tries(run: &RunState, now: Timestamp) -> Vec<Try> {
 fn tries_of_task(
     tries: &mut Vec<Try>,
     step: String,
-    index: StepIndex,
+    index: Slot,
     undo: bool,
     task: &TaskState,
     at: Timestamp,
@@ -327,7 +327,7 @@ fn label(run: &RunState, attempt: &Try) -> String {
     match attempt.about {
         Some((index, undo)) => {
             let tail = if undo { ".undo" } else { "" };
-            format!("{} {}{tail}", attempt.name, run.machine.step(index).id)
+            format!("{} {}{tail}", attempt.name, run.name(index))
         }
         None => attempt.name.to_owned(),
     }
@@ -335,7 +335,7 @@ fn label(run: &RunState, attempt: &Try) -> String {
 
 fn edges(before: &RunState, after: &RunState, attempt: &Try, refused: bool) -> Vec<Edge> {
     let mut edges = Vec::new();
-    let indices = (0u32..).map(StepIndex).take(before.steps.len());
+    let indices = before.slots();
     for task in indices.flat_map(|index| [(index, false), (index, true)]) {
         let from = word(before.task(task.0, task.1));
         let to = word(after.task(task.0, task.1));

@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 
 use phisync::engine::{
-    Phase, RunState, RunStatus, StepState, StepStatus, TaskState, TaskStatus, Waker,
+    PassId, Phase, RunState, RunStatus, Slot, StepState, StepStatus, TaskState, TaskStatus, Waker,
 };
 use phisync_state::Timestamp;
-use phisync_workflows::StepIndex;
 
 /// A rule that a state breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,12 +53,15 @@ pub fn violations(run: &RunState, now: Timestamp) -> Vec<Violation> {
         run.incident.is_some() == matches!(run.waker, Some(Waker::Incident { .. })),
         &|| format!("{:?}", run.waker),
     );
-    let unended = run.steps.iter().filter(|s| s.outcome.is_none()).count();
-    check(
-        "open steps are counted right",
-        run.open_steps as usize == unended && (open || unended == 0),
-        &|| format!("{} counted, {unended} open", run.open_steps),
-    );
+    for pass in (0u32..).map(PassId).zip(&run.passes) {
+        let steps = run.slots_of(pass.0).map(|slot| run.step(slot));
+        let unended = steps.filter(|step| step.outcome.is_none()).count();
+        check(
+            "open steps are counted right",
+            pass.1.open as usize == unended && (open || unended == 0),
+            &|| format!("{} counted, {unended} open", pass.1.open),
+        );
+    }
     let ended = run.steps.iter().filter(|s| s.outcome.is_some());
     let order: BTreeSet<_> = ended.map(|step| step.ended_order).collect();
     check(
@@ -67,8 +69,8 @@ pub fn violations(run: &RunState, now: Timestamp) -> Vec<Violation> {
         order == (1..=run.ended_steps).collect(),
         &|| format!("{order:?}"),
     );
-    for (index, step) in (0u32..).map(StepIndex).zip(&run.steps) {
-        let id = || run.machine.step(index).id.clone();
+    for (index, step) in run.slots().zip(&run.steps) {
+        let id = || run.name(index);
         check(
             "a step waits exactly until it has ended",
             step.waker.is_some() == waits(run, index, step),
@@ -77,10 +79,9 @@ pub fn violations(run: &RunState, now: Timestamp) -> Vec<Violation> {
         check(
             "a step that waits for its needs has an open one",
             step.waker != Some(Waker::Needs)
-                || run.machine.step(index).needs.iter().any(|need| {
-                    let need = run.step(*need);
-                    need.outcome.is_none()
-                }),
+                || run
+                    .needs(index)
+                    .any(|need| run.step(need).outcome.is_none()),
             &id,
         );
         let wakers = [&step.task, &step.undo].map(|task| task.as_deref());
@@ -117,7 +118,7 @@ fn is_final(task: &TaskState) -> bool {
     )
 }
 
-fn waits(run: &RunState, index: StepIndex, step: &StepState) -> bool {
+fn waits(run: &RunState, index: Slot, step: &StepState) -> bool {
     let parked = run.incident.as_ref().is_some_and(|(at, _)| *at == index);
     step.outcome.is_none() || step.status == StepStatus::Compensating || parked
 }

@@ -171,16 +171,13 @@ impl Coordinator {
                 break;
             };
             let guard = (Agent::stream(agent), known.version);
-            let machine = self
-                .open
-                .get(&task.run)
-                .map(|run| run.state.machine.clone());
-            let Some(machine) = machine else {
+            let open = self.open.get(&task.run);
+            let Some(step) = open.map(|run| run.state.name(task.step)) else {
                 self.ready.remove(&task);
                 continue;
             };
             let input = Input::Claim {
-                step: machine.step(task.step).id.clone(),
+                step,
                 undo: task.undo,
                 agent: agent.to_owned(),
                 epoch: self.epoch,
@@ -251,8 +248,6 @@ impl Coordinator {
 
     /// Puts queue and leases in step with the tasks that `events` were about.
     pub(super) fn follow_tasks(&mut self, id: &RunId, events: &[RunEvent], now: Now) {
-        let Some(run) = self.open.get(id) else { return };
-        let machine = run.state.machine.clone();
         for event in events {
             let (step, undo) = match event {
                 RunEvent::TaskReady { step, undo, .. }
@@ -264,7 +259,8 @@ impl Coordinator {
                 RunEvent::StepCancelled { step, .. } => (step, false),
                 _ => continue,
             };
-            if let Some(step) = machine.step_named(step) {
+            let run = self.open.get(id);
+            if let Some(step) = run.and_then(|run| run.state.slot_named(step)) {
                 let run = id.clone();
                 let task = TaskId { run, step, undo };
                 self.remember_lease(&task);
@@ -312,8 +308,8 @@ impl Coordinator {
     }
 
     fn lease_length(&self, task: &TaskId) -> Option<Duration> {
-        let machine = &self.open.get(&task.run)?.state.machine;
-        let rules = engine::rules(machine.step(task.step), task.undo)?;
+        let run = &self.open.get(&task.run)?.state;
+        let rules = engine::rules(run.spec(task.step), task.undo)?;
         Some(rules.timeouts.lease)
     }
 
@@ -369,7 +365,7 @@ impl Coordinator {
 
     fn offer(&mut self, task: &TaskId) -> Option<Offer<TaskId>> {
         let run = &self.open.get(&task.run)?.state;
-        let rules = engine::rules(run.machine.step(task.step), task.undo)?;
+        let rules = engine::rules(run.spec(task.step), task.undo)?;
         let state = run.task(task.step, task.undo)?;
         let assign = rules.assign;
         let lower = |names: &[String]| names.iter().map(|n| n.to_lowercase()).collect();
@@ -395,17 +391,17 @@ impl Coordinator {
     /// What an agent gets to see of a task that it has just claimed.
     fn wire_form(&self, task: &TaskId, now: Now) -> Option<Task> {
         let run = &self.open.get(&task.run)?.state;
-        let step = run.machine.step(task.step);
+        let step = run.spec(task.step);
         let rules = engine::rules(step, task.undo)?;
         let state = run.task(task.step, task.undo)?;
         let holder = state.holder.as_ref()?;
-        let id = task.print(&run.machine);
+        let id = task.print(run);
         let lease = rules.timeouts.lease;
         let schema = (!rules.output.is_any()).then(|| rules.output.to_json());
         Some(Task {
             run: run.id.to_string(),
             workflow: run.machine.name().to_owned(),
-            step: step.id.clone(),
+            step: run.name(task.step),
             attempt: state.attempt,
             token: holder.token,
             task_type: rules.spec.task_type.clone(),

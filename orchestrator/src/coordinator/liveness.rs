@@ -269,7 +269,7 @@ impl Coordinator {
         let open = self.open.get(&task.run);
         let held = open.and_then(|run| {
             let holder = run.state.task(task.step, task.undo)?.holder.as_ref()?;
-            Some((run.state.machine.step(task.step).id.clone(), holder.token))
+            Some((run.state.name(task.step), holder.token))
         });
         let Some((step, token)) = held else {
             self.leases.revoke(task);
@@ -317,7 +317,7 @@ impl Coordinator {
                 .iter()
                 .filter_map(|task| {
                     let run = self.open.get(&task.run)?;
-                    Some(task.print(&run.state.machine))
+                    Some(task.print(&run.state))
                 })
                 .collect(),
             silent_ms: self.ledger.silence(key, now.mono).map(millis),

@@ -1,9 +1,8 @@
 //! What waits for people: approvals and incidents.
 
-use phisync_workflows::StepIndex;
 use phisync_workflows::machine::{Approvers, StepKind};
 
-use crate::engine::{Input, Rejection, Resolution, RunId, RunState, StepStatus};
+use crate::engine::{Input, Rejection, Resolution, RunId, RunState, Slot, StepStatus};
 use crate::protocol::{ApprovalSummary, IncidentSummary};
 
 use super::{Coordinator, Now, Refusal, report, runs};
@@ -46,8 +45,8 @@ impl Coordinator {
     ) -> Result<(), Refusal> {
         let (run, step) = self.split_step_id(id)?;
         let may = self.with_run(&run, |state| {
-            let index = state.machine.step_named(&step)?;
-            match &state.machine.step(index).kind {
+            let slot = state.slot_named(&step)?;
+            match &state.spec(slot).kind {
                 StepKind::Approval(spec) => Some(self.may_decide(&spec.from, decider)),
                 _ => None,
             }
@@ -130,7 +129,7 @@ impl Coordinator {
     pub fn approval(&self, id: &str) -> Result<ApprovalSummary, Refusal> {
         let (run, step) = self.split_step_id(id)?;
         let summary = self.with_run(&run, |state| {
-            report::approval(state, state.machine.step_named(&step)?)
+            report::approval(state, state.slot_named(&step)?)
         })?;
         summary.ok_or_else(|| Refusal::NotFound {
             what: "approval",
@@ -161,8 +160,8 @@ impl Coordinator {
 }
 
 fn waiting(run: &RunState) -> impl Iterator<Item = ApprovalSummary> {
-    let steps = run.steps.iter().zip((0u32..).map(StepIndex));
-    let steps =
-        steps.filter(|(step, index)| step.status == StepStatus::Waiting && run.is_approval(*index));
-    steps.filter_map(|(_, index)| report::approval(run, index))
+    let asks =
+        |slot: &Slot| run.step(*slot).status == StepStatus::Waiting && run.is_approval(*slot);
+    let slots = run.slots().filter(asks);
+    slots.filter_map(|slot| report::approval(run, slot))
 }

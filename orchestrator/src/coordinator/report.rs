@@ -1,10 +1,10 @@
 //! What people get to see of runs: the wire forms of `crate::protocol`, and the chain of reasons
 //! of `why`.
 
+use phisync_workflows::Machine;
 use phisync_workflows::machine::StepKind;
-use phisync_workflows::{Machine, StepIndex};
 
-use crate::engine::{Phase, RunState, StepState, TaskId, TaskState, Undo, Waker};
+use crate::engine::{Phase, RunState, Slot, StepState, TaskId, TaskState, Undo, Waker};
 use crate::protocol::{
     ApprovalSummary, Failure, IncidentSummary, Registered, RunDetail, RunSummary, Started,
     StepDetail, Why,
@@ -77,8 +77,8 @@ pub(super) fn detail(run: &RunState) -> RunDetail {
         events: run.version,
         deadline: run.deadline.to_string(),
         inputs: run.inputs.clone(),
-        steps: (0u32..)
-            .map(StepIndex)
+        steps: run
+            .slots()
             .zip(&run.steps)
             .map(|(index, step)| step_detail(run, index, step))
             .collect(),
@@ -86,12 +86,12 @@ pub(super) fn detail(run: &RunState) -> RunDetail {
     }
 }
 
-fn step_detail(run: &RunState, index: StepIndex, step: &StepState) -> StepDetail {
-    let spec = run.machine.step(index);
+fn step_detail(run: &RunState, index: Slot, step: &StepState) -> StepDetail {
+    let spec = run.spec(index);
     let kind = spec.kind.name();
     let task = step.undo.as_deref().or(step.task.as_deref());
     StepDetail {
-        id: spec.id.clone(),
+        id: run.name(index),
         kind: kind.to_owned(),
         status: step.status.as_str().to_owned(),
         attempts: task.map_or(0, |task| task.attempt),
@@ -107,18 +107,18 @@ fn step_detail(run: &RunState, index: StepIndex, step: &StepState) -> StepDetail
     }
 }
 
-pub(super) fn approval(run: &RunState, index: StepIndex) -> Option<ApprovalSummary> {
-    let StepKind::Approval(spec) = &run.machine.step(index).kind else {
+pub(super) fn approval(run: &RunState, index: Slot) -> Option<ApprovalSummary> {
+    let StepKind::Approval(spec) = &run.spec(index).kind else {
         return None;
     };
     let step = run.step(index);
     let approval = step.approval.as_ref()?;
-    let id = &run.machine.step(index).id;
+    let id = run.name(index);
     Some(ApprovalSummary {
         id: format!("{}.{id}", run.id),
         run: run.id.to_string(),
         workflow: run.machine.name().to_owned(),
-        step: id.clone(),
+        step: id,
         status: step.status.as_str().to_owned(),
         prompt: approval.prompt.clone(),
         show: approval.show.as_ref().map(crate::engine::RawJson::parse),
@@ -141,7 +141,7 @@ pub(super) fn approval(run: &RunState, index: StepIndex) -> Option<ApprovalSumma
 
 pub(super) fn incident(run: &RunState) -> Option<IncidentSummary> {
     let (index, error) = run.incident.as_ref()?;
-    let step = run.machine.step(*index).id.clone();
+    let step = run.name(*index);
     Some(IncidentSummary {
         id: format!("{}.{step}", run.id),
         run: run.id.to_string(),
@@ -151,19 +151,13 @@ pub(super) fn incident(run: &RunState) -> Option<IncidentSummary> {
 }
 
 /// A waker in words, as one word, and its deadline.
-fn waits_for(
-    run: &RunState,
-    index: StepIndex,
-    waker: &Waker,
-) -> (String, &'static str, Option<String>) {
-    let spec = run.machine.step(index);
+fn waits_for(run: &RunState, index: Slot, waker: &Waker) -> (String, &'static str, Option<String>) {
+    let spec = run.spec(index);
     match waker {
         Waker::Needs => {
-            let open = spec.needs.iter();
-            let open = open.filter(|need| run.step(**need).outcome.is_none());
-            let open: Vec<_> = open
-                .map(|need| run.machine.step(*need).id.as_str())
-                .collect();
+            let open = run.needs(index);
+            let open = open.filter(|need| run.step(*need).outcome.is_none());
+            let open: Vec<_> = open.map(|need| run.name(need)).collect();
             (format!("needs {}", open.join(", ")), "needs", None)
         }
         Waker::Steps => ("its open steps".to_owned(), "steps", None),
@@ -227,8 +221,8 @@ pub(super) fn why_run(run: &RunState, team: &Team<'_>) -> Why {
             because: Vec::new(),
         };
     };
-    let (text, word, _) = waits_for(run, StepIndex(0), waker);
-    let indices = (0u32..).map(StepIndex).zip(&run.steps);
+    let (text, word, _) = waits_for(run, Slot(0), waker);
+    let indices = run.slots().zip(&run.steps);
     let open = indices.filter(|(_, step)| match waker {
         Waker::Incident { .. } => false,
         Waker::Undo => step.undo.as_ref().is_some_and(|undo| undo.waker.is_some()),
@@ -245,10 +239,9 @@ pub(super) fn why_run(run: &RunState, team: &Team<'_>) -> Why {
     }
 }
 
-pub(super) fn why_step(run: &RunState, index: StepIndex, team: &Team<'_>) -> Why {
+pub(super) fn why_step(run: &RunState, index: Slot, team: &Team<'_>) -> Why {
     let step = run.step(index);
-    let spec = run.machine.step(index);
-    let subject = format!("step {}", spec.id);
+    let subject = format!("step {}", run.name(index));
     let Some(waker) = &step.waker else {
         return Why {
             subject,
@@ -265,9 +258,9 @@ pub(super) fn why_step(run: &RunState, index: StepIndex, team: &Team<'_>) -> Why
     let (text, word, until) = waits_for(run, index, waker);
     let because = match waker {
         Waker::Needs => {
-            let open = spec.needs.iter();
-            let open = open.filter(|need| run.step(**need).outcome.is_none());
-            open.map(|need| why_step(run, *need, team)).collect()
+            let open = run.needs(index);
+            let open = open.filter(|need| run.step(*need).outcome.is_none());
+            open.map(|need| why_step(run, need, team)).collect()
         }
         _ => {
             let undo = step.undo.as_deref();
@@ -286,17 +279,11 @@ pub(super) fn why_step(run: &RunState, index: StepIndex, team: &Team<'_>) -> Why
     }
 }
 
-fn why_task(
-    run: &RunState,
-    index: StepIndex,
-    undo: bool,
-    task: &TaskState,
-    team: &Team<'_>,
-) -> Why {
+fn why_task(run: &RunState, index: Slot, undo: bool, task: &TaskState, team: &Team<'_>) -> Why {
     let kind = if undo { "undo" } else { "task" };
     let running = task.holder.is_some();
     let number = task.attempt + u32::from(!running);
-    let subject = format!("{kind} {}#{number}", run.machine.step(index).id);
+    let subject = format!("{kind} {}#{number}", run.name(index));
     let (mut text, word, until) = match &task.waker {
         Some(waker) => {
             let (text, word, until) = waits_for(run, index, waker);

@@ -243,7 +243,7 @@ impl Coordinator {
         let team = |task: &engine::TaskId| self.why_nobody_takes(task, now);
         self.with_run(id, |run| match step {
             None => Ok(report::why_run(run, &team)),
-            Some(step) => match run.machine.step_named(step) {
+            Some(step) => match run.slot_named(step) {
                 Some(index) => Ok(report::why_step(run, index, &team)),
                 None => Err(Refusal::NotFound {
                     what: "step",

@@ -65,7 +65,7 @@ impl Coordinator {
             return Err(Refusal::no_run(run.as_str()));
         };
         let cancel_requested = open.state.heartbeat(step, undo, token)?;
-        let key = open.state.machine.step_named(step).map(|step| TaskId {
+        let key = open.state.slot_named(step).map(|step| TaskId {
             run: run.clone(),
             step,
             undo,
@@ -194,7 +194,7 @@ impl Coordinator {
             return Ok(());
         };
         let state = &open.state;
-        let index = state.machine.step_named(step);
+        let index = state.slot_named(step);
         let holder = index.and_then(|index| state.task(index, undo)?.holder.as_ref());
         match holder {
             Some(holder) if holder.token == token && holder.agent != agent => {

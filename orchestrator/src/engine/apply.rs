@@ -4,18 +4,17 @@
 //! the run's own timer set here: whoever holds a `RunState` needs no other timers.
 
 use phisync_state::Timestamp;
-use phisync_workflows::StepIndex;
 
 use super::event::{RunEvent, Then, Undo};
-use super::run::{
-    Approval, Clock, Ended, Holder, Phase, RunState, RunStatus, StepStatus, TaskState, TaskStatus,
-    Verdict,
-};
+use super::pass::Slot;
+use super::run::{Clock, RunState};
+use super::status::{Phase, RunStatus, StepStatus, TaskStatus};
+use super::step::{Approval, Ended, Holder, TaskState, Verdict};
 use super::{Failure, Resolution, Waker};
 
 /// Folds one journalled fact.
 ///
-/// A fact about a step that the machine does not have is ignored: such a journal was never
+/// A fact about a step that the run does not have is ignored: such a journal was never
 /// written, because a run is pinned to its definition's hash.
 pub fn apply(run: &mut RunState, event: &RunEvent) {
     run.version += 1;
@@ -52,9 +51,8 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
         RunEvent::UndoStarted { steps, .. } => {
             run.phase = Phase::Compensating;
             run.waker = Some(Waker::Undo);
-            let machine = run.machine.clone();
             let order = steps.iter().rev();
-            run.to_undo = order.filter_map(|id| machine.step_named(id)).collect();
+            run.to_undo = order.filter_map(|id| run.slot_named(id)).collect();
         }
         RunEvent::RunCompleted { outputs, at } => {
             run.outputs = Some(outputs.clone());
@@ -63,7 +61,7 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
         RunEvent::RunFailed { undo, at } => close(run, RunStatus::Failed, *undo, *at),
         RunEvent::RunCancelled { undo, at } => close(run, RunStatus::Cancelled, *undo, *at),
         _ => {
-            let index = event.step().and_then(|step| run.machine.step_named(step));
+            let index = event.step().and_then(|step| run.slot_named(step));
             if let Some(index) = index {
                 apply_to_step(run, index, event);
             }
@@ -71,7 +69,7 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
     }
 }
 
-fn apply_to_step(run: &mut RunState, index: StepIndex, event: &RunEvent) {
+fn apply_to_step(run: &mut RunState, index: Slot, event: &RunEvent) {
     match event {
         RunEvent::StepSkipped { at, .. } => end_step(run, index, StepStatus::Skipped, *at),
         RunEvent::StepCompleted { output, at, .. } => {
@@ -131,7 +129,7 @@ fn apply_to_step(run: &mut RunState, index: StepIndex, event: &RunEvent) {
         RunEvent::IncidentOpened { error, .. } => {
             run.incident = Some((index, error.clone()));
             run.to_undo.retain(|other| *other != index);
-            let step = run.machine.step(index).id.clone();
+            let step = run.name(index);
             let waker = Some(Waker::Incident { step });
             run.waker.clone_from(&waker);
             let step = run.step_mut(index);
@@ -155,7 +153,7 @@ fn apply_to_step(run: &mut RunState, index: StepIndex, event: &RunEvent) {
     }
 }
 
-fn apply_to_task(run: &mut RunState, index: StepIndex, event: &RunEvent) {
+fn apply_to_task(run: &mut RunState, index: Slot, event: &RunEvent) {
     match event {
         RunEvent::TaskReady {
             undo,
@@ -303,12 +301,7 @@ fn apply_to_task(run: &mut RunState, index: StepIndex, event: &RunEvent) {
 
 /// Changes a task and everything that follows from its status: holder, deadlines, wakers, the
 /// step's own status.
-fn change_task(
-    run: &mut RunState,
-    index: StepIndex,
-    undo: bool,
-    change: impl FnOnce(&mut TaskState),
-) {
+fn change_task(run: &mut RunState, index: Slot, undo: bool, change: impl FnOnce(&mut TaskState)) {
     let step = &mut run.steps[index.get()];
     let slot = if undo { &mut step.undo } else { &mut step.task };
     let Some(task) = slot.as_deref_mut() else {
@@ -356,7 +349,7 @@ fn change_task(
     };
 }
 
-fn total(step: StepIndex, undo: bool) -> Clock {
+fn total(step: Slot, undo: bool) -> Clock {
     Clock::Total { step, undo }
 }
 
@@ -370,7 +363,7 @@ fn attempt_deadline(task: &TaskState) -> Option<Timestamp> {
 }
 
 /// A holder that was asked to stop leaves a cancelled step, whatever it says.
-fn end_with_error(run: &mut RunState, index: StepIndex, error: &Failure, at: Timestamp) {
+fn end_with_error(run: &mut RunState, index: Slot, error: &Failure, at: Timestamp) {
     let asked = run.task(index, false).is_some_and(|t| t.cancel_requested);
     if !asked {
         fail_step(run, index, error, at);
@@ -383,13 +376,15 @@ fn end_with_error(run: &mut RunState, index: StepIndex, error: &Failure, at: Tim
     end_step(run, index, StepStatus::Cancelled, at);
 }
 
-fn fail_step(run: &mut RunState, index: StepIndex, error: &Failure, at: Timestamp) {
+fn fail_step(run: &mut RunState, index: Slot, error: &Failure, at: Timestamp) {
     run.step_mut(index).error = Some(error.clone());
     end_step(run, index, StepStatus::Failed, at);
 }
 
-fn end_step(run: &mut RunState, index: StepIndex, status: StepStatus, at: Timestamp) {
-    run.open_steps = run.open_steps.saturating_sub(1);
+fn end_step(run: &mut RunState, index: Slot, status: StepStatus, at: Timestamp) {
+    let pass = run.step(index).pass;
+    let pass = run.pass_mut(pass);
+    pass.open = pass.open.saturating_sub(1);
     run.ended_steps += 1;
     let order = run.ended_steps;
     let step = run.step_mut(index);

@@ -3,22 +3,24 @@
 use std::fmt::Write as _;
 
 use phisync_workflows::StepIndex;
-use phisync_workflows::machine::{ApprovalSpec, OnReject, OnTimeout, Step, StepKind};
+use phisync_workflows::machine::{ApprovalSpec, OnReject, OnTimeout, StepKind};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::decide::Draft;
 use super::event::RunEvent;
 use super::input::Rejection;
-use super::run::{RunState, StepStatus};
+use super::pass::Slot;
+use super::run::RunState;
 use super::scope::RunScope;
+use super::status::StepStatus;
 use super::{Failure, RawJson};
 
 impl Draft<'_> {
     /// The fact that asks for a decision.
     pub(super) fn approval_requested(
         &self,
-        step: &Step,
+        slot: Slot,
         spec: &ApprovalSpec,
     ) -> Result<RunEvent, Failure> {
         let scope = RunScope::new(self.run, self.moment);
@@ -31,11 +33,11 @@ impl Draft<'_> {
             None => None,
         };
         Ok(RunEvent::ApprovalRequested {
-            step: step.id.clone(),
+            step: self.run.name(slot),
             shown_hash: shown_hash(prompt.as_deref(), show.as_ref()),
             prompt,
             show,
-            excluded: who_did(self.run, &spec.not_same_as),
+            excluded: who_did(self.run, slot, &spec.not_same_as),
             at: self.moment.now,
             deadline: self.after(spec.timeout),
         })
@@ -52,9 +54,10 @@ impl Draft<'_> {
         let index = self.run.find(id)?;
         let machine = self.machine();
         let state = self.run.step(index);
-        let (StepKind::Approval(spec), Some(approval)) =
-            (&machine.step(index).kind, &state.approval)
-        else {
+        let (StepKind::Approval(spec), Some(approval)) = (
+            &machine.step(self.run.step(index).spec).kind,
+            &state.approval,
+        ) else {
             return Err(Rejection::NotInState {
                 task: format!("{}.{id}", self.run.id),
                 wanted: "an approval that waits",
@@ -104,9 +107,9 @@ impl Draft<'_> {
         Ok(())
     }
 
-    pub(super) fn expire_approval(&mut self, index: StepIndex) {
+    pub(super) fn expire_approval(&mut self, index: Slot) {
         let machine = self.machine();
-        let StepKind::Approval(spec) = &machine.step(index).kind else {
+        let StepKind::Approval(spec) = &machine.step(self.run.step(index).spec).kind else {
             return;
         };
         let waited = spec.timeout.as_secs();
@@ -121,23 +124,23 @@ impl Draft<'_> {
         }
     }
 
-    fn approvals(&self, index: StepIndex) -> u32 {
+    fn approvals(&self, index: Slot) -> u32 {
         let approval = self.run.step(index).approval.as_ref();
         let yes = approval.map_or(0, |a| a.verdicts.iter().filter(|v| v.approved).count());
         u32::try_from(yes).unwrap_or(u32::MAX)
     }
 
-    fn grant(&mut self, index: StepIndex) {
+    fn grant(&mut self, index: Slot) {
         self.conclude(index, "approve");
-        self.settle_after(index);
+        self.follow(index);
     }
 
-    fn reject(&mut self, index: StepIndex, on_reject: OnReject, error: Failure) {
+    fn reject(&mut self, index: Slot, on_reject: OnReject, error: Failure) {
         match on_reject {
             OnReject::Fail => self.refuse(index, error),
             OnReject::Continue => {
                 self.conclude(index, "reject");
-                self.settle_after(index);
+                self.follow(index);
             }
             OnReject::Compensate => {
                 self.fail_step(index, error.clone());
@@ -146,20 +149,20 @@ impl Draft<'_> {
         }
     }
 
-    fn refuse(&mut self, index: StepIndex, error: Failure) {
+    fn refuse(&mut self, index: Slot, error: Failure) {
         self.fail_step(index, error);
-        self.settle_after(index);
+        self.follow(index);
     }
 
-    fn fail_step(&mut self, index: StepIndex, error: Failure) {
+    fn fail_step(&mut self, index: Slot, error: Failure) {
         self.emit(RunEvent::StepFailed {
-            step: self.id_of(index),
+            step: self.run.name(index),
             error,
             at: self.moment.now,
         });
     }
 
-    fn conclude(&mut self, index: StepIndex, decision: &str) {
+    fn conclude(&mut self, index: Slot, decision: &str) {
         let approval = self.run.step(index).approval.as_ref();
         let verdicts = approval.map_or(&[][..], |a| &a.verdicts);
         let names: Vec<_> = verdicts.iter().map(|v| v.by.as_str()).collect();
@@ -172,7 +175,7 @@ impl Draft<'_> {
             output["comment"] = json!(comment);
         }
         self.emit(RunEvent::StepCompleted {
-            step: self.id_of(index),
+            step: self.run.name(index),
             output: RawJson::from_value(&output),
             at: self.moment.now,
         });
@@ -180,10 +183,11 @@ impl Draft<'_> {
 }
 
 /// Everybody who did or decided one of `steps`.
-fn who_did(run: &RunState, steps: &[StepIndex]) -> Vec<String> {
+fn who_did(run: &RunState, approval: Slot, steps: &[StepIndex]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for index in steps {
-        let step = run.step(*index);
+    let pass = run.step(approval).pass;
+    for step in steps.iter().filter_map(|step| run.seen_from(pass, *step)) {
+        let step = run.step(step);
         names.extend(step.task.as_ref().and_then(|task| task.last_agent.clone()));
         let verdicts = step.approval.iter().flat_map(|a| &a.verdicts);
         names.extend(verdicts.map(|v| v.by.clone()));

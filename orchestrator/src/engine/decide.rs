@@ -1,14 +1,17 @@
 //! The way into the engine: one input, checked first, then followed to everything that it causes
 //! at once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use phisync_workflows::{Machine, StepIndex};
+use phisync_workflows::Machine;
 
 use super::apply;
 use super::event::RunEvent;
 use super::input::{Input, Moment, Rejection, Start};
-use super::run::{Phase, RunState};
+use super::pass::{PassId, Slot};
+use super::run::RunState;
+use super::status::Phase;
 
 /// What one input means: facts, in order. They are already applied to the run that was decided
 /// on; storing them is the caller's duty, and a caller who cannot store them must drop the run.
@@ -24,6 +27,8 @@ pub(super) struct Draft<'a> {
     pub run: &'a mut RunState,
     pub moment: Moment,
     pub events: Vec<RunEvent>,
+    /// Steps that may start now.
+    pub work: VecDeque<Slot>,
 }
 
 impl Draft<'_> {
@@ -35,10 +40,6 @@ impl Draft<'_> {
     pub(super) fn machine(&self) -> Arc<Machine> {
         Arc::clone(&self.run.machine)
     }
-
-    pub(super) fn id_of(&self, step: StepIndex) -> String {
-        self.run.machine.step(step).id.clone()
-    }
 }
 
 /// Makes a new run: its first facts, and the run they give.
@@ -49,6 +50,7 @@ pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, 
         run: &mut run,
         moment,
         events: Vec::new(),
+        work: VecDeque::new(),
     };
     draft.emit(RunEvent::RunStarted {
         run: start.run,
@@ -60,10 +62,11 @@ pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, 
         at: moment.now,
         deadline: moment.now.saturating_add(machine.timeout()),
     });
-    let roots = (0u32..).zip(machine.steps());
-    let roots = roots.filter(|(_, step)| step.needs.is_empty());
-    let roots = roots.map(|(index, _)| StepIndex(index)).collect();
-    draft.settle(roots);
+    let roots = draft.run.slots_of(PassId::MAIN);
+    let roots = roots.filter(|slot| draft.run.spec(*slot).needs.is_empty());
+    let roots: Vec<_> = roots.collect();
+    draft.work.extend(roots);
+    draft.settle();
     let events = draft.events;
     (run, Decision { events })
 }
@@ -80,6 +83,7 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
         run,
         moment,
         events: Vec::new(),
+        work: VecDeque::new(),
     };
     match input {
         Input::Claim {
@@ -130,6 +134,7 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
             by,
         } => draft.resolve(&step, action, reason, by)?,
     }
+    draft.settle();
     let events = draft.events;
     Ok(Decision { events })
 }
@@ -148,8 +153,7 @@ impl Draft<'_> {
                     reason,
                     at: self.moment.now,
                 });
-                self.stop_open_steps(super::CancelReason::RunCancelled);
-                self.close_if_quiet();
+                self.stop_open_steps(PassId::MAIN, super::CancelReason::RunCancelled);
                 Ok(())
             }
         }

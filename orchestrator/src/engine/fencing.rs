@@ -3,10 +3,11 @@
 //! A task accepts exactly one token, the current holder's; revoking clears it. An answer to a
 //! stale token never changes anything.
 
-use phisync_workflows::StepIndex;
-
 use super::input::Rejection;
-use super::run::{Ended, Phase, RunState, TaskState};
+use super::pass::Slot;
+use super::run::RunState;
+use super::status::Phase;
+use super::step::{Ended, TaskState};
 use super::{RawJson, TaskId};
 
 impl RunState {
@@ -20,25 +21,20 @@ impl RunState {
         Ok(self.existing(index, undo)?.cancel_requested)
     }
 
-    pub(super) fn find(&self, id: &str) -> Result<StepIndex, Rejection> {
-        let found = self.machine.step_named(id);
+    pub(super) fn find(&self, id: &str) -> Result<Slot, Rejection> {
+        let found = self.slot_named(id);
         found.ok_or_else(|| Rejection::NoSuchStep {
             run: self.id.clone(),
             step: id.to_owned(),
         })
     }
 
-    pub(super) fn existing(&self, index: StepIndex, undo: bool) -> Result<&TaskState, Rejection> {
+    pub(super) fn existing(&self, index: Slot, undo: bool) -> Result<&TaskState, Rejection> {
         let task = self.task(index, undo);
         task.ok_or_else(|| self.not_in_state(index, undo, "a task now"))
     }
 
-    pub(super) fn check_token(
-        &self,
-        index: StepIndex,
-        undo: bool,
-        token: u64,
-    ) -> Result<(), Rejection> {
+    pub(super) fn check_token(&self, index: Slot, undo: bool, token: u64) -> Result<(), Rejection> {
         let task = self.existing(index, undo)?;
         let current = match &task.holder {
             Some(holder) if holder.token == token => return Ok(()),
@@ -55,7 +51,7 @@ impl RunState {
     /// The result that was accepted under `token`.
     pub(super) fn accepted_under(
         &self,
-        index: StepIndex,
+        index: Slot,
         undo: bool,
         token: u64,
     ) -> Result<Option<&(u64, RawJson)>, Rejection> {
@@ -66,7 +62,7 @@ impl RunState {
     /// The error that the holder of `token` reported; what ended its attempt without it is none.
     pub(super) fn reported_under(
         &self,
-        index: StepIndex,
+        index: Slot,
         undo: bool,
         token: u64,
     ) -> Result<Option<&Ended>, Rejection> {
@@ -80,7 +76,7 @@ impl RunState {
 
     pub(super) fn already(
         &self,
-        index: StepIndex,
+        index: Slot,
         undo: bool,
         token: u64,
         outcome: &'static str,
@@ -92,12 +88,7 @@ impl RunState {
         }
     }
 
-    pub(super) fn not_in_state(
-        &self,
-        index: StepIndex,
-        undo: bool,
-        wanted: &'static str,
-    ) -> Rejection {
+    pub(super) fn not_in_state(&self, index: Slot, undo: bool, wanted: &'static str) -> Rejection {
         let found = match self.task(index, undo) {
             Some(task) => task.status.as_str(),
             None if self.phase == Phase::Closed => "gone, the run is closed",
@@ -110,8 +101,8 @@ impl RunState {
         }
     }
 
-    pub(super) fn print_task(&self, step: StepIndex, undo: bool) -> String {
+    pub(super) fn print_task(&self, step: Slot, undo: bool) -> String {
         let run = self.id.clone();
-        TaskId { run, step, undo }.print(&self.machine)
+        TaskId { run, step, undo }.print(self)
     }
 }

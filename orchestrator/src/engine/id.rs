@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use phisync_workflows::{Machine, StepIndex};
 use serde::{Deserialize, Serialize};
+
+use super::pass::Slot;
+use super::run::RunState;
 
 /// A run's name: safe as a file name on every system.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,8 +59,8 @@ impl fmt::Display for RunId {
 pub struct TaskId {
     /// The run.
     pub run: RunId,
-    /// The step, by its place in the machine.
-    pub step: StepIndex,
+    /// The step.
+    pub step: Slot,
     /// Whether it undoes the step.
     pub undo: bool,
 }
@@ -69,10 +71,10 @@ pub struct TaskId {
 pub struct BadTaskId(pub String);
 
 impl TaskId {
-    /// Prints as `RUN.STEP`, or `RUN.STEP.undo`.
+    /// Prints as `RUN.STEP`, or `RUN.STEP.undo`, the step with its rounds (`RUN.STEP.3`).
     #[must_use]
-    pub fn print(&self, machine: &Machine) -> String {
-        let step = &machine.step(self.step).id;
+    pub fn print(&self, run: &RunState) -> String {
+        let step = run.name(self.step);
         let tail = if self.undo { ".undo" } else { "" };
         format!("{}.{step}{tail}", self.run)
     }
@@ -84,11 +86,15 @@ impl TaskId {
     pub fn split(text: &str) -> Result<(RunId, &str, bool), BadTaskId> {
         let bad = || BadTaskId(text.to_owned());
         let (run, rest) = text.split_once('.').ok_or_else(bad)?;
-        let (step, undo) = match rest.split_once('.') {
+        let (step, undo) = match rest.strip_suffix(".undo") {
+            Some(step) => (step, true),
             None => (rest, false),
-            Some((step, "undo")) => (step, true),
-            Some(_) => return Err(bad()),
         };
+        let mut rounds = step.split('.').skip(1);
+        let is_round = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || b == b'~');
+        if step.is_empty() || !rounds.all(|round| !round.is_empty() && is_round(round)) {
+            return Err(bad());
+        }
         Ok((RunId::parse(run).ok_or_else(bad)?, step, undo))
     }
 }

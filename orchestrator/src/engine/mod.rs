@@ -12,12 +12,15 @@ mod event;
 mod fencing;
 mod id;
 mod input;
+mod pass;
 mod raw;
 mod retry;
 mod run;
 mod saga;
 mod scope;
 mod settle;
+mod status;
+mod step;
 mod task;
 mod trace;
 mod waker;
@@ -27,11 +30,11 @@ pub use decide::{Decision, decide, start};
 pub use event::{CancelReason, Failure, RunEvent, Then, Undo};
 pub use id::{BadTaskId, RunId, TaskId};
 pub use input::{Input, Moment, Rejection, Resolution, Start};
+pub use pass::{Pass, PassId, PassStatus, Slot};
 pub use raw::RawJson;
-pub use run::{
-    Approval, Ended, Holder, Phase, RunState, RunStatus, StepState, StepStatus, TaskState,
-    TaskStatus, Verdict,
-};
+pub use run::RunState;
+pub use status::{Phase, RunStatus, StepStatus, TaskStatus};
+pub use step::{Approval, Ended, Holder, StepState, TaskState, Verdict};
 pub(crate) use task::rules;
 pub use trace::{Transition, apply_traced};
 pub use waker::Waker;

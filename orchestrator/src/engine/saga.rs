@@ -3,13 +3,14 @@
 //! Completion respects the order of needs, so reverse completion is reverse dependency order. An
 //! undo that fails for good parks the run as an incident: nothing moves until a person decides.
 
-use phisync_workflows::StepIndex;
 use phisync_workflows::machine::Effects;
 
 use super::decide::Draft;
 use super::event::{RunEvent, Undo};
 use super::input::{Rejection, Resolution};
-use super::run::{RunState, StepStatus, TaskStatus};
+use super::pass::Slot;
+use super::run::RunState;
+use super::status::{StepStatus, TaskStatus};
 use super::task::compensation;
 use super::{Failure, Phase};
 
@@ -22,7 +23,10 @@ impl Draft<'_> {
             return;
         }
         self.emit(RunEvent::UndoStarted {
-            steps: order.into_iter().map(|index| self.id_of(index)).collect(),
+            steps: order
+                .into_iter()
+                .map(|index| self.run.name(index))
+                .collect(),
             at: self.moment.now,
         });
         self.undo_next();
@@ -43,7 +47,7 @@ impl Draft<'_> {
         }
     }
 
-    pub(super) fn after_undo(&mut self, index: StepIndex) {
+    pub(super) fn after_undo(&mut self, index: Slot) {
         let Some(task) = self.run.task(index, true) else {
             return;
         };
@@ -59,9 +63,9 @@ impl Draft<'_> {
         self.park(index, error);
     }
 
-    fn park(&mut self, index: StepIndex, error: Failure) {
+    fn park(&mut self, index: Slot, error: Failure) {
         self.emit(RunEvent::IncidentOpened {
-            step: self.id_of(index),
+            step: self.run.name(index),
             error,
             at: self.moment.now,
         });
@@ -96,12 +100,11 @@ impl Draft<'_> {
 }
 
 /// The steps to undo, first one first.
-fn undo_order(run: &RunState) -> Vec<StepIndex> {
-    let machine = &run.machine;
+fn undo_order(run: &RunState) -> Vec<Slot> {
     let kept = behind_the_pivot(run);
-    let indices = (0u32..).map(StepIndex).take(run.steps.len());
-    let mut order: Vec<_> = indices
-        .filter(|index| compensation(machine.step(*index)).is_some())
+    let mut order: Vec<_> = run
+        .slots()
+        .filter(|index| compensation(run.spec(*index)).is_some())
         .filter(|index| !kept[index.get()])
         .filter(|index| wants_undo(run, *index))
         .collect();
@@ -110,13 +113,13 @@ fn undo_order(run: &RunState) -> Vec<StepIndex> {
 }
 
 /// Completed steps, and those that ended by silence and may have changed the world all the same.
-fn wants_undo(run: &RunState, index: StepIndex) -> bool {
+fn wants_undo(run: &RunState, index: Slot) -> bool {
     let step = run.step(index);
     match step.outcome {
         Some(StepStatus::Completed) => true,
         Some(StepStatus::Failed | StepStatus::Cancelled) => {
             let unknown = step.task.as_ref().is_some_and(|task| task.effect_unknown);
-            unknown && !run.machine.step(index).idempotent
+            unknown && !run.spec(index).idempotent
         }
         _ => false,
     }
@@ -124,17 +127,16 @@ fn wants_undo(run: &RunState, index: StepIndex) -> bool {
 
 /// What was ordered before a completed irreversible step stays as it is.
 fn behind_the_pivot(run: &RunState) -> Vec<bool> {
-    let machine = &run.machine;
     let mut kept = vec![false; run.steps.len()];
-    let indices = (0u32..).map(StepIndex).take(run.steps.len());
-    let mut open: Vec<_> = indices
-        .filter(|index| machine.step(*index).effects == Effects::Irreversible)
+    let mut open: Vec<_> = run
+        .slots()
+        .filter(|index| run.spec(*index).effects == Effects::Irreversible)
         .filter(|index| run.step(*index).outcome == Some(StepStatus::Completed))
         .collect();
     while let Some(index) = open.pop() {
-        for need in &machine.step(index).needs {
+        for need in run.needs(index) {
             if !std::mem::replace(&mut kept[need.get()], true) {
-                open.push(*need);
+                open.push(need);
             }
         }
     }

@@ -4,7 +4,9 @@ use phisync_workflows::expr::{Scope, Value};
 use phisync_workflows::machine::Template;
 use serde_json::Value as Json;
 
-use super::run::{RunState, StepState};
+use super::pass::PassId;
+use super::run::RunState;
+use super::step::StepState;
 use super::{Failure, Moment, RawJson};
 
 /// The variables that only some places have.
@@ -131,7 +133,8 @@ impl Scope for RunScope<'_> {
     }
 
     fn step(&self, id: &str) -> Option<Value> {
-        let step = self.run.step(self.run.machine.step_named(id)?);
+        let step = self.run.machine.step_named(id)?;
+        let step = self.run.step(self.run.seen_from(PassId::MAIN, step)?);
         let mut fields = Vec::new();
         if let Some(word) = step.outcome_word() {
             fields.push(("outcome", Value::string(word)));

@@ -1,16 +1,14 @@
 //! The graph's progress: which steps start, are skipped or can never start, once others have
 //! ended, and when the run as a whole is through.
 
-use std::collections::VecDeque;
-
 use phisync_state::Timestamp;
-use phisync_workflows::StepIndex;
 use phisync_workflows::machine::{Join, Step, StepKind};
 
 use super::decide::Draft;
 use super::event::{CancelReason, RunEvent};
-use super::run::{Phase, StepStatus};
+use super::pass::{PassId, PassStatus, Slot};
 use super::scope::RunScope;
+use super::status::{Phase, StepStatus};
 use super::{Failure, RawJson, Undo};
 
 /// What a step's needs allow.
@@ -21,55 +19,50 @@ enum Readiness {
 }
 
 impl Draft<'_> {
-    /// Starts what can start, beginning with the steps of `queue`, until nothing moves any more.
-    pub(super) fn settle(&mut self, mut queue: VecDeque<StepIndex>) {
-        while let Some(index) = queue.pop_front() {
-            if self.run.phase != Phase::Forward {
-                break;
+    /// Does what is on the work list, and what follows from that, until nothing moves any more.
+    pub(super) fn settle(&mut self) {
+        while let Some(slot) = self.work.pop_front() {
+            let step = self.run.step(slot);
+            let moves = self.run.pass(step.pass).status == PassStatus::Forward;
+            if moves && step.status == StepStatus::Pending {
+                match self.readiness(slot) {
+                    Readiness::NotYet => continue,
+                    Readiness::Never => self.cut_off(slot),
+                    Readiness::Now => self.start_step(slot),
+                }
+                self.follow(slot);
             }
-            if self.run.step(index).status != StepStatus::Pending {
-                continue;
-            }
-            match self.readiness(index) {
-                Readiness::NotYet => continue,
-                Readiness::Never => self.cut_off(index),
-                Readiness::Now => self.start_step(index, &mut queue),
-            }
-            self.follow(index, &mut queue);
         }
         self.close_if_quiet();
     }
 
-    /// What the end of `index` means for others; called after each of its facts.
-    pub(super) fn settle_after(&mut self, index: StepIndex) {
-        let mut queue = VecDeque::new();
-        self.follow(index, &mut queue);
-        self.settle(queue);
-    }
-
-    fn follow(&mut self, index: StepIndex, queue: &mut VecDeque<StepIndex>) {
-        let Some(outcome) = self.run.step(index).outcome else {
+    /// Puts what the end of `slot` means for others on the work list; called after each of its
+    /// facts.
+    pub(super) fn follow(&mut self, slot: Slot) {
+        let step = self.run.step(slot);
+        let Some(outcome) = step.outcome else {
             return;
         };
-        let machine = self.machine();
-        if outcome == StepStatus::Failed
-            && !machine.step(index).on_failure.goes_on()
-            && self.run.phase == Phase::Forward
-        {
-            let failure = self.run.step(index).error.clone();
+        let pass = step.pass;
+        let moves = self.run.pass(pass).status == PassStatus::Forward;
+        if outcome == StepStatus::Failed && moves && !self.run.spec(slot).on_failure.goes_on() {
+            let failure = step.error.clone();
             let failure = failure.unwrap_or_else(|| Failure::new("task.failed", "no reason given"));
-            self.fail_run(Some(index), failure);
+            self.fail_run(Some(slot), failure);
             return;
         }
-        queue.extend(machine.dependants(index));
+        let machine = self.machine();
+        let dependants = machine.dependants(step.spec).iter();
+        let run = &*self.run;
+        let slots = dependants.filter_map(|step| run.slot_in(pass, *step));
+        self.work.extend(slots);
     }
 
-    fn readiness(&self, index: StepIndex) -> Readiness {
-        let machine = &self.run.machine;
-        let step = machine.step(index);
+    fn readiness(&self, slot: Slot) -> Readiness {
+        let step = self.run.spec(slot);
         let (mut succeeded, mut open) = (0u32, 0u32);
-        for need in &step.needs {
-            match self.run.step(*need).outcome {
+        for need in self.run.needs(slot) {
+            match self.run.step(need).outcome {
                 None => open += 1,
                 Some(StepStatus::Completed) => succeeded += 1,
                 Some(StepStatus::Cancelled) if step.join == Join::All => return Readiness::Never,
@@ -92,25 +85,21 @@ impl Draft<'_> {
     }
 
     /// A join that cannot be met any more cancels its step and fails the run.
-    fn cut_off(&mut self, index: StepIndex) {
-        let machine = self.machine();
-        let step = machine.step(index);
-        let error = self.missing_need(step);
+    fn cut_off(&mut self, slot: Slot) {
+        let error = self.missing_need(slot);
         self.emit(RunEvent::StepCancelled {
-            step: step.id.clone(),
+            step: self.run.name(slot),
             reason: CancelReason::Upstream,
             at: self.moment.now,
         });
-        self.fail_run(Some(index), error);
+        self.fail_run(Some(slot), error);
     }
 
     /// Why a join cannot be met: the first need that brought an error, or else that ended without
     /// success.
-    fn missing_need(&self, step: &Step) -> Failure {
-        let needs = step.needs.iter().map(|need| {
-            let id = &self.run.machine.step(*need).id;
-            (id, self.run.step(*need))
-        });
+    fn missing_need(&self, slot: Slot) -> Failure {
+        let needs = self.run.needs(slot);
+        let needs = needs.map(|need| (&self.run.spec(need).id, self.run.step(need)));
         let missing = needs.filter(|(_, need)| need.outcome != Some(StepStatus::Completed));
         let missing: Vec<_> = missing.collect();
         let failed = missing.iter().find_map(|(id, need)| {
@@ -128,16 +117,16 @@ impl Draft<'_> {
         })
     }
 
-    fn start_step(&mut self, index: StepIndex, queue: &mut VecDeque<StepIndex>) {
+    fn start_step(&mut self, slot: Slot) {
         let machine = self.machine();
-        let step = machine.step(index);
+        let step = machine.step(self.run.step(slot).spec);
         if step.join == Join::First {
-            self.stop_needs(step, queue);
+            self.stop_needs(slot);
         }
-        match self.first_fact(index, step) {
+        match self.first_fact(slot, step) {
             Ok(event) => self.emit(event),
             Err(error) => self.emit(RunEvent::StepFailed {
-                step: step.id.clone(),
+                step: self.run.name(slot),
                 error,
                 at: self.moment.now,
             }),
@@ -145,20 +134,20 @@ impl Draft<'_> {
     }
 
     /// The fact with which a step begins, or the reason why it cannot.
-    fn first_fact(&self, index: StepIndex, step: &Step) -> Result<RunEvent, Failure> {
+    fn first_fact(&self, slot: Slot, step: &Step) -> Result<RunEvent, Failure> {
         let scope = RunScope::new(self.run, self.moment);
         if let Some(condition) = &step.condition {
             let holds = condition.eval_bool(&scope);
             if !holds.map_err(|error| Failure::new("expr", error.to_string()))? {
                 return Ok(RunEvent::StepSkipped {
-                    step: step.id.clone(),
+                    step: self.run.name(slot),
                     at: self.moment.now,
                 });
             }
         }
         match &step.kind {
-            StepKind::Task(_) => self.task_ready(index, step),
-            StepKind::Approval(spec) => self.approval_requested(step, spec),
+            StepKind::Task(_) => self.task_ready(slot, step),
+            StepKind::Approval(spec) => self.approval_requested(slot, spec),
             StepKind::Fail(spec) => Err(Failure {
                 code: spec.code.clone(),
                 message: scope.text(&spec.message)?,
@@ -176,28 +165,28 @@ impl Draft<'_> {
     }
 
     /// Stops the branches that were slower; others may have waited for them too.
-    fn stop_needs(&mut self, step: &Step, queue: &mut VecDeque<StepIndex>) {
-        for need in &step.needs {
-            if self.run.step(*need).outcome.is_none() {
-                self.stop_step(*need, CancelReason::Outrun);
-                self.follow(*need, queue);
+    fn stop_needs(&mut self, slot: Slot) {
+        let needs: Vec<_> = self.run.needs(slot).collect();
+        for need in needs {
+            if self.run.step(need).outcome.is_none() {
+                self.stop_step(need, CancelReason::Outrun);
+                self.follow(need);
             }
         }
     }
 
     /// Ends what can end at once; asks the holders of running tasks to stop.
-    pub(super) fn stop_open_steps(&mut self, reason: CancelReason) {
-        let machine = self.machine();
-        for (_, index) in machine.steps().iter().zip((0u32..).map(StepIndex)) {
-            if self.run.step(index).outcome.is_none() {
-                self.stop_step(index, reason);
+    pub(super) fn stop_open_steps(&mut self, pass: PassId, reason: CancelReason) {
+        for slot in self.run.slots_of(pass) {
+            if self.run.step(slot).outcome.is_none() {
+                self.stop_step(slot, reason);
             }
         }
     }
 
-    fn stop_step(&mut self, index: StepIndex, reason: CancelReason) {
-        let step = self.id_of(index);
-        if self.run.step(index).status == StepStatus::Running {
+    fn stop_step(&mut self, slot: Slot, reason: CancelReason) {
+        let step = self.run.name(slot);
+        if self.run.step(slot).status == StepStatus::Running {
             self.emit(RunEvent::TaskCancelRequested {
                 step,
                 undo: false,
@@ -213,19 +202,18 @@ impl Draft<'_> {
     }
 
     /// Turns the run from forward to failing.
-    pub(super) fn fail_run(&mut self, step: Option<StepIndex>, error: Failure) {
+    pub(super) fn fail_run(&mut self, step: Option<Slot>, error: Failure) {
         self.emit(RunEvent::RunFailing {
-            step: step.map(|index| self.id_of(index)),
+            step: step.map(|slot| self.run.name(slot)),
             error,
             at: self.moment.now,
         });
-        self.stop_open_steps(CancelReason::RunFailed);
-        self.close_if_quiet();
+        self.stop_open_steps(PassId::MAIN, CancelReason::RunFailed);
     }
 
     /// Closes the run, or begins to undo it, once every step has its outcome.
     pub(super) fn close_if_quiet(&mut self) {
-        if self.run.open_steps > 0 {
+        if self.run.pass(PassId::MAIN).open > 0 {
             return;
         }
         match self.run.phase {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use phisync_state::Timestamp;
-use phisync_workflows::StepIndex;
 use phisync_workflows::machine::{
     Assign, Compensate, Compensation, Retry, Step, StepKind, TaskSpec, Timeouts,
 };
@@ -12,9 +11,11 @@ use phisync_workflows::schema::Schema;
 use super::decide::Draft;
 use super::event::{CancelReason, RunEvent, Then};
 use super::input::Rejection;
+use super::pass::Slot;
 use super::retry;
-use super::run::{Clock, Phase, TaskStatus};
+use super::run::Clock;
 use super::scope::{ErrorInScope, Extra, RunScope};
+use super::status::{Phase, TaskStatus};
 use super::{Failure, RawJson};
 
 /// The rules of one task, from the step or from its `compensate`.
@@ -59,11 +60,11 @@ pub(super) fn compensation(step: &Step) -> Option<&Compensation> {
 
 impl Draft<'_> {
     /// The fact that puts a step's task into the queue.
-    pub(super) fn task_ready(&self, index: StepIndex, step: &Step) -> Result<RunEvent, Failure> {
+    pub(super) fn task_ready(&self, slot: Slot, step: &Step) -> Result<RunEvent, Failure> {
         let scope = RunScope::new(self.run, self.moment);
-        let rules = self.rules_of(index, false, step)?;
+        let rules = self.rules_of(slot, false, step)?;
         Ok(RunEvent::TaskReady {
-            step: step.id.clone(),
+            step: self.run.name(slot),
             undo: false,
             input: scope.object(&step.input)?,
             prompt: match &rules.spec.prompt {
@@ -81,9 +82,9 @@ impl Draft<'_> {
     }
 
     /// The fact that puts a step's undo into the queue.
-    pub(super) fn undo_ready(&self, index: StepIndex) -> Result<RunEvent, Failure> {
+    pub(super) fn undo_ready(&self, index: Slot) -> Result<RunEvent, Failure> {
         let machine = self.machine();
-        let step = machine.step(index);
+        let step = machine.step(self.run.step(index).spec);
         let rules = self.rules_of(index, true, step)?;
         let cancelled = Failure::new("cancelled", "the run was cancelled");
         let scope = RunScope::with(
@@ -101,7 +102,7 @@ impl Draft<'_> {
         );
         let input = compensation(step).map_or(&[][..], |undo| &undo.input);
         Ok(RunEvent::TaskReady {
-            step: step.id.clone(),
+            step: self.run.name(index),
             undo: true,
             input: scope.object(input)?,
             prompt: match &rules.spec.prompt {
@@ -118,17 +119,12 @@ impl Draft<'_> {
     /// The attempt that made the run fail; 1 where it was none.
     fn failed_attempt(&self) -> u32 {
         let failed = self.run.failed_step.as_deref();
-        let index = failed.and_then(|id| self.run.machine.step_named(id));
+        let index = failed.and_then(|name| self.run.slot_named(name));
         let task = index.and_then(|index| self.run.task(index, false));
         task.map_or(1, |task| task.attempt.max(1))
     }
 
-    fn rules_of<'s>(
-        &self,
-        index: StepIndex,
-        undo: bool,
-        step: &'s Step,
-    ) -> Result<Rules<'s>, Failure> {
+    fn rules_of<'s>(&self, index: Slot, undo: bool, step: &'s Step) -> Result<Rules<'s>, Failure> {
         rules(step, undo).ok_or_else(|| {
             let task = self.run.print_task(index, undo);
             Failure::new("policy", format!("`{task}` is not a task"))
@@ -153,7 +149,7 @@ impl Draft<'_> {
             return Err(self.run.not_in_state(index, undo, "ready"));
         }
         let attempt = task.attempt + 1;
-        let Some(rules) = rules(machine.step(index), undo) else {
+        let Some(rules) = rules(machine.step(self.run.step(index).spec), undo) else {
             return Err(self.run.not_in_state(index, undo, "a task"));
         };
         let run_deadline = self.after(rules.timeouts.run);
@@ -179,7 +175,7 @@ impl Draft<'_> {
     ) -> Result<(), Rejection> {
         let index = self.run.find(step)?;
         let machine = self.machine();
-        let spec = machine.step(index);
+        let spec = machine.step(self.run.step(index).spec);
         if let Some((_, earlier)) = self.run.accepted_under(index, undo, token)? {
             return if *earlier == output {
                 Ok(())
@@ -307,7 +303,7 @@ impl Draft<'_> {
     /// rules say what follows.
     fn end_attempt(
         &mut self,
-        index: StepIndex,
+        index: Slot,
         undo: bool,
         token: Option<u64>,
         error: Failure,
@@ -319,7 +315,7 @@ impl Draft<'_> {
         };
         if task.cancel_requested && !undo {
             self.emit(RunEvent::TaskFailed {
-                step: self.id_of(index),
+                step: self.run.name(index),
                 undo,
                 token,
                 error,
@@ -331,7 +327,7 @@ impl Draft<'_> {
         }
         let then = self.what_follows(index, undo, &error, retryable, retry_after);
         self.emit(RunEvent::TaskFailed {
-            step: self.id_of(index),
+            step: self.run.name(index),
             undo,
             token,
             error,
@@ -345,16 +341,17 @@ impl Draft<'_> {
 
     fn what_follows(
         &self,
-        index: StepIndex,
+        index: Slot,
         undo: bool,
         error: &Failure,
         retryable: Option<bool>,
         retry_after: Option<Duration>,
     ) -> Then {
         let machine = self.machine();
-        let (Some(rules), Some(task)) =
-            (rules(machine.step(index), undo), self.run.task(index, undo))
-        else {
+        let (Some(rules), Some(task)) = (
+            rules(machine.step(self.run.step(index).spec), undo),
+            self.run.task(index, undo),
+        ) else {
             return Then::Fail;
         };
         if error.code == "agent.lost" && task.losses < rules.assign.reassignments {
@@ -391,7 +388,7 @@ impl Draft<'_> {
     /// Whether the policy repeats after this error.
     fn covers(
         &self,
-        index: StepIndex,
+        index: Slot,
         retry: &Retry,
         error: &Failure,
         retryable: Option<bool>,
@@ -409,7 +406,7 @@ impl Draft<'_> {
             error: Some(ErrorInScope {
                 failure: error,
                 attempt: failed,
-                step: Some(&self.run.machine.step(index).id),
+                step: Some(&self.run.spec(index).id),
             }),
             itself: Some(self.run.step(index)),
             ..Extra::default()
@@ -419,11 +416,11 @@ impl Draft<'_> {
             .unwrap_or(false)
     }
 
-    fn after_task(&mut self, index: StepIndex, undo: bool) {
+    fn after_task(&mut self, index: Slot, undo: bool) {
         if undo {
             self.after_undo(index);
         } else {
-            self.settle_after(index);
+            self.follow(index);
         }
     }
 
@@ -444,6 +441,7 @@ impl Draft<'_> {
                 Clock::Total { step, undo } => self.total_is_over(step, undo),
                 Clock::Attempt { step, undo } => self.attempt_is_over(step, undo),
             }
+            self.settle();
             // Whatever is due leads to a fact; if it did not, ringing it again would not help.
             if self.run.version == before {
                 return;
@@ -451,13 +449,13 @@ impl Draft<'_> {
         }
     }
 
-    fn total_is_over(&mut self, index: StepIndex, undo: bool) {
+    fn total_is_over(&mut self, index: Slot, undo: bool) {
         let token = self.holder_token(index, undo);
         let error = Failure::new("timeout.total", "all attempts together took too long");
         self.end_attempt(index, undo, token, error, None, None);
     }
 
-    fn attempt_is_over(&mut self, index: StepIndex, undo: bool) {
+    fn attempt_is_over(&mut self, index: Slot, undo: bool) {
         let Some(task) = self.run.task(index, undo) else {
             return;
         };
@@ -465,7 +463,7 @@ impl Draft<'_> {
             TaskStatus::Backoff => {
                 let queue_deadline = self.queue_deadline(index, undo);
                 self.emit(RunEvent::TaskRetried {
-                    step: self.id_of(index),
+                    step: self.run.name(index),
                     undo,
                     at: self.moment.now,
                     queue_deadline,
@@ -485,14 +483,14 @@ impl Draft<'_> {
         self.end_attempt(index, undo, token, error, None, None);
     }
 
-    fn holder_token(&self, index: StepIndex, undo: bool) -> Option<u64> {
+    fn holder_token(&self, index: Slot, undo: bool) -> Option<u64> {
         let task = self.run.task(index, undo)?;
         task.holder.as_ref().map(|holder| holder.token)
     }
 
-    fn queue_deadline(&self, index: StepIndex, undo: bool) -> Timestamp {
+    fn queue_deadline(&self, index: Slot, undo: bool) -> Timestamp {
         let machine = self.machine();
-        let rules = rules(machine.step(index), undo);
+        let rules = rules(machine.step(self.run.step(index).spec), undo);
         let queue = rules.map_or(Timeouts::default().queue, |rules| rules.timeouts.queue);
         self.after(queue)
     }

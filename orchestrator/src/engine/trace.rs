@@ -4,11 +4,12 @@
 use std::fmt;
 
 use phisync_state::Timestamp;
-use phisync_workflows::StepIndex;
 use phisync_workflows::machine::{OnTimeout, StepKind};
 
 use super::event::{RunEvent, Then};
-use super::run::{Phase, RunState, RunStatus, TaskStatus};
+use super::pass::Slot;
+use super::run::RunState;
+use super::status::{Phase, RunStatus, TaskStatus};
 use super::{Resolution, apply};
 
 /// One thing that went from one state to another.
@@ -42,7 +43,7 @@ impl Transition {
 
 /// Folds one fact and tells what it changed.
 pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
-    let step = event.step().and_then(|id| run.machine.step_named(id));
+    let step = event.step().and_then(|id| run.slot_named(id));
     let run_before = if run.version == 0 {
         "new"
     } else {
@@ -73,7 +74,7 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
     let (Some(index), Some(before)) = (step, step_before) else {
         return transitions;
     };
-    let id = &run.machine.step(index).id;
+    let id = &run.name(index);
     for (number, undo, from, to, why) in attempts(run, index, event, task_before, &cause) {
         let kind = if undo { "undo" } else { "task" };
         push(format!("{kind} {id}#{number}"), from, to, &why);
@@ -120,7 +121,7 @@ type AttemptChange = (u32, bool, &'static str, &'static str, String);
 /// `before`.
 fn attempts(
     run: &RunState,
-    index: StepIndex,
+    index: Slot,
     event: &RunEvent,
     before: Option<TaskStatus>,
     cause: &str,
@@ -203,7 +204,7 @@ fn undoes(event: &RunEvent) -> bool {
     }
 }
 
-fn cause(run: &RunState, step: Option<StepIndex>, event: &RunEvent) -> String {
+fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
     use super::CancelReason::{Outrun, RunCancelled, RunFailed, Upstream};
     let cancelled = |reason: &super::CancelReason| match reason {
         Upstream => "what it needs cannot come",
@@ -231,7 +232,7 @@ fn cause(run: &RunState, step: Option<StepIndex>, event: &RunEvent) -> String {
             format!("{agent} is asked to stop: {}", cancelled(reason))
         }
         RunEvent::TaskReady { undo: false, .. } => {
-            let needs = step.map_or(&[][..], |index| &run.machine.step(index).needs);
+            let needs = step.map_or(&[][..], |index| &run.spec(index).needs);
             let met = if needs.is_empty() {
                 "it needs nothing"
             } else {
@@ -298,15 +299,15 @@ fn cause(run: &RunState, step: Option<StepIndex>, event: &RunEvent) -> String {
     }
 }
 
-fn last_agent(run: &RunState, step: Option<StepIndex>, undo: bool) -> &str {
+fn last_agent(run: &RunState, step: Option<Slot>, undo: bool) -> &str {
     let task = step.and_then(|index| run.task(index, undo));
     task.and_then(|task| task.last_agent.as_deref())
         .unwrap_or("nobody")
 }
 
 /// How an approval ended well: by people, or by the clock.
-fn decision(run: &RunState, index: StepIndex) -> Option<String> {
-    let StepKind::Approval(spec) = &run.machine.step(index).kind else {
+fn decision(run: &RunState, index: Slot) -> Option<String> {
+    let StepKind::Approval(spec) = &run.spec(index).kind else {
         return None;
     };
     let verdicts = &run.step(index).approval.as_ref()?.verdicts;
