@@ -30,6 +30,16 @@ pub struct Health {
     pub instance: String,
 }
 
+/// `GET /v1/me`: who the token says is calling.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Me {
+    /// `admin operator person agent viewer`.
+    pub role: String,
+    /// The agent or person whose token it is, or whom the owner acts as; lower-case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
 /// `POST /v1/workflows`, the answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Registered {

@@ -1,3 +1,4 @@
 //! The doors of the server.
 
 pub mod http;
+pub mod mcp;

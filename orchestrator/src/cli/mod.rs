@@ -22,6 +22,7 @@ mod incident;
 mod init;
 mod inputs;
 mod live;
+mod mcp;
 mod output;
 mod report;
 mod run;
@@ -113,6 +114,8 @@ enum Command {
     /// See the team, or work as one of it
     #[command(subcommand)]
     Agent(agent::Agent),
+    /// Let an assistant work over the Model Context Protocol
+    Mcp(mcp::Mcp),
     /// Decide what runs wait for
     #[command(subcommand)]
     Approval(approval::Approval),
@@ -149,8 +152,9 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         place: cli.place,
     };
     let usual_level = match cli.command {
-        Command::Serve(_) => "info",
-        _ => "warn",
+        // Of its peers' mistakes the protocol's library tells at length; they are told to the peer.
+        Command::Serve(_) => "info,rmcp=error",
+        _ => "warn,rmcp=error",
     };
     let level = cli.log.as_deref().unwrap_or(usual_level);
     let ended = telemetry::start(level, context.output.color())
@@ -180,6 +184,7 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Why(command) => command.run(context),
         Command::Task(command) => command.run(context),
         Command::Agent(command) => command.run(context),
+        Command::Mcp(command) => command.run(context),
         Command::Approval(command) => command.run(context),
         Command::Incident(command) => command.run(context),
         Command::Token(command) => command.run(context),

@@ -8,6 +8,7 @@ mod accept;
 mod auth;
 mod body;
 mod extract;
+mod mcp;
 mod people;
 mod problem;
 mod runs;
@@ -117,6 +118,7 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/approvals/{id}/decide", people::decide),
         Route::get("/v1/incidents", people::incidents),
         Route::post("/v1/incidents/{id}/resolve", people::resolve),
+        Route::get("/v1/me", system::me),
         Route::get("/v1/tokens", system::tokens),
         Route::post("/v1/tokens", system::create_token),
     ]
@@ -127,10 +129,12 @@ pub fn router(app: Arc<App>) -> Router {
     let router = routes().into_iter().fold(Router::new(), |router, route| {
         router.route(route.path, route.handler)
     });
-    router
+    let api = router
         // A limit that a route sets for itself lies further inside and counts.
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
-        .with_state(app)
+        .with_state(Arc::clone(&app));
+    let mcp = mcp::router(api.clone()).with_state(app);
+    api.merge(mcp)
 }

@@ -10,7 +10,7 @@ use phisync_state::Durability;
 use phisync_state::env::OsEntropy;
 
 use crate::identity::{Caller, Role};
-use crate::protocol::{Health, TokenCreated, TokenList, TokenRequest};
+use crate::protocol::{Health, Me, TokenCreated, TokenList, TokenRequest};
 
 use super::App;
 use super::body::Body;
@@ -29,6 +29,14 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
         head_hash: head.hash.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         instance: app.instance.clone(),
+    })
+}
+
+pub(super) async fn me(caller: Caller) -> Json<Me> {
+    let name = caller.acting_as.or(caller.name);
+    Json(Me {
+        role: caller.role.as_str().to_owned(),
+        name,
     })
 }
 

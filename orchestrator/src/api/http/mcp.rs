@@ -1,0 +1,110 @@
+//! `/mcp`: the Model Context Protocol over streamable HTTP, without sessions.
+//!
+//! Each request stands alone and carries its own token, so nothing has to be remembered between
+//! requests, bounded or guarded. Calls go back through this server's own routes, as the caller.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, header};
+use axum::response::IntoResponse as _;
+use axum::routing::any;
+use rmcp::model::Extensions;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::Value;
+use tower_service::Service as _;
+
+use crate::api::mcp::{Answer, Ask, Door, DoorError, Identity, Server};
+use crate::identity::Caller;
+
+use super::{ACT_AS, App};
+
+/// Requests of the protocol may be this long: a result and its wrapping.
+pub(super) const BODY_BYTES_MAX: usize = super::RESULT_BYTES_MAX + (1 << 20);
+
+/// Answers of the API that a model could read at all.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+/// The routes of this very server.
+#[derive(Clone)]
+struct Inside {
+    routes: Router,
+}
+
+impl Door for Inside {
+    fn identity(&self, context: &Extensions) -> Option<Identity> {
+        let caller = context.get::<Parts>()?.extensions.get::<Caller>()?;
+        Some(identity(caller))
+    }
+
+    async fn ask(&self, ask: Ask, context: &Extensions) -> Result<Answer, DoorError> {
+        let failed =
+            |cause: &dyn std::fmt::Display| DoorError(format!("the request went nowhere: {cause}"));
+        let mut request = Request::builder().method(ask.method).uri(ask.target());
+        let given = context.get::<Parts>().map(|parts| &parts.headers);
+        for name in [header::AUTHORIZATION, HeaderName::from_static(ACT_AS)] {
+            if let Some(value) = given.and_then(|headers| headers.get(&name)) {
+                request = request.header(name, value);
+            }
+        }
+        let body = match &ask.body {
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        let request = request.body(body).map_err(|error| failed(&error))?;
+        let response = match self.routes.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
+        let bytes = bytes.map_err(|error| failed(&error))?;
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).map_err(|error| failed(&error))?
+        };
+        Ok(Answer { status, body })
+    }
+}
+
+/// Who a caller is, for the protocol.
+pub(super) fn identity(caller: &Caller) -> Identity {
+    let name = caller.acting_as.as_ref().or(caller.name.as_ref());
+    Identity {
+        role: caller.role.as_str().to_owned(),
+        name: name.cloned(),
+    }
+}
+
+/// `/mcp` over `routes`, those of the API itself.
+pub(super) fn router(routes: Router) -> Router<Arc<App>> {
+    // `Host` and `Origin` have been checked for every route, against the real address; the check of
+    // this service knows loopback names only.
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_max_request_body_bytes(BODY_BYTES_MAX)
+        .disable_allowed_hosts();
+    let door = Inside { routes };
+    let service = StreamableHttpService::new(
+        move || Ok(Server::new(door.clone())),
+        Arc::new(NeverSessionManager::default()),
+        config,
+    );
+    let handle = move |caller: Caller, mut request: Request| {
+        let service = service.clone();
+        async move {
+            request.extensions_mut().insert(caller);
+            service.handle(request).await.map(Body::new).into_response()
+        }
+    };
+    Router::new().route("/mcp", any(handle))
+}

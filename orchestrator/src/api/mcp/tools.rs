@@ -1,0 +1,456 @@
+//! The tools: what each is called, takes, asks the API and answers.
+//!
+//! Agents get the worker's tools and nothing else, so that their descriptions stay short in a
+//! model's context; people and operators get theirs by role. The lists here say what is *shown*
+//! and callable over this protocol; what is *allowed* the API decides again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::arguments::{read, wait};
+use super::door::{Ask, Identity};
+
+/// Whom a tool is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Those who do tasks.
+    Agent,
+    /// Everybody who may look.
+    Viewer,
+    /// Those who start and end runs.
+    Operator,
+    /// Those who decide approvals.
+    Person,
+}
+
+impl Audience {
+    /// Whether `identity` is of this audience. An owner who acts as somebody is no more than that
+    /// agent: a model that works in its name must not hold the owner's powers.
+    #[must_use]
+    pub fn holds(self, identity: &Identity) -> bool {
+        match (identity.role.as_str(), &identity.name) {
+            ("agent", _) | ("admin", Some(_)) => self == Self::Agent,
+            ("admin", None) => self != Self::Agent,
+            ("operator", _) => matches!(self, Self::Viewer | Self::Operator),
+            ("person", _) => matches!(self, Self::Viewer | Self::Person),
+            _ => self == Self::Viewer,
+        }
+    }
+}
+
+/// What calling a tool does to the world, as hints for clients that ask their user first.
+#[derive(Clone, Copy)]
+enum Nature {
+    Reads,
+    Writes,
+    /// Calling it twice with the same arguments is as good as once.
+    Repeats,
+    Destroys,
+}
+
+/// One tool.
+pub struct Entry {
+    pub(super) name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    pub(super) audience: Audience,
+    nature: Nature,
+    input: fn() -> Value,
+    output: fn() -> Value,
+    /// From arguments to a request, or what is wrong with them.
+    pub(super) ask: fn(JsonObject) -> Result<Ask, String>,
+    /// From the API's answer to the tool's.
+    pub(super) shape: fn(Value) -> Value,
+}
+
+impl Entry {
+    pub(super) fn describe(&self) -> Tool {
+        let hints = ToolAnnotations::new().open_world(false);
+        let hints = match self.nature {
+            Nature::Reads => hints.read_only(true),
+            Nature::Writes => hints.read_only(false).destructive(false),
+            Nature::Repeats => hints.read_only(false).destructive(false).idempotent(true),
+            Nature::Destroys => hints.read_only(false).destructive(true),
+        };
+        let mut tool = Tool::new(self.name, self.description, object((self.input)()));
+        tool.title = Some(self.title.to_owned());
+        tool.output_schema = Some(object((self.output)()));
+        tool.annotations = Some(hints);
+        tool
+    }
+}
+
+fn object(schema: Value) -> Arc<JsonObject> {
+    Arc::new(match schema {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    })
+}
+
+/// All tools, in the order in which they are shown.
+#[must_use]
+pub fn catalogue() -> &'static [Entry] {
+    &CATALOGUE
+}
+
+static CATALOGUE: [Entry; 10] = [
+    Entry {
+        name: "get_task",
+        title: "Get a task",
+        description: "Wait for a task assigned to you and take it. Answers {task: null} if none came in time: call \
+                      again. A task holds instructions (prompt), input, the schema its output must satisfy, and a \
+                      token that goes back with everything you say about it. Call heartbeat_task at least every \
+                      third of lease_ms while you work, or the task is given to somebody else.",
+        audience: Audience::Agent,
+        nature: Nature::Writes,
+        input: || {
+            json!({
+                "type": "object",
+                "properties": {
+                    "wait_s": { "type": "number", "minimum": 0, "maximum": 50, "description": "Longest wait in seconds; 30 if absent." },
+                    "capabilities": { "type": "array", "items": { "type": "string" }, "description": "Only tasks that need one of these; all you are registered with if absent." },
+                },
+                "additionalProperties": false,
+            })
+        },
+        output: || {
+            json!({
+                "type": "object",
+                "properties": { "task": { "type": ["object", "null"], "properties": {
+                    "id": { "type": "string" }, "run": { "type": "string" }, "step": { "type": "string" },
+                    "attempt": { "type": "integer" }, "token": { "type": "integer" }, "type": { "type": "string" },
+                    "prompt": { "type": "string" }, "input": {}, "output_schema": { "type": "object" },
+                    "lease_ms": { "type": "integer" }, "deadline": { "type": "string" }, "key": { "type": "string" },
+                    "handoff": {},
+                } } },
+                "required": ["task"],
+            })
+        },
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                wait_s: Option<f64>,
+                capabilities: Option<Vec<String>>,
+            }
+            let given: Arguments = read(arguments)?;
+            let wait = wait(given.wait_s, Duration::from_secs(30));
+            let mut body = json!({ "max": 1, "wait_s": wait.as_secs_f64() });
+            if let Some(capabilities) = given.capabilities {
+                body["capabilities"] = json!(capabilities);
+            }
+            Ok(Ask::post(["tasks", "poll"], body).waiting(wait))
+        },
+        shape: |mut answer| {
+            let task = answer.pointer_mut("/tasks/0").map(Value::take);
+            json!({ "task": task })
+        },
+    },
+    Entry {
+        name: "heartbeat_task",
+        title: "Keep a task",
+        description: "Say that you still work on a task, and how far you are. If cancel_requested is true, stop the \
+                      work and call fail_task with code `cancelled`.",
+        audience: Audience::Agent,
+        nature: Nature::Repeats,
+        input: || {
+            claim(
+                json!({
+                    "progress": { "description": "How far the work is: any JSON, kept for people and for whoever takes over." },
+                }),
+                &[],
+            )
+        },
+        output: || {
+            json!({
+                "type": "object",
+                "properties": {
+                    "lease_ms": { "type": "integer" }, "lease_expires_at": { "type": "string" },
+                    "cancel_requested": { "type": "boolean" },
+                },
+                "required": ["lease_ms", "cancel_requested"],
+            })
+        },
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                task: String,
+                token: u64,
+                progress: Option<Value>,
+            }
+            let given: Arguments = read(arguments)?;
+            let mut body = json!({ "token": given.token });
+            if let Some(progress) = given.progress {
+                body["progress"] = progress;
+            }
+            Ok(Ask::post(["tasks", &given.task, "heartbeat"], body))
+        },
+        shape: whole,
+    },
+    Entry {
+        name: "complete_task",
+        title: "Complete a task",
+        description: "Report the result. It must satisfy the task's output_schema; if it does not, you are told what is \
+                      wrong and the task stays yours: correct the result and call again.",
+        audience: Audience::Agent,
+        nature: Nature::Repeats,
+        input: || {
+            claim(
+                json!({ "output": { "description": "The result: any JSON." } }),
+                &["output"],
+            )
+        },
+        output: seq,
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                task: String,
+                token: u64,
+                output: Value,
+            }
+            let given: Arguments = read(arguments)?;
+            let body = json!({ "token": given.token, "output": given.output });
+            Ok(Ask::post(["tasks", &given.task, "complete"], body))
+        },
+        shape: whole,
+    },
+    Entry {
+        name: "fail_task",
+        title: "Give up a task",
+        description: "Report that the task cannot be done. Codes: app.NAME for reasons of the work itself, \
+                      transient.NAME for what may pass (it is tried again), cancelled after a cancel request.",
+        audience: Audience::Agent,
+        nature: Nature::Writes,
+        input: || {
+            claim(
+                json!({
+                    "code": { "type": "string", "description": "As app.no_such_page; task.failed if absent." },
+                    "message": { "type": "string", "description": "What went wrong, for people." },
+                    "retryable": { "type": "boolean", "description": "Whether another attempt could help; the code decides if absent." },
+                }),
+                &["message"],
+            )
+        },
+        output: seq,
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                task: String,
+                token: u64,
+                code: Option<String>,
+                message: String,
+                retryable: Option<bool>,
+            }
+            let given: Arguments = read(arguments)?;
+            let code = given.code.unwrap_or_else(|| "task.failed".to_owned());
+            let mut body = json!({ "token": given.token, "code": code, "message": given.message });
+            if let Some(retryable) = given.retryable {
+                body["retryable"] = json!(retryable);
+            }
+            Ok(Ask::post(["tasks", &given.task, "fail"], body))
+        },
+        shape: whole,
+    },
+    Entry {
+        name: "list_runs",
+        title: "List runs",
+        description: "Runs, newest first, with their status and why they failed.",
+        audience: Audience::Viewer,
+        nature: Nature::Reads,
+        input: || {
+            json!({
+                "type": "object",
+                "properties": {
+                    "status": { "enum": ["running", "completed", "failed", "cancelled"] },
+                    "workflow": { "type": "string" },
+                    "label": { "type": "string", "description": "As KEY=VALUE." },
+                    "limit": { "type": "integer", "minimum": 1, "maximum": 100, "description": "20 if absent." },
+                    "cursor": { "type": "string", "description": "From `next` of the answer before." },
+                },
+                "additionalProperties": false,
+            })
+        },
+        output: || json!({ "type": "object", "properties": { "runs": { "type": "array" }, "next": { "type": "string" } }, "required": ["runs"] }),
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                status: Option<String>,
+                workflow: Option<String>,
+                label: Option<String>,
+                limit: Option<u32>,
+                cursor: Option<String>,
+            }
+            let given: Arguments = read(arguments)?;
+            let limit = given.limit.unwrap_or(20).clamp(1, 100).to_string();
+            Ok(Ask::get(["runs"])
+                .with_query("status", given.status)
+                .with_query("workflow", given.workflow)
+                .with_query("label", given.label)
+                .with_query("limit", Some(limit))
+                .with_query("cursor", given.cursor))
+        },
+        shape: whole,
+    },
+    Entry {
+        name: "show_run",
+        title: "Show a run",
+        description: "One run: its inputs, each step's state, agent, output and error, and the outputs.",
+        audience: Audience::Viewer,
+        nature: Nature::Reads,
+        input: || run(json!({}), &[]),
+        output: || json!({ "type": "object", "properties": { "id": { "type": "string" }, "status": { "type": "string" }, "steps": { "type": "array" } }, "required": ["id", "status", "steps"] }),
+        ask: |arguments| Ok(Ask::get(["runs", &read::<Run>(arguments)?.run])),
+        shape: whole,
+    },
+    Entry {
+        name: "explain_run",
+        title: "Say why a run waits",
+        description: "What a run (or one step of it) waits for, and why that is open, as a causal chain with deadlines.",
+        audience: Audience::Viewer,
+        nature: Nature::Reads,
+        input: || run(json!({ "step": { "type": "string" } }), &[]),
+        output: || json!({ "type": "object", "properties": { "subject": { "type": "string" }, "state": { "type": "string" }, "text": { "type": "string" }, "because": { "type": "array" } }, "required": ["subject", "state", "text"] }),
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                run: String,
+                step: Option<String>,
+            }
+            let given: Arguments = read(arguments)?;
+            Ok(Ask::get(["runs", &given.run, "why"]).with_query("step", given.step))
+        },
+        shape: whole,
+    },
+    Entry {
+        name: "start_run",
+        title: "Start a run",
+        description: "Start a registered workflow by name. With an id the start happens at most once: a second one under \
+                      the same id is refused.",
+        audience: Audience::Operator,
+        nature: Nature::Writes,
+        input: || {
+            json!({
+                "type": "object",
+                "properties": {
+                    "workflow": { "type": "string" },
+                    "inputs": { "type": "object", "description": "Values of the workflow's inputs." },
+                    "id": { "type": "string", "description": "Name of the run; chosen by the server if absent." },
+                },
+                "required": ["workflow"],
+                "additionalProperties": false,
+            })
+        },
+        output: || json!({ "type": "object", "properties": { "id": { "type": "string" }, "status": { "type": "string" } }, "required": ["id", "status"] }),
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                workflow: String,
+                inputs: Option<Map<String, Value>>,
+                id: Option<String>,
+            }
+            let given: Arguments = read(arguments)?;
+            let mut body =
+                json!({ "workflow": given.workflow, "inputs": given.inputs.unwrap_or_default() });
+            if let Some(id) = given.id {
+                body["id"] = json!(id);
+            }
+            Ok(Ask::post(["runs"], body))
+        },
+        shape: whole,
+    },
+    Entry {
+        name: "cancel_run",
+        title: "Cancel a run",
+        description: "End a run: nothing new starts, running agents are asked to stop, and what was done is undone where \
+                      the workflow says how.",
+        audience: Audience::Operator,
+        nature: Nature::Destroys,
+        input: || {
+            run(
+                json!({ "reason": { "type": "string", "description": "For people." } }),
+                &[],
+            )
+        },
+        output: || json!({ "type": "object" }),
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                run: String,
+                reason: Option<String>,
+            }
+            let given: Arguments = read(arguments)?;
+            let body = given
+                .reason
+                .map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+            Ok(Ask::post(["runs", &given.run, "cancel"], body))
+        },
+        shape: whole,
+    },
+    Entry {
+        name: "list_approvals",
+        title: "List approvals",
+        description: "Decisions that runs wait for: what is asked and shown, who may decide, until when. They are decided \
+                      by people, with `phisync approval` or the API, never through this protocol.",
+        audience: Audience::Viewer,
+        nature: Nature::Reads,
+        input: || json!({ "type": "object", "properties": {}, "additionalProperties": false }),
+        output: || json!({ "type": "object", "properties": { "approvals": { "type": "array" } }, "required": ["approvals"] }),
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {}
+            let Arguments {} = read(arguments)?;
+            Ok(Ask::get(["approvals"]))
+        },
+        shape: whole,
+    },
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Run {
+    run: String,
+}
+
+fn whole(answer: Value) -> Value {
+    answer
+}
+
+fn seq() -> Value {
+    json!({ "type": "object", "properties": { "seq": { "type": "integer", "description": "Sequence of the journal record." } }, "required": ["seq"] })
+}
+
+/// The schema of what is said about a task: its id, the token of the claim, and `more`.
+fn claim(more: Value, required: &[&str]) -> Value {
+    let own = json!({
+        "task": { "type": "string", "description": "The task's id." },
+        "token": { "type": "integer", "minimum": 0, "description": "The token that came with the task." },
+    });
+    arguments(own, more, &[&["task", "token"], required].concat())
+}
+
+/// The schema of what is asked about a run.
+fn run(more: Value, required: &[&str]) -> Value {
+    let own = json!({ "run": { "type": "string", "description": "The run's id." } });
+    arguments(own, more, &[&["run"], required].concat())
+}
+
+fn arguments(own: Value, more: Value, required: &[&str]) -> Value {
+    let properties = [own, more].into_iter().filter_map(|part| match part {
+        Value::Object(map) => Some(map),
+        _ => None,
+    });
+    let properties: Map<String, Value> = properties.flatten().collect();
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}

@@ -1,0 +1,256 @@
+//! The Model Context Protocol as its clients speak it: over HTTP by role, and on the pipes of a child
+//! process through a whole task.
+
+use std::collections::BTreeMap;
+
+use phisync_tests::process::{Child, Http, Project, Server};
+use serde_json::{Value, json};
+
+const TEAM: &str = "
+phisync: 1
+agents:
+  WEBC: { capabilities: [web] }
+people:
+  dana: { roles: [editor] }
+";
+
+const WORKFLOW: &str = r#"
+workflow: page
+steps:
+  - id: fetch
+    prompt: Fetch it.
+    assign: WEBC
+    output: { type: object, required: [title], properties: { title: { type: string } } }
+"#;
+
+const WORKER: [&str; 4] = ["get_task", "heartbeat_task", "complete_task", "fail_task"];
+const LOOKING: [&str; 4] = ["list_runs", "show_run", "explain_run", "list_approvals"];
+const RUNNING: [&str; 2] = ["start_run", "cancel_run"];
+
+/// One caller of `/mcp`.
+struct Caller {
+    http: Http,
+}
+
+impl Caller {
+    fn new(http: Http) -> Self {
+        let accept = "application/json, text/event-stream";
+        let http = http.with("accept", accept);
+        Self {
+            http: http.with("mcp-protocol-version", "2025-11-25"),
+        }
+    }
+
+    fn ask(&self, method: &str, params: Value) -> Value {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        self.http.post("/mcp", &request).expect(200)
+    }
+
+    fn tools(&self) -> Vec<String> {
+        let answer = self.ask("tools/list", json!({}));
+        let tools = answer["result"]["tools"].as_array().expect("a list");
+        let names = tools
+            .iter()
+            .map(|tool| tool["name"].as_str().expect("a name"));
+        names.map(str::to_owned).collect()
+    }
+
+    fn call(&self, tool: &str, arguments: Value) -> Value {
+        self.ask(
+            "tools/call",
+            json!({ "name": tool, "arguments": arguments }),
+        )
+    }
+}
+
+fn callers(project: &Project, server: &Server) -> BTreeMap<&'static str, Caller> {
+    let owner = server.owner(project);
+    let token = |request: Value| {
+        let made = owner.post("/v1/tokens", &request).expect(201);
+        let token = made["token"].as_str().expect("a token").to_owned();
+        Caller::new(Http::new(&server.url, &token))
+    };
+    BTreeMap::from([
+        ("agent", token(json!({ "role": "agent", "name": "WEBC" }))),
+        ("viewer", token(json!({ "role": "viewer" }))),
+        ("person", token(json!({ "role": "person", "name": "dana" }))),
+        ("operator", token(json!({ "role": "operator" }))),
+        ("owner", Caller::new(owner.clone())),
+        (
+            "owner as WEBC",
+            Caller::new(owner.clone().acting_as("WEBC")),
+        ),
+    ])
+}
+
+#[test]
+fn each_role_gets_its_tools_and_is_refused_the_others() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    for (role, caller) in callers(&project, &server) {
+        let expected: Vec<&str> = match role {
+            "agent" | "owner as WEBC" => WORKER.to_vec(),
+            "viewer" | "person" => LOOKING.to_vec(),
+            _ => [&LOOKING[..], &RUNNING[..]].concat(),
+        };
+        let mut shown = caller.tools();
+        shown.sort();
+        let mut expected: Vec<_> = expected.into_iter().map(str::to_owned).collect();
+        expected.sort();
+        assert_eq!(shown, expected, "{role}");
+        for tool in [&WORKER[..], &LOOKING[..], &RUNNING[..]].concat() {
+            let arguments = match tool {
+                "list_runs" | "list_approvals" => json!({}),
+                "get_task" => json!({ "wait_s": 0 }),
+                "start_run" => json!({ "workflow": "nothing" }),
+                "show_run" | "explain_run" | "cancel_run" => json!({ "run": "nothing" }),
+                "complete_task" => json!({ "task": "a.b", "token": 1, "output": 1 }),
+                "fail_task" => json!({ "task": "a.b", "token": 1, "message": "m" }),
+                _ => json!({ "task": "a.b", "token": 1 }),
+            };
+            let answer = caller.call(tool, arguments);
+            let refused = answer["error"]["code"] == -32602;
+            assert_eq!(
+                refused,
+                !shown.contains(&tool.to_owned()),
+                "{role} {tool}: {answer}"
+            );
+            if !refused {
+                let code = &answer["result"]["structuredContent"]["code"];
+                assert_ne!(code, "forbidden", "{role} {tool}: {answer}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_gets_in_without_a_token_or_through_another_sites_page() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} });
+    let without = owner.clone().with("authorization", "");
+    let reply = without.post("/mcp", &list);
+    assert_eq!(
+        (reply.status, &reply.body["code"]),
+        (401, &json!("unauthorized"))
+    );
+    for (name, value) in [
+        ("origin", "http://evil.example"),
+        ("origin", "null"),
+        ("host", "evil.example"),
+    ] {
+        let reply = owner.clone().with(name, value).post("/mcp", &list);
+        assert_eq!(reply.status, 403, "{name}: {value}");
+    }
+}
+
+#[test]
+fn a_refusal_tells_the_model_what_to_do_next() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let start = json!({ "definition": WORKFLOW, "id": "p1" });
+    let _started = owner.post("/v1/runs", &start).expect(201);
+    let agent = Caller::new(owner.clone().acting_as("WEBC"));
+    let text = |answer: &Value| {
+        let text = answer["result"]["content"][0]["text"].as_str();
+        text.unwrap_or_else(|| panic!("no text: {answer}"))
+            .to_owned()
+    };
+    let task = agent.call("get_task", json!({ "wait_s": 0 }));
+    let task = &task["result"]["structuredContent"]["task"];
+    assert_eq!(task["id"], "p1.fetch");
+    let token = task["token"].clone();
+
+    let misspelt = agent.call("get_task", json!({ "wait": 1 }));
+    insta::assert_snapshot!(text(&misspelt), @r"
+    bad_arguments: unknown field `wait`, expected `wait_s` or `capabilities`
+    call `get_task` again with arguments that its schema allows
+    ");
+    let wrong = json!({ "task": "p1.fetch", "token": token, "output": { "name": "x" } });
+    let wrong = agent.call("complete_task", wrong);
+    assert_eq!(wrong["result"]["isError"], true);
+    insta::assert_snapshot!(text(&wrong), @"");
+    let stale = json!({ "task": "p1.fetch", "token": 1, "output": { "title": "x" } });
+    let stale = agent.call("complete_task", stale);
+    insta::assert_snapshot!(text(&stale), @"");
+
+    let right = json!({ "task": "p1.fetch", "token": token, "output": { "title": "x" } });
+    let done = agent.call("complete_task", right);
+    assert_eq!(done["result"]["isError"], false, "{done}");
+    let run = owner.get("/v1/runs/p1").expect(200);
+    assert_eq!(run["status"], "completed");
+}
+
+#[test]
+fn what_a_resource_shows_is_what_the_api_shows() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let start = json!({ "definition": WORKFLOW, "id": "p1" });
+    let _started = owner.post("/v1/runs", &start).expect(201);
+    let caller = Caller::new(owner.clone());
+    for (uri, path) in [
+        ("phisync://runs/p1", "/v1/runs/p1"),
+        ("phisync://runs/p1/events", "/v1/runs/p1/events"),
+        ("phisync://runs", "/v1/runs"),
+        ("phisync://agents", "/v1/agents"),
+        ("phisync://workflows/page", "/v1/workflows/page"),
+    ] {
+        let answer = caller.ask("resources/read", json!({ "uri": uri }));
+        let text = answer["result"]["contents"][0]["text"]
+            .as_str()
+            .expect("text");
+        let shown: Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(shown, owner.get(path).expect(200), "{uri}");
+    }
+    for uri in [
+        "phisync://tokens",
+        "phisync://runs/none",
+        "file:///etc/passwd",
+    ] {
+        let answer = caller.ask("resources/read", json!({ "uri": uri }));
+        assert!(answer["error"]["code"].is_i64(), "{uri}: {answer}");
+    }
+}
+
+/// The exchange of a client that starts `phisync mcp` and closes its pipe at the end.
+#[test]
+fn an_assistant_on_the_pipes_does_a_whole_task() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let start = json!({ "definition": WORKFLOW, "id": "p1" });
+    let _started = owner.post("/v1/runs", &start).expect(201);
+    let lines = [
+        json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" } } }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "get_task", "arguments": { "wait_s": 5 } } }),
+    ];
+    let stdin: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let assistant = Child::start(project.command(&["mcp", "--as", "WEBC"]), stdin.as_bytes());
+    let stdout = assistant.finish().expect_code(0);
+    let answers: Vec<Value> = stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    assert_eq!(answers[0]["result"]["protocolVersion"], "2025-06-18");
+    assert_eq!(
+        answers[1]["result"]["structuredContent"]["task"]["id"],
+        "p1.fetch"
+    );
+    let holds = owner.get("/v1/agents").expect(200);
+    assert_eq!(holds["agents"][0]["holds"], json!(["p1.fetch"]));
+}
+
+#[test]
+fn the_descriptions_of_the_workers_tools_stay_short() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    let agent = Caller::new(server.owner(&project).acting_as("WEBC"));
+    let tools = agent.ask("tools/list", json!({}))["result"]["tools"].to_string();
+    // About four characters make a token; 2,000 tokens are what the tools may cost a model.
+    assert!(tools.len() < 8_000, "{} characters", tools.len());
+}
