@@ -171,10 +171,17 @@ fn a_refusal_tells_the_model_what_to_do_next() {
     let wrong = json!({ "task": "p1.fetch", "token": token, "output": { "name": "x" } });
     let wrong = agent.call("complete_task", wrong);
     assert_eq!(wrong["result"]["isError"], true);
-    insta::assert_snapshot!(text(&wrong), @"");
+    insta::assert_snapshot!(text(&wrong), @r"
+    schema.output: the result of `p1.fetch` does not match its schema
+      output.title: is required
+    the attempt is still yours: correct the result and complete again, or fail it
+    ");
     let stale = json!({ "task": "p1.fetch", "token": 1, "output": { "title": "x" } });
     let stale = agent.call("complete_task", stale);
-    insta::assert_snapshot!(text(&stale), @"");
+    insta::assert_snapshot!(text(&stale), @r"
+    stale_token: token 1 of `p1.fetch` is stale: `webc` holds it with token 3
+    stop working on it: the task was given to somebody else or has ended
+    ");
 
     let right = json!({ "task": "p1.fetch", "token": token, "output": { "title": "x" } });
     let done = agent.call("complete_task", right);
