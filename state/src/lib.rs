@@ -9,6 +9,7 @@ mod fsck;
 mod id;
 mod journal;
 mod lock;
+mod seeded;
 mod time;
 pub mod view;
 
@@ -23,5 +24,6 @@ pub use journal::Corruption;
 pub use journal::recovery::TornTail;
 pub use journal::writer::Sizes;
 pub use lock::{DirLock, LockError};
+pub use seeded::Bug;
 pub use time::Timestamp;
 pub use view::{ViewError, ViewName, ViewWriter};

@@ -12,6 +12,7 @@ use super::index::Index;
 use super::order::{Batch, Order};
 use super::waiters::Waiters;
 use crate::journal::writer::{WriteError, Writer};
+use crate::seeded::{self, Bug};
 use crate::{AppendError, Appended, Durable, Entry, Head, Seq, Timestamp, Unknown};
 
 /// Called once, when the store fails, from its thread; at once if it failed already.
@@ -224,6 +225,13 @@ fn write(shared: &Shared, writer: &mut Writer, mut batch: Batch) -> Result<(), W
     let begun = writer.make_room(&batch)?;
     let start = writer.end();
     writer.write(&mut batch)?;
+    if seeded::has(writer.disk(), Bug::AnswerBeforeSync) {
+        tell(shared, &writer.end().chain.head(batch.last()));
+    }
+    let shown = seeded::has(writer.disk(), Bug::ReadBeforeSync);
+    if !shown {
+        writer.sync()?;
+    }
     let head = {
         let mut index = shared.index.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(begun) = begun {
@@ -233,15 +241,23 @@ fn write(shared: &Shared, writer: &mut Writer, mut batch: Batch) -> Result<(), W
         index.advance(writer.end());
         index.head().clone()
     };
+    if shown {
+        writer.sync()?;
+    }
+    shared.queue().order.recycle(batch);
+    tell(shared, &head);
+    Ok(())
+}
+
+/// Tells everybody who waits for `head` or an earlier one that it is durable.
+fn tell(shared: &Shared, head: &Head) {
     let mut queue = shared.queue();
-    queue.order.recycle(batch);
     queue.head = head.clone();
     let due = queue.waiters.due(head.seq);
     drop(queue);
     for then in due {
         then(Ok(head.clone()));
     }
-    Ok(())
 }
 
 impl Shared {

@@ -40,6 +40,11 @@ pub trait Disk: Send + Sync {
     fn check_private(&self, path: &Path) -> io::Result<()>;
     /// Locks a file, created if need be, against other processes; `None` if somebody holds it.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
+    /// The bug that whoever works on this disk shall have.
+    #[cfg(feature = "seeded-bugs")]
+    fn bug(&self) -> Option<crate::seeded::Bug> {
+        None
+    }
 }
 
 /// An open file. Positions are bytes from its start.

@@ -17,6 +17,7 @@ use super::writer::{Sizes, WriteError, Writer, at, begin};
 use super::{DIRECTORY, TEMPORARY, display_name, segment_path};
 use crate::Seq;
 use crate::env::{Access, Disk, DiskFile, replace_file};
+use crate::seeded::{self, Bug};
 
 const COPY_CHUNK: usize = 1 << 20;
 
@@ -93,7 +94,8 @@ pub(crate) fn recover(
     let name = display_name(last.header.first);
     // A header is durable before its segment has a name.
     let durable = matches!(last.tail, Tail::Sealed | Tail::Empty);
-    let clean = durable && last.size == last.end;
+    let clean = durable && last.size == last.end
+        || last.tail == Tail::Open && seeded::has(&**disk, Bug::ForgetTailRewrite);
     let mut torn = None;
     let file: Arc<dyn DiskFile> = if clean {
         // Of a process that was killed it may only be the name that never was synced.

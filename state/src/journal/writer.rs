@@ -1,4 +1,4 @@
-//! The one who appends to the journal. Each batch is synced before the next is written.
+//! The one who appends to the journal. Whoever uses it syncs each batch before writing the next.
 //!
 //! The open segment is extended with zeros in steps, so that a sync need not update the file's
 //! size; the zeros behind the content are cut when it is closed. After an error the writer must
@@ -14,6 +14,7 @@ use super::{DIRECTORY, TEMPORARY, display_name, segment_path};
 use crate::Seq;
 use crate::backend::order::Batch;
 use crate::env::{Disk, DiskFile};
+use crate::seeded::{self, Bug};
 
 const PREALLOCATE_MIN: u64 = 256 << 10;
 
@@ -108,6 +109,10 @@ impl Writer {
         self.end
     }
 
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
     pub(crate) fn is_sealed(&self) -> bool {
         self.sealed
     }
@@ -137,7 +142,7 @@ impl Writer {
         Ok(Some(begun))
     }
 
-    /// Writes a batch and makes it durable. Its bytes gain the commit line.
+    /// Writes a batch, which is durable after [`Self::sync`]. Its bytes gain the commit line.
     pub(crate) fn write(&mut self, batch: &mut Batch) -> Result<(), WriteError> {
         let chain = self.end.chain.after(&batch.bytes);
         let commit = Control::Commit {
@@ -165,8 +170,21 @@ impl Writer {
         let mut line = Vec::new();
         seal.encode(&mut line);
         self.put(&line)?;
+        self.sync()?;
         self.sealed = true;
         Ok(())
+    }
+
+    /// Makes everything durable that was written.
+    pub(crate) fn sync(&mut self) -> Result<(), WriteError> {
+        if seeded::has(&*self.disk, Bug::SkipSync) {
+            return Ok(());
+        }
+        let synced = match self.file.sync_data() {
+            Err(_) if seeded::has(&*self.disk, Bug::RetryFailedSync) => self.file.sync_data(),
+            synced => synced,
+        };
+        synced.map_err(at("sync", &self.name))
     }
 
     /// Seals and cuts the zeros off.
@@ -189,7 +207,6 @@ impl Writer {
         }
         let written = self.file.write_at(self.end.offset, bytes);
         written.map_err(at("write to", &self.name))?;
-        self.file.sync_data().map_err(at("sync", &self.name))?;
         self.end.offset = length;
         self.allocated = self.allocated.max(length);
         Ok(())
@@ -227,7 +244,9 @@ pub(crate) fn begin(disk: &dyn Disk, data: &Path, header: Header) -> Result<Begu
     file.sync_all().map_err(at("sync", &name))?;
     disk.rename(&temporary, &segment_path(data, header.first))
         .map_err(at("name", &name))?;
-    disk.sync_dir(&journal).map_err(at("sync", DIRECTORY))?;
+    if !seeded::has(disk, Bug::SkipDirectorySync) {
+        disk.sync_dir(&journal).map_err(at("sync", DIRECTORY))?;
+    }
     Ok(Begun {
         file: Arc::from(file),
         header,

@@ -1,10 +1,10 @@
-//! What survives: power cuts and errors at every single operation.
+//! Damage, torn tails and failed syncs, one by one; `crashes` has the loops over all of them.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use phisync_state::env::{Access, Disk as _, Fault, OsDisk, SimDisk, Survive};
-use phisync_state::{FileStore, OpenError, Record, Seq, Store as _, fsck};
+use phisync_state::{FileStore, OpenError, Seq, Store as _, fsck};
 
 use crate::support::{DATA, everything, first_segment, open, put, small};
 
@@ -30,137 +30,6 @@ fn workload(disk: &SimDisk) -> u64 {
 
 fn text(number: u64) -> String {
     format!(r#"{{"number":{number},"padding":"{}"}}"#, "x".repeat(120))
-}
-
-fn numbers(records: &[Record]) -> Vec<String> {
-    records.iter().map(|record| record.event.clone()).collect()
-}
-
-/// What is there after a reboot is a prefix of what was appended, with all that was acknowledged.
-fn check_recovered(disk: &SimDisk, acknowledged: u64, what: &str) {
-    let (store, _) = open(disk).unwrap_or_else(|error| panic!("{what}: {error}"));
-    let records = everything(&store);
-    let count = records.len() as u64;
-    assert!(count >= acknowledged, "{what}: lost an acknowledged event");
-    let prefix: Vec<_> = (1..=count).map(text).collect();
-    assert_eq!(numbers(&records), prefix, "{what}");
-    assert_eq!(store.head().seq, Seq(count), "{what}");
-    put(&store, "run/a", &text(count + 1)).unwrap_or_else(|error| panic!("{what}: {error}"));
-    // What is acknowledged after recovery is as durable as anything.
-    let disk = disk.reboot(Survive::Nothing);
-    drop(store);
-    let (store, _) = open(&disk).unwrap_or_else(|error| panic!("{what}, again: {error}"));
-    assert_eq!(store.head().seq, Seq(count + 1), "{what}, again");
-    drop(store);
-    let report = fsck(&disk, Path::new(DATA), None);
-    let report = report.unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert!(report.is_sound(), "{what}: {report:?}");
-}
-
-fn survivals(operation: u64) -> impl Iterator<Item = Survive> {
-    let seeds = (0..6).map(move |n| Survive::Some {
-        seed: operation * 100 + n,
-    });
-    [Survive::Everything, Survive::Nothing]
-        .into_iter()
-        .chain(seeds)
-}
-
-fn operations_of(work: impl FnOnce(&SimDisk)) -> u64 {
-    let disk = SimDisk::new();
-    work(&disk);
-    disk.operations()
-}
-
-#[test]
-fn a_power_cut_at_any_operation_loses_nothing_acknowledged() {
-    let total = operations_of(|disk| assert_eq!(workload(disk), EVENTS));
-    assert!(total > 40, "the workload does too little: {total}");
-    for operation in 1..=total {
-        for written in [0, 1, 100, usize::MAX] {
-            let disk = SimDisk::new();
-            disk.plan(operation, Fault::PowerOff { written });
-            let acknowledged = workload(&disk);
-            for survive in survivals(operation) {
-                let what = format!("operation {operation}, {written} bytes, {survive:?}");
-                check_recovered(&disk.reboot(survive), acknowledged, &what);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_power_cut_during_recovery_loses_nothing_either() {
-    let total = operations_of(|disk| assert_eq!(workload(disk), EVENTS));
-    for operation in (1..=total).step_by(3) {
-        let disk = SimDisk::new();
-        disk.plan(operation, Fault::PowerOff { written: 50 });
-        let acknowledged = workload(&disk);
-        for survive in survivals(operation).take(4) {
-            let recovery = {
-                let disk = disk.reboot(survive);
-                drop(open(&disk));
-                disk.operations()
-            };
-            for second in 1..=recovery {
-                let disk = disk.reboot(survive);
-                disk.plan(second, Fault::PowerOff { written: 50 });
-                drop(open(&disk));
-                for again in survivals(second).take(4) {
-                    let what = format!("{operation} {survive:?}, then {second} {again:?}");
-                    check_recovered(&disk.reboot(again), acknowledged, &what);
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn what_the_next_process_acknowledges_does_not_rest_on_what_the_last_never_synced() {
-    // Bug: names that a killed process had not synced were taken for durable by the next one.
-    let total = operations_of(|disk| assert_eq!(workload(disk), EVENTS));
-    for operation in 1..=total {
-        let disk = SimDisk::new();
-        disk.plan(operation, Fault::PowerOff { written: 50 });
-        let first = workload(&disk);
-        let recovery = {
-            let disk = disk.next_process();
-            drop(open(&disk));
-            disk.operations()
-        };
-        for second in 0..=recovery {
-            // Killed again while it recovers, so that a third process acknowledges.
-            let disk = disk.next_process();
-            disk.plan(second, Fault::PowerOff { written: 50 });
-            let disk = if second == 0 {
-                disk
-            } else {
-                drop(open(&disk));
-                disk.next_process()
-            };
-            let acknowledged = first.max(workload(&disk));
-            assert_eq!(acknowledged, EVENTS, "{operation}, then {second}");
-            for survive in survivals(second).take(3) {
-                let what = format!("killed at {operation}, then {second}, {survive:?}");
-                check_recovered(&disk.reboot(survive), acknowledged, &what);
-            }
-        }
-    }
-}
-
-#[test]
-fn an_error_at_any_operation_stops_the_store_and_loses_nothing() {
-    let total = operations_of(|disk| assert_eq!(workload(disk), EVENTS));
-    for operation in 1..=total {
-        let disk = SimDisk::new();
-        let kind = std::io::ErrorKind::StorageFull;
-        disk.plan(operation, Fault::Error(kind));
-        let acknowledged = workload(&disk);
-        for survive in survivals(operation) {
-            let what = format!("operation {operation}, {survive:?}");
-            check_recovered(&disk.reboot(survive), acknowledged, &what);
-        }
-    }
 }
 
 #[test]

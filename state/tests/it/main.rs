@@ -5,8 +5,13 @@
 )]
 
 mod backends;
+mod counter;
 mod crash;
+mod crashes;
 mod directory;
 mod fixtures;
 mod laws;
+#[cfg(feature = "seeded-bugs")]
+mod seeded;
 mod support;
+mod workloads;

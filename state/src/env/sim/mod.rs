@@ -4,7 +4,8 @@
 //! all, none or a part of the rest, as the disk's [`Profile`] allows. Every operation that changes
 //! something has a number, from 1, at which it can fail or the power can go; after that all
 //! operations fail. Operations can also fail by their kind, once or for ever, be held up until a
-//! test lets them go, or find the disk full. A sector that was synced is never damaged by a write
+//! test lets them go, or find the disk full. What a failed sync should have made durable never will
+//! be by another, though it can be read: so does Linux. A sector that was synced is never damaged by a write
 //! beside it: that much is asked of the hardware.
 
 mod fault;
@@ -38,13 +39,19 @@ struct State {
     held: BTreeSet<Kind>,
     /// Operations that wait to be let go.
     waiting: usize,
+    /// Whether something went wrong already.
+    struck: bool,
     off: bool,
+    #[cfg(feature = "seeded-bugs")]
+    bug: Option<crate::seeded::Bug>,
+    /// Rung when one of the three above changes.
+    changed: Arc<Condvar>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    changed: Arc<Condvar>,
 }
 
 /// A simulated disk; clones are the same disk.
@@ -73,12 +80,17 @@ impl SimDisk {
     }
 
     fn of(state: State) -> Self {
+        let changed = Arc::clone(&state.changed);
+        let state = Mutex::new(state);
         Self {
-            shared: Arc::new(Shared {
-                state: Mutex::new(state),
-                changed: Condvar::new(),
-            }),
+            shared: Arc::new(Shared { state, changed }),
         }
+    }
+
+    /// Whoever works on this disk, and on its reboots, has this bug.
+    #[cfg(feature = "seeded-bugs")]
+    pub fn seed_bug(&self, bug: crate::seeded::Bug) {
+        self.state().bug = Some(bug);
     }
 
     /// Lets something go wrong at the operation with this number.
@@ -120,10 +132,13 @@ impl SimDisk {
         self.shared.changed.notify_all();
     }
 
-    /// Waits until an operation is held up.
-    pub fn wait_for_held(&self) {
+    /// Waits until an operation is held up; false if something has gone wrong instead, so that it
+    /// may never come.
+    #[must_use]
+    pub fn wait_for_held(&self) -> bool {
         let state = self.state();
-        drop(self.wait_while(state, |state| state.waiting == 0));
+        let undecided = |state: &mut State| state.waiting == 0 && !state.struck && !state.off;
+        self.wait_while(state, undecided).waiting > 0
     }
 
     /// How many operations have changed something or tried to.
@@ -262,6 +277,8 @@ impl State {
         Self {
             profile: self.profile,
             capacity: self.capacity,
+            #[cfg(feature = "seeded-bugs")]
+            bug: self.bug,
             ..Self::default()
         }
     }
@@ -279,15 +296,19 @@ impl State {
             upto: usize::MAX,
             then,
         };
-        match self.plan.take(kind, number) {
-            None => Ok(whole(None)),
-            Some(Fault::Error(error)) => Err(error.into()),
-            Some(Fault::DoneButFailed(error)) => Ok(whole(Some(error.into()))),
-            Some(Fault::Short { written, error }) => Ok(Course {
+        let Some(fault) = self.plan.take(kind, number) else {
+            return Ok(whole(None));
+        };
+        self.struck = true;
+        self.changed.notify_all();
+        match fault {
+            Fault::Error(error) => Err(error.into()),
+            Fault::DoneButFailed(error) => Ok(whole(Some(error.into()))),
+            Fault::Short { written, error } => Ok(Course {
                 upto: written,
                 then: Some(error.into()),
             }),
-            Some(Fault::PowerOff { written }) => {
+            Fault::PowerOff { written } => {
                 self.off = true;
                 Ok(Course {
                     upto: written,

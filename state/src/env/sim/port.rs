@@ -104,6 +104,11 @@ impl Disk for SimDisk {
         state.directory(path)
     }
 
+    #[cfg(feature = "seeded-bugs")]
+    fn bug(&self) -> Option<crate::seeded::Bug> {
+        self.state().bug
+    }
+
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
         let mut state = self.enter(Kind::Lock);
         let then = state.begin_whole(Kind::Lock, path)?;
@@ -132,10 +137,15 @@ struct SimFile {
 impl SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.enter(Kind::Sync);
-        let then = state.begin_whole(Kind::Sync, &self.path)?;
-        let inode = state.inode(self.id);
-        inode.durable = inode.live.clone();
-        inode.unsynced.clear();
+        let begun = state.begin_whole(Kind::Sync, &self.path);
+        if !state.off {
+            let changes = std::mem::take(&mut state.inode(self.id).unsynced);
+            if begun.is_ok() {
+                let durable = &mut state.inode(self.id).durable;
+                changes.iter().for_each(|(_, change)| change.apply(durable));
+            }
+        }
+        let then = begun?;
         // A sync of a file commits the one log of names too, where there is one.
         state.sync_names(None);
         report(then)

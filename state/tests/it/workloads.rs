@@ -1,0 +1,130 @@
+//! What a store does all day, for the counter loop.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use phisync_state::env::{Disk as _, Kind, SimDisk};
+use phisync_state::{DirLock, FileStore, Store as _};
+
+use crate::counter::{Ledger, Workload};
+use crate::support::{DATA, open, small};
+
+/// All of them, by name.
+pub(crate) const ALL: [(&str, Workload); 6] = [
+    ("first start", first_start),
+    ("lock", lock),
+    ("append", append),
+    ("group commit", group_commit),
+    ("seal", seal),
+    ("three lives", three_lives),
+];
+
+fn event(stream: &str, number: u64) -> (String, String) {
+    let text = format!(r#"{{"number":{number},"padding":"{}"}}"#, "x".repeat(120));
+    (stream.to_owned(), text)
+}
+
+/// Opens a store in an empty directory and says one thing.
+pub(crate) fn first_start(disk: &SimDisk, ledger: &mut Ledger) {
+    if let Ok((store, _)) = open(disk) {
+        ledger.put(&store, &[event("run/a", 1)]);
+        drop(store.close());
+    }
+}
+
+/// Takes the lock of a directory, and lets it go, before a store is opened.
+pub(crate) fn lock(disk: &SimDisk, ledger: &mut Ledger) {
+    if disk.make_dir(Path::new(DATA)).is_ok() {
+        drop(DirLock::acquire(disk, Path::new(DATA)));
+    }
+    first_start(disk, ledger);
+}
+
+/// Single events and batches of several streams, over three segments; reads and lost races between.
+pub(crate) fn append(disk: &SimDisk, ledger: &mut Ledger) {
+    let Ok((store, _)) = open(disk) else { return };
+    for number in 1..=8 {
+        let one = event("run/a", number);
+        let events = match number % 3 {
+            0 => vec![one, event("run/b", number), event("agents", number)],
+            _ => vec![one],
+        };
+        ledger.lose_a_race(&store, event("run/a", 1000 + number));
+        if !ledger.put(&store, &events) {
+            break;
+        }
+        ledger.look(&store);
+    }
+    drop(store.close());
+}
+
+/// Many appends during one sync, which go out together with the next; somebody reads meanwhile.
+pub(crate) fn group_commit(disk: &SimDisk, ledger: &mut Ledger) {
+    let Ok((store, _)) = open(disk) else { return };
+    // The file is extended, so that the next sync is that of a batch.
+    ledger.put(&store, &[("run/a".to_owned(), "0".to_owned())]);
+    disk.hold(Kind::Sync);
+    ledger.append(&store, &[event("run/a", 1)]);
+    if disk.wait_for_held() {
+        for number in 2..=4 {
+            let events = [event("run/a", number), event("run/b", number)];
+            ledger.append(&store, &events);
+        }
+        ledger.look(&store);
+    }
+    disk.let_go();
+    for end in ledger.ends.clone() {
+        if ledger.wait(&store, phisync_state::Seq(end)).is_err() {
+            break;
+        }
+    }
+    ledger.look(&store);
+    drop(store.close());
+}
+
+/// A journal that falls idle after each event is sealed, and goes on behind the seal.
+pub(crate) fn seal(disk: &SimDisk, ledger: &mut Ledger) {
+    let mut options = small();
+    options.seal_after = Duration::ZERO;
+    let opened = FileStore::open(Arc::new(disk.clone()), Path::new(DATA), options);
+    let Ok((store, _)) = opened else { return };
+    for number in 1..=3 {
+        if !ledger.put(&store, &[event("run/a", number)]) {
+            break;
+        }
+        wait_for_seal(disk, &store, number);
+    }
+    drop(store.close());
+}
+
+/// The seal comes on its own; without it the number of operations would depend on luck.
+fn wait_for_seal(disk: &SimDisk, store: &FileStore, number: u64) {
+    let seal = format!("\t{{\"seal\":{{\"seq\":{number},");
+    let journal = Path::new(DATA).join("journal");
+    let stands = || {
+        let names = disk.read_dir(&journal).unwrap_or_default();
+        names.iter().any(|name| {
+            let path = journal.join(name);
+            let bytes = phisync_state::env::read_all(disk, &path, u64::MAX);
+            let bytes = bytes.unwrap_or_default();
+            bytes.windows(seal.len()).any(|at| at == seal.as_bytes())
+        })
+    };
+    while store.failed().is_none() && !disk.is_off() && !stands() {
+        std::thread::yield_now();
+    }
+}
+
+/// Opens, appends and closes three times.
+pub(crate) fn three_lives(disk: &SimDisk, ledger: &mut Ledger) {
+    for life in 1..=3 {
+        let Ok((store, _)) = open(disk) else { return };
+        if !ledger.put(&store, &[event("run/a", life), event("run/b", life)]) {
+            return;
+        }
+        if store.close().is_err() {
+            return;
+        }
+    }
+}
