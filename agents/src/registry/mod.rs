@@ -12,6 +12,7 @@ mod yaml;
 use std::time::Duration;
 
 use crate::AgentName;
+use crate::detector::Detector;
 
 /// Longest silence of an agent that declares none.
 pub const SILENCE_DEFAULT: Duration = Duration::from_secs(60);
@@ -38,6 +39,8 @@ pub struct AgentSpec {
     pub command: Option<Vec<String>>,
     /// The silence after which it counts as dead.
     pub silence: Duration,
+    /// How it is found dead.
+    pub detector: Detector,
 }
 
 /// One person, as declared.

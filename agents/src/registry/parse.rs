@@ -10,6 +10,7 @@ use serde::de::{self, DeserializeSeed, Error as _, MapAccess};
 use super::yaml::{Mapping, Reader, Refusal, Scalar, Texts};
 use super::{AgentSpec, PersonSpec, Registry, RegistryError, SILENCE_DEFAULT, duration};
 use crate::AgentName;
+use crate::detector::Detector;
 
 /// Largest file, in bytes: a team is small.
 const BYTES_MAX: usize = 256 * 1024;
@@ -188,6 +189,7 @@ impl Entry for AgentSpec {
             concurrency: 1,
             command: None,
             silence: SILENCE_DEFAULT,
+            detector: Detector::default(),
         };
         let mapping = Mapping {
             expected: "a mapping that describes an agent",
@@ -263,20 +265,20 @@ impl<'de> Reader<'de> for AgentReader<'_> {
                     check: silence,
                 })?;
             }
-            _ => map.next_value_seed(Scalar {
-                expected: "the name of a detector",
-                refusal,
-                check: |text: &str| match text {
-                    "deadline" => Ok(()),
-                    "phi" => {
-                        Err("`detector: phi` is not implemented yet, only `deadline` is".to_owned())
-                    }
-                    _ => Err(format!(
-                        "`{}` is no detector; `deadline` is",
-                        text.escape_debug()
-                    )),
-                },
-            })?,
+            _ => {
+                agent.detector = map.next_value_seed(Scalar {
+                    expected: "the name of a detector",
+                    refusal,
+                    check: |text: &str| match text {
+                        "deadline" => Ok(Detector::Deadline),
+                        "phi" => Ok(Detector::Phi),
+                        _ => Err(format!(
+                            "`{}` is no detector; `deadline` and `phi` are",
+                            text.escape_debug()
+                        )),
+                    },
+                })?;
+            }
         }
         Ok(())
     }
