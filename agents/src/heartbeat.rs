@@ -51,6 +51,17 @@ impl Ledger {
         heard.gap_from = Some(now);
     }
 
+    /// Notes that an agent lived all along, because it waited for us: its silence ends here, and is no
+    /// gap in its rhythm.
+    pub fn vouch(&mut self, agent: &str, now: Duration) {
+        if let Some(heard) = self.heard.get_mut(agent).filter(|heard| heard.last <= now) {
+            heard.last = now;
+            heard.gap_from = Some(now);
+        } else {
+            self.observe(agent, now);
+        }
+    }
+
     /// For how long `agent` has been silent; `None` when it was never heard of.
     #[must_use]
     pub fn silence(&self, agent: &str, now: Duration) -> Option<Duration> {
@@ -165,5 +176,21 @@ mod tests {
         ledger.observe("dc", s(208));
         let after = ledger.arrivals("dc").and_then(super::Arrivals::rhythm);
         assert_eq!(after.map(|rhythm| rhythm.mean), Some(s(5)));
+    }
+
+    #[test]
+    fn waiting_with_us_is_no_gap_in_a_rhythm() {
+        let mut ledger = Ledger::new();
+        for beat in 0..20 {
+            ledger.observe("dc", s(5 * beat));
+        }
+        ledger.vouch("dc", s(155));
+        assert_eq!(ledger.silence("dc", s(157)), Some(s(2)));
+        ledger.observe("dc", s(160));
+        let rhythm = ledger.arrivals("dc").and_then(super::Arrivals::rhythm);
+        assert_eq!(
+            rhythm.map(|rhythm| (rhythm.mean, rhythm.gaps)),
+            Some((s(5), 20))
+        );
     }
 }

@@ -80,6 +80,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// No silence means anything.
+    pub const NEVER: Self = Self {
+        suspect: Duration::MAX,
+        dead: Duration::MAX,
+    };
+
     /// What `silence` means.
     #[must_use]
     pub fn verdict(self, silence: Duration) -> Verdict {

@@ -9,7 +9,7 @@ phisync: 1
 agents:
   DC:    { capabilities: [research, write, plan], concurrency: 2 }
   KALIC: { capabilities: [security, pentest] }
-  CMDC:  { capabilities: [shell, deploy, report], command: [./cmdc.sh, -v], silence: 1m30s, detector: deadline }
+  CMDC:  { capabilities: [shell, deploy, report], command: [./cmdc.sh, -v], silence: 1m30s, detector: phi }
   IDLE:
 people:
   dana: { roles: [security-lead, editor] }
@@ -76,7 +76,6 @@ fn a_refusal_says_where_what_and_what_to_do() {
         "agents:\n  DC:\n    silence: 60",
         "agents:\n  DC: { pool: fast }",
         "agents:\n  DC: { rate: 5/m }",
-        "agents:\n  DC: { detector: phi }",
         "agents:\n  DC: { detector: crystal ball }",
         "agents:\n  DC: { command: ./run.sh }",
         "agents:\n  DC: { command: [] }",

@@ -145,7 +145,7 @@ impl Coordinator {
         let over: Vec<_> = over.map(|(_, poll)| *poll).collect();
         for poll in over {
             if let Some(ended) = self.polls.remove(poll) {
-                self.hear(&ended.agent, now);
+                self.vouch(&ended.agent, now);
             }
             let tasks = Vec::new();
             self.polls.served.push(Handed { poll, tasks });
@@ -336,7 +336,7 @@ impl Coordinator {
                 };
                 // A claim always begins without a lease; one that is there was read again.
                 if self.leases.holder(task) != Some(holder.agent.as_str()) {
-                    self.hear(&holder.agent, now);
+                    self.vouch(&holder.agent, now);
                     let key = task.clone();
                     self.leases.grant(key, &holder.agent, lease, now.mono);
                 }

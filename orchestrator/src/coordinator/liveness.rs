@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use phisync_agents::detector::{Verdict, deadline};
+use phisync_agents::detector::{Arrivals, Detector, Limits, Verdict};
 use phisync_agents::registry::Registry;
 use phisync_state::{StreamName, Timestamp, Version};
 use serde::{Deserialize, Serialize};
@@ -27,9 +27,25 @@ pub enum AgentEvent {
         silent_ms: u64,
         /// The silence that makes it dead, in milliseconds.
         limit_ms: u64,
+        /// The rhythm from which the limit was found; absent where it was declared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rhythm: Option<Evidence>,
         /// When.
         at: Timestamp,
     },
+}
+
+/// What a verdict by rhythm rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Phi at the time of the verdict.
+    pub phi: f64,
+    /// Mean gap between signs of life, in milliseconds.
+    pub mean_ms: u64,
+    /// Standard deviation of the gaps, in milliseconds.
+    pub deviation_ms: u64,
+    /// How many gaps there were.
+    pub gaps: u64,
 }
 
 impl AgentEvent {
@@ -41,17 +57,24 @@ impl AgentEvent {
             to,
             silent_ms,
             limit_ms,
+            rhythm,
             ..
         } = self;
         let seconds = |millis: &u64| Duration::from_millis(*millis).as_secs_f64();
         let cause = match from_word(to) {
             Some(Verdict::Alive) if from_word(from).is_none() => "first heard of".to_owned(),
             Some(Verdict::Alive) => "heard of again".to_owned(),
-            Some(Verdict::Suspect | Verdict::Dead) | None => format!(
-                "silent for {}s of {}s",
-                seconds(silent_ms),
-                seconds(limit_ms)
-            ),
+            Some(Verdict::Suspect | Verdict::Dead) | None => {
+                let (silent, limit) = (seconds(silent_ms), seconds(limit_ms));
+                let phi = rhythm.as_ref().map(|rhythm| {
+                    let mean = seconds(&rhythm.mean_ms);
+                    format!(", phi {:.1} at a gap of {mean}s", rhythm.phi)
+                });
+                format!(
+                    "silent for {silent}s of {limit}s{}",
+                    phi.unwrap_or_default()
+                )
+            }
         };
         Transition {
             subject: format!("agent {agent}"),
@@ -68,6 +91,7 @@ pub(super) struct Agent {
     pub(super) capabilities: Vec<String>,
     pub(super) concurrency: u32,
     silence: Duration,
+    detector: Detector,
     /// `None`: never seen.
     verdict: Option<Verdict>,
     /// The version of its stream.
@@ -78,6 +102,10 @@ impl Agent {
     pub(super) fn stream(key: &str) -> StreamName {
         StreamName::new(format!("agent/{key}"))
     }
+
+    fn limits(&self, arrivals: &Arrivals) -> Limits {
+        self.detector.limits(arrivals, self.silence)
+    }
 }
 
 pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
@@ -87,6 +115,7 @@ pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
             capabilities: spec.capabilities.clone(),
             concurrency: spec.concurrency,
             silence: spec.silence,
+            detector: spec.detector,
             verdict: None,
             version: 0,
         };
@@ -137,8 +166,18 @@ impl Coordinator {
     /// Notes a sign of life.
     pub(super) fn hear(&mut self, name: &str, now: Now) {
         self.ledger.observe(name, now.mono);
-        if let Some(agent) = self.agents.get(name) {
-            let turn = deadline::next_turn(Duration::ZERO, agent.silence);
+        self.doubt_later(name, now);
+    }
+
+    /// Notes that an agent has lived, because it waited for us until now.
+    pub(super) fn vouch(&mut self, name: &str, now: Now) {
+        self.ledger.vouch(name, now.mono);
+        self.doubt_later(name, now);
+    }
+
+    fn doubt_later(&mut self, name: &str, now: Now) {
+        if let (Some(agent), Some(arrivals)) = (self.agents.get(name), self.ledger.arrivals(name)) {
+            let turn = agent.limits(arrivals).next_turn(Duration::ZERO);
             let turn = turn.map(|turn| now.mono.saturating_add(turn));
             self.next_doubt = [self.next_doubt, turn].into_iter().flatten().min();
         }
@@ -148,11 +187,21 @@ impl Coordinator {
         let Some(agent) = self.agents.get_mut(name) else {
             return;
         };
+        let unheard = Arrivals::default();
+        let arrivals = self.ledger.arrivals(name).unwrap_or(&unheard);
+        let by_rhythm = agent.detector == Detector::Phi && to != Verdict::Alive;
+        let rhythm = arrivals.rhythm().filter(|_| by_rhythm);
         let event = AgentEvent::VerdictChanged {
             from: word(agent.verdict).to_owned(),
             to: word(Some(to)).to_owned(),
             silent_ms: millis(silent),
-            limit_ms: millis(agent.silence),
+            limit_ms: millis(agent.limits(arrivals).dead),
+            rhythm: rhythm.map(|rhythm| Evidence {
+                phi: rhythm.phi(silent),
+                mean_ms: millis(rhythm.mean),
+                deviation_ms: millis(rhythm.deviation),
+                gaps: rhythm.gaps as u64,
+            }),
             at: now.wall,
         };
         self.batch.add(Agent::stream(name), agent.version, &[event]);
@@ -229,11 +278,11 @@ impl Coordinator {
 
     /// When the verdict on some agent turns first, if all stay silent.
     fn first_doubt(&self, now: Now) -> Option<Duration> {
-        let silence = |name: &str| {
+        let limits = |name: &str, arrivals: &Arrivals| {
             let agent = self.agents.get(name);
-            agent.map_or(Duration::MAX, |agent| agent.silence)
+            agent.map_or(Limits::NEVER, |agent| agent.limits(arrivals))
         };
-        self.ledger.next_due(now.mono, silence)
+        self.ledger.next_due(now.mono, limits)
     }
 
     fn judge_agents(&mut self, now: Now) -> Result<(), Refusal> {
@@ -242,12 +291,14 @@ impl Coordinator {
             if self.polls.someone_waits_as(name) {
                 continue;
             }
-            let (Some(verdict), Some(silent)) =
-                (agent.verdict, self.ledger.silence(name, now.mono))
-            else {
+            let (Some(verdict), Some(silent), Some(arrivals)) = (
+                agent.verdict,
+                self.ledger.silence(name, now.mono),
+                self.ledger.arrivals(name),
+            ) else {
                 continue;
             };
-            let next = deadline::verdict(silent, agent.silence);
+            let next = agent.limits(arrivals).verdict(silent);
             // Only a word of the agent itself makes it better again.
             if next > verdict {
                 changed.push((name.clone(), next, silent));
@@ -363,5 +414,40 @@ mod tests {
         coordinator.agent_heartbeat("dc", at(11)).expect("declared");
         assert_eq!(coordinator.next_due().1, Some(at(16).mono));
         assert_eq!(store.head().seq.0, 4);
+    }
+
+    /// An agent that beats every five seconds is dead within seconds, not after the declared minute,
+    /// and the journal says from which numbers.
+    #[test]
+    fn a_verdict_by_rhythm_comes_early_and_tells_its_numbers() {
+        let text = "phisync: 1\nagents:\n  dc: { silence: 60s, detector: phi }\n";
+        let registry = Registry::parse("agents.yaml", text).expect("a team");
+        let store = Arc::new(MemoryStore::new());
+        let at = |seconds| Now {
+            wall: Timestamp::from_micros(0),
+            mono: Duration::from_secs(seconds),
+        };
+        let entropy = Box::new(SeededEntropy::new(1));
+        let shared = Arc::<MemoryStore>::clone(&store);
+        let mut coordinator =
+            Coordinator::open(shared, 1, registry, entropy, None, at(0)).expect("an empty store");
+        for beat in 0..20 {
+            coordinator
+                .agent_heartbeat("dc", at(5 * beat))
+                .expect("declared");
+        }
+        let mut seconds = 95;
+        while coordinator.agents(at(seconds))[0].verdict != "dead" {
+            seconds += 1;
+            coordinator.tick(at(seconds)).expect("the store works");
+        }
+        assert!((110..115).contains(&seconds), "dead at {seconds}s");
+        let records = store.read(&super::Agent::stream("dc"), 1).expect("records");
+        let last = records.last().expect("a verdict");
+        let super::AgentEvent::VerdictChanged { rhythm, .. } =
+            super::recovery::decode(last).expect("a fact");
+        let rhythm = rhythm.expect("numbers");
+        assert_eq!((rhythm.mean_ms, rhythm.gaps), (5000, 19));
+        assert!(rhythm.phi >= 8.0, "{rhythm:?}");
     }
 }

@@ -37,7 +37,7 @@ use definitions::Definitions;
 use liveness::Agent;
 
 pub use dispatch::{Handed, PollId, Polled};
-pub use liveness::AgentEvent;
+pub use liveness::{AgentEvent, Evidence};
 pub use people::Decider;
 pub use refusal::{Refusal, RefusalClass};
 pub use runs::{ListFilter, Target};
