@@ -6,11 +6,11 @@
 use std::io;
 use std::path::Path;
 
-use crate::backend::order::Order;
 use crate::env::{Disk, read_all};
-use crate::journal::frame::Chain;
 use crate::journal::walk::{Found, Tail, WalkError, walk};
-use crate::journal::{Corruption, display_name};
+use crate::journal::{Corruption, behind, display_name};
+use crate::snapshot::list::Start;
+use crate::snapshot::{self, SnapshotInfo};
 use crate::view::{self, VIEW_DIRECTORY, ViewDamage};
 use crate::{Head, Record, Seq};
 
@@ -34,6 +34,12 @@ pub struct FsckReport {
     pub views: Vec<(String, ViewFault)>,
     /// How many views are as written.
     pub good_views: u64,
+    /// The snapshots, oldest first.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// How many archives the newest of them tells of.
+    pub archives: u64,
+    /// Those that are not as they were made, by file name, and why.
+    pub damaged_archives: Vec<(String, String)>,
 }
 
 impl FsckReport {
@@ -41,7 +47,10 @@ impl FsckReport {
     /// tail is what a crash leaves: neither counts.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        let witnessed = self.witness.as_ref().is_none_or(|w| *w == Witness::Matches);
+        let witnessed = match self.witness {
+            None | Some(Witness::Matches | Witness::Compacted) => true,
+            Some(Witness::Behind | Witness::Differs) => false,
+        };
         !matches!(self.end, JournalEnd::Corrupt(_)) && witnessed
     }
 }
@@ -75,6 +84,8 @@ pub enum Witness {
     Behind,
     /// The journal went through that sequence with other content.
     Differs,
+    /// The journal begins behind it, and no snapshot was taken there: nobody can tell any more.
+    Compacted,
 }
 
 /// What is wrong with a view.
@@ -134,12 +145,13 @@ pub fn fsck(
     data: &Path,
     expected: Option<&Head>,
 ) -> Result<FsckReport, FsckError> {
-    let (mut seq, mut chain) = (Seq(0), Chain::GENESIS);
-    let (mut epoch, mut segments) = (1, 0);
+    let start = Start::of_check(disk, data)?;
+    let (anchor, mut order, reached) = (start.anchor(), start.order(), start.reached);
+    let (mut seq, mut chain) = (anchor.seq, anchor.chain);
+    let (mut epoch, mut segments) = (anchor.epoch, 0);
     let witnessed = |seq| expected.is_some_and(|expected| expected.seq == seq);
     let mut passed = witnessed(seq).then_some(chain);
-    let mut order = Order::new();
-    let walked = walk(disk, data, &mut |found| {
+    let walked = walk(disk, data, anchor, &mut |found| {
         match found {
             Found::Segment(_, header, _) => {
                 segments += 1;
@@ -161,6 +173,9 @@ pub fn fsck(
     let end = match walked {
         Err(WalkError::Corrupt(corruption)) => JournalEnd::Corrupt(corruption),
         Err(other) => return Err(other.into()),
+        Ok(walked) if !walked.goes_past(reached) => {
+            JournalEnd::Corrupt(behind(walked.seq, reached))
+        }
         Ok(walked) => walked
             .last
             .map_or(JournalEnd::Sealed, |last| match last.tail {
@@ -173,7 +188,33 @@ pub fn fsck(
                 },
             }),
     };
+    let snapshots = snapshot::list(disk, data).map_err(|source| FsckError::Io {
+        file: snapshot::SNAPSHOT_DIRECTORY.to_owned(),
+        source,
+    })?;
+    let newest = snapshots
+        .iter()
+        .rev()
+        .find_map(|info| info.content.as_ref().ok());
+    let archives = newest.map_or(&[][..], |newest| &newest.archives);
+    let damaged_archives: Vec<_> = archives
+        .iter()
+        .filter_map(|archive| {
+            let fault = snapshot::archive_fault(disk, data, archive)?;
+            Some((archive.file.clone(), fault))
+        })
+        .collect();
+    let archives = archives.len() as u64;
+    let taken = |seq| {
+        let at = snapshots.iter().find(|info| info.seq == seq)?;
+        Some(at.content.as_ref().ok()?.hash.clone())
+    };
     let witness = expected.map(|expected| match passed {
+        None if expected.seq < anchor.seq => match taken(expected.seq) {
+            Some(hash) if hash == *expected.hash => Witness::Matches,
+            Some(_) => Witness::Differs,
+            None => Witness::Compacted,
+        },
         Some(passed) if passed.to_hex() == *expected.hash => Witness::Matches,
         None if expected.seq > seq => Witness::Behind,
         // A head is always the end of a batch, so one inside a batch never was one.
@@ -188,6 +229,9 @@ pub fn fsck(
         witness,
         views,
         good_views,
+        snapshots,
+        archives,
+        damaged_archives,
     })
 }
 
@@ -224,8 +268,9 @@ fn check_view(disk: &dyn Disk, path: &Path, head: Seq) -> Result<(), ViewFault> 
     Ok(())
 }
 
-/// Visits every record of the journal in order and gives the head after the last. The same journal
-/// always gives the same visits; a torn tail is left out.
+/// Visits every record in order and gives the head after the last: the whole journal, or, if its
+/// beginning is compacted, the newest snapshot and what follows. The same store always gives the
+/// same visits; a torn tail is left out, and so is what is in archives only.
 ///
 /// # Errors
 /// See [`FsckError`]. What was visited before was as written.
@@ -234,11 +279,16 @@ pub fn dump(
     data: &Path,
     visit: &mut dyn FnMut(Record),
 ) -> Result<Head, FsckError> {
-    let walked = walk(disk, data, &mut |found| {
+    let start = Start::of_dump(disk, data)?;
+    start.records(visit)?;
+    let walked = walk(disk, data, start.anchor(), &mut |found| {
         if let Found::Record(record) = found {
             visit(record.line.to_record());
         }
         Ok(())
     })?;
+    if !walked.goes_past(start.reached) {
+        return Err(behind(walked.seq, start.reached).into());
+    }
     Ok(walked.chain.head(walked.seq))
 }

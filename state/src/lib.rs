@@ -10,6 +10,7 @@ mod id;
 mod journal;
 mod lock;
 mod seeded;
+pub mod snapshot;
 mod time;
 pub mod view;
 

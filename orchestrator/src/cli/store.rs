@@ -88,6 +88,12 @@ impl Fsck {
         }
         match report.witness {
             None | Some(Witness::Matches) => Ok(ExitCode::Ok),
+            Some(Witness::Compacted) => {
+                context.output.say(
+                    "the journal before the expected head is compacted: nothing to hold it against",
+                )?;
+                Ok(ExitCode::Ok)
+            }
             Some(Witness::Behind) => Err(Report::new(
                 ExitCode::RolledBack,
                 format!(
@@ -160,6 +166,7 @@ impl Verdict {
                 Witness::Matches => "matches",
                 Witness::Behind => "behind",
                 Witness::Differs => "differs",
+                Witness::Compacted => "compacted",
             }),
             good_views: report.good_views,
             damaged_views: views.collect(),

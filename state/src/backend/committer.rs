@@ -11,9 +11,13 @@ use std::time::Duration;
 use super::index::Index;
 use super::order::{Batch, Order};
 use super::waiters::Waiters;
+use crate::journal::reader::Mark;
 use crate::journal::writer::{WriteError, Writer};
 use crate::seeded::{self, Bug};
 use crate::{AppendError, Appended, Durable, Entry, Head, Seq, Timestamp, Unknown};
+
+/// Called once, with the place where the segments that are closed now end.
+type Rotated = Box<dyn FnOnce(Result<Mark, Unknown>) + Send>;
 
 /// Called once, when the store fails, from its thread; at once if it failed already.
 pub type OnFailure = Box<dyn FnOnce(Unknown) + Send>;
@@ -32,6 +36,7 @@ struct Queue {
     order: Order,
     waiters: Waiters,
     on_failure: Vec<OnFailure>,
+    rotate: Vec<Rotated>,
     head: Head,
     phase: Phase,
 }
@@ -52,6 +57,7 @@ impl Shared {
                 order,
                 waiters: Waiters::default(),
                 on_failure: Vec::new(),
+                rotate: Vec::new(),
                 head,
                 phase: Phase::Open,
             }),
@@ -125,6 +131,28 @@ impl Shared {
         look(&self.queue().order)
     }
 
+    /// Begins a new segment, unless the open one holds nothing, and tells where it begins.
+    pub(crate) fn rotate(&self) -> Result<Mark, Unknown> {
+        let (sender, rotated) = std::sync::mpsc::sync_channel(1);
+        let mut queue = self.queue();
+        if let Some(unknown) = queue.phase.stopped() {
+            return Err(unknown);
+        }
+        queue.rotate.push(Box::new(move |outcome| {
+            if sender.send(outcome).is_err() {
+                tracing::debug!("nobody waits for a new segment any more");
+            }
+        }));
+        drop(queue);
+        self.work.notify_one();
+        rotated.recv().unwrap_or_else(|_| Err(Unknown::closed()))
+    }
+
+    /// Changes the order, which is only done for what is durable.
+    pub(crate) fn with_order_mut<T>(&self, change: impl FnOnce(&mut Order) -> T) -> T {
+        change(&mut self.queue().order)
+    }
+
     /// Takes no appends from now on and waits for the thread to finish what is there.
     pub(crate) fn close(&self) -> Result<(), Unknown> {
         let mut queue = self.queue();
@@ -159,6 +187,7 @@ impl Phase {
 /// What the thread does next.
 enum Job {
     Write(Batch),
+    Rotate(Vec<Rotated>),
     Seal,
     Close,
 }
@@ -181,6 +210,7 @@ pub(crate) fn run(shared: &Shared, mut writer: Writer, seal_after: Duration) {
     loop {
         let outcome = match next_job(shared, &writer, seal_after) {
             Job::Write(batch) => write(shared, &mut writer, batch),
+            Job::Rotate(waiting) => rotate(shared, &mut writer, waiting),
             Job::Seal => writer.seal().map(|()| shared.note_end(&writer)),
             Job::Close => match writer.close() {
                 Ok(()) => return finish(shared, Phase::Closed),
@@ -199,6 +229,9 @@ fn next_job(shared: &Shared, writer: &Writer, seal_after: Duration) -> Job {
     let mut queue = shared.queue();
     let mut idle = false;
     loop {
+        if !queue.rotate.is_empty() {
+            return Job::Rotate(std::mem::take(&mut queue.rotate));
+        }
         if let Some(batch) = queue.order.take_pending() {
             return Job::Write(batch);
         }
@@ -219,6 +252,30 @@ fn next_job(shared: &Shared, writer: &Writer, seal_after: Duration) -> Job {
             queue
         };
     }
+}
+
+fn rotate(shared: &Shared, writer: &mut Writer, waiting: Vec<Rotated>) -> Result<(), WriteError> {
+    let begun = match writer.rotate() {
+        Ok(begun) => begun,
+        Err(error) => {
+            let reason: Arc<str> = Arc::from(error.to_string());
+            for then in waiting {
+                then(Err(Unknown {
+                    reason: Arc::clone(&reason),
+                }));
+            }
+            return Err(error);
+        }
+    };
+    let start = writer.end();
+    if let Some(begun) = begun {
+        let mut index = shared.index.write().unwrap_or_else(PoisonError::into_inner);
+        index.begin_segment(begun.file, begun.header.first, begun.start);
+    }
+    for then in waiting {
+        then(Ok(start));
+    }
+    Ok(())
 }
 
 fn write(shared: &Shared, writer: &mut Writer, mut batch: Batch) -> Result<(), WriteError> {
@@ -275,8 +332,12 @@ fn finish(shared: &Shared, phase: Phase) {
     let failed = matches!(phase, Phase::Failed(_));
     let waiting = queue.waiters.all();
     let on_failure = std::mem::take(&mut queue.on_failure);
+    let rotate = std::mem::take(&mut queue.rotate);
     queue.phase = phase;
     drop(queue);
+    for then in rotate {
+        then(Err(unknown.clone()));
+    }
     for then in waiting {
         then(Err(unknown.clone()));
     }

@@ -11,15 +11,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::committer::{self, OnFailure, Shared};
-use super::index::Index;
+use super::index::{Based, Index};
 use super::order::{self, Order};
 use crate::env::Disk;
-use crate::journal::frame::Chain;
 use crate::journal::recovery::{RecoverError, TornTail, recover};
 use crate::journal::walk::{Found, WalkError};
 use crate::journal::writer::{Sizes, WriteError};
 use crate::journal::{Corruption, DIRECTORY};
 use crate::lock::{DirLock, LockError, holder};
+use crate::snapshot::archives::{Archives, Standing};
+use crate::snapshot::base::{self, Anchor, BaseError, DamagedSnapshot};
+use crate::snapshot::fold::{Fold, Taken};
+use crate::snapshot::prune::sweep;
+use crate::snapshot::reader::{Pack, PackError};
+use crate::snapshot::{Keeping, Projection, SnapshotError};
 use crate::{
     AppendError, Appended, Durability, Durable, Entry, Head, ReadError, Record, Seq, Store,
     StreamName, Timestamp, Unknown, Version,
@@ -54,6 +59,10 @@ pub struct Opened {
     pub clean: bool,
     /// What was cut: bytes of a batch that nobody was told about.
     pub torn: Option<TornTail>,
+    /// The snapshot that it started from.
+    pub snapshot: Option<Seq>,
+    /// Newer snapshots that are not as written and were passed over.
+    pub damaged_snapshots: Vec<DamagedSnapshot>,
 }
 
 /// Why a store could not be opened. Each variant is one exit code.
@@ -95,6 +104,12 @@ pub struct FileStore {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
     lock: DirLock,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    epoch: u64,
+    archives: Arc<Archives>,
+    /// Held while a snapshot is taken.
+    snapshotting: Mutex<()>,
 }
 
 impl FileStore {
@@ -127,9 +142,33 @@ impl FileStore {
         })?;
         make_journal(&*disk, dir).map_err(unusable("cannot create its journal"))?;
 
+        sweep(&*disk, dir).map_err(unusable("cannot remove an unfinished snapshot"))?;
+        let newest = base::find(&*disk, dir).map_err(|error| match error {
+            BaseError::Io(file, source) => unusable(&format!("cannot read `{file}`"))(source),
+            BaseError::Newer(file, format) => OpenError::Newer { file, format },
+        })?;
+        let anchor = newest
+            .base
+            .as_ref()
+            .map_or(Anchor::START, |base| base.anchor);
         let mut order = Order::new();
-        let mut index = Index::new(Chain::GENESIS.head(Seq(0)));
-        let recovered = recover(&disk, dir, options.sizes, &mut |found| {
+        let mut index = Index::new(anchor.chain.head(anchor.seq));
+        let archives = match &newest.base {
+            Some(base) => Archives::load(Arc::clone(&disk), dir, base.pack.header()),
+            None => Archives::none(Arc::clone(&disk), dir),
+        };
+        let archives = Arc::new(archives);
+        order.set_archives(Arc::clone(&archives));
+        if let Some(base) = &newest.base {
+            start_from(base, &mut order, &mut index).map_err(|error| Corruption {
+                file: base.pack.name().to_owned(),
+                offset: 0,
+                last_good: anchor.seq,
+                reason: error.to_string(),
+            })?;
+        }
+        let reached = newest.reached;
+        let recovered = recover(&disk, dir, options.sizes, anchor, reached, &mut |found| {
             match found {
                 Found::Segment(file, header, start) => {
                     index.begin_segment(Arc::clone(file), header.first, start);
@@ -159,6 +198,8 @@ impl FileStore {
             epoch: recovered.header.epoch,
             clean: recovered.clean,
             torn: recovered.torn,
+            snapshot: newest.base.as_ref().map(|base| base.anchor.seq),
+            damaged_snapshots: newest.damaged,
         };
         let shared = Arc::new(Shared::new(order, index));
         let (of_thread, writer) = (Arc::clone(&shared), recovered.writer);
@@ -170,6 +211,11 @@ impl FileStore {
             shared,
             thread: Mutex::new(Some(thread)),
             lock,
+            disk,
+            dir: dir.to_owned(),
+            epoch: opened.epoch,
+            archives,
+            snapshotting: Mutex::new(()),
         };
         Ok((store, opened))
     }
@@ -185,6 +231,38 @@ impl FileStore {
         self.shared.when_failed(then);
     }
 
+    /// Takes a snapshot of everything that is durable, archives closed streams, and takes away what
+    /// nothing needs any more. Appends go on meanwhile. `None` if nothing was appended since the
+    /// newest snapshot. Blocks: call it from a thread of its own.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`]. The store goes on as before.
+    pub fn snapshot(
+        &self,
+        projection: &dyn Projection,
+        keeping: &Keeping,
+        now: Timestamp,
+    ) -> Result<Option<Taken>, SnapshotError> {
+        let _one_at_a_time = self
+            .snapshotting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let fold = Fold {
+            disk: &*self.disk,
+            data: &self.dir,
+            epoch: self.epoch,
+            shared: &self.shared,
+            archives: &self.archives,
+        };
+        fold.take(projection, keeping, now)
+    }
+
+    /// Closed streams that have left the journal.
+    #[must_use]
+    pub fn archives(&self) -> &Arc<Archives> {
+        &self.archives
+    }
+
     /// Whether the directory's lock is still ours; see [`DirLock::still_ours`].
     ///
     /// # Errors
@@ -192,6 +270,41 @@ impl FileStore {
     pub fn still_ours(&self) -> io::Result<bool> {
         self.lock.still_ours()
     }
+}
+
+/// Takes in what a snapshot holds.
+fn start_from(base: &base::Base, order: &mut Order, index: &mut Index) -> Result<(), PackError> {
+    index.set_base(Arc::clone(&base.pack));
+    for entry in base.entries.iter() {
+        let entry = entry?;
+        let stream = order.restore_stream(StreamName::new(&entry.stream), entry.version);
+        let based = Based {
+            pack: Arc::clone(&base.pack),
+            span: entry.span(),
+            version: entry.version,
+        };
+        index.add_based(stream, based);
+    }
+    order.restore_point(base.anchor.seq, base.pack.header().at);
+    Ok(())
+}
+
+/// Visits the records of a snapshot after `after` in order of sequence; says whether it never
+/// ended early. What it holds lies in memory meanwhile.
+fn scan_base(
+    pack: &Pack,
+    prefix: &str,
+    after: Seq,
+    visit: &mut dyn FnMut(Record) -> bool,
+) -> Result<bool, ReadError> {
+    let mut records = Vec::new();
+    pack.visit(pack.everything(), &mut |line| {
+        if line.seq > after && line.stream.starts_with(prefix) {
+            records.push(line.to_record());
+        }
+    })?;
+    records.sort_unstable_by_key(|record| record.seq);
+    Ok(records.into_iter().all(visit))
 }
 
 /// Creates a directory unless it exists.
@@ -228,18 +341,23 @@ impl Store for FileStore {
     }
 
     fn read(&self, stream: &StreamName, from: Version) -> Result<Vec<Record>, ReadError> {
-        let Some(stream) = self.shared.with_order(|order| order.stream(stream)) else {
-            return Ok(Vec::new());
+        if let Some(id) = self.shared.with_order(|order| order.stream(stream)) {
+            let source = {
+                let index = self.shared.index.read();
+                index.unwrap_or_else(PoisonError::into_inner).source(id)
+            };
+            let records = source.read(stream, from, &self.archives)?;
+            // It may have left for an archive, and its number be another's, since it was looked up.
+            if records.first().is_some_and(|first| first.stream == *stream) {
+                return Ok(records);
+            }
+        }
+        let mut records = match self.archives.standing(stream) {
+            Standing::Archived(_) => self.archives.read(stream)?,
+            Standing::Unknown | Standing::Gone => Vec::new(),
         };
-        let places = {
-            let index = self.shared.index.read();
-            let index = index.unwrap_or_else(PoisonError::into_inner);
-            index.places(stream, from)
-        };
-        let records = places.into_iter();
-        records
-            .map(|(place, segment)| segment.read(place))
-            .collect()
+        records.retain(|record| record.version >= from);
+        Ok(records)
     }
 
     fn scan(
@@ -248,11 +366,16 @@ impl Store for FileStore {
         after: Seq,
         visit: &mut dyn FnMut(Record) -> bool,
     ) -> Result<(), ReadError> {
-        let segments = {
+        let (base, segments) = {
             let index = self.shared.index.read();
             let index = index.unwrap_or_else(PoisonError::into_inner);
-            index.segments_after(after)
+            (index.base_after(after), index.segments_after(after))
         };
+        if let Some(base) = base
+            && !scan_base(&base, prefix, after, visit)?
+        {
+            return Ok(());
+        }
         for (segment, from) in segments {
             let more = segment.scan(from, &mut |line| {
                 let wanted = line.seq > after && line.stream.starts_with(prefix);

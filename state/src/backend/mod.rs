@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::journal::record;
 
-mod committer;
+pub(crate) mod committer;
 pub mod conformance;
 mod file;
-mod index;
+pub(crate) mod index;
 mod memory;
 pub(crate) mod order;
 mod waiters;
@@ -268,7 +268,8 @@ pub trait Store: Send + Sync {
     fn read(&self, stream: &StreamName, from: Version) -> Result<Vec<Record>, ReadError>;
 
     /// Visits the durable records after `after` whose stream starts with `prefix`, in order of
-    /// sequence, until `visit` returns false.
+    /// sequence, until `visit` returns false. A backend that archives closed streams leaves those
+    /// out; [`Self::read`] still finds them.
     ///
     /// # Errors
     /// See [`ReadError`].

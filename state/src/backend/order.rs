@@ -4,8 +4,10 @@
 //! the same everywhere. It knows neither disk nor threads; the backend locks it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::journal::record::{self, Line, Malformed};
+use crate::snapshot::archives::{Archives, Standing};
 use crate::{AppendError, Appended, Entry, Expected, Seq, StreamName, Timestamp, Version};
 
 /// A batch takes no further append once it holds this many bytes.
@@ -58,12 +60,25 @@ pub(crate) struct Order {
     )]
     streams: std::collections::HashMap<StreamName, Stream>,
     next_stream: StreamId,
+    /// Numbers of streams that left for an archive.
+    free: Vec<StreamId>,
+    /// Streams that are not here any more, where there can be such.
+    archives: Option<Arc<Archives>>,
     next_seq: u64,
     last_at: Timestamp,
     pending: VecDeque<Batch>,
     spare: Batch,
-    /// For each entry of the append at hand its stream and the version before it.
-    raised: Vec<(StreamId, Version)>,
+    /// For each entry of the append at hand what it found.
+    raised: Vec<Raised>,
+}
+
+/// A stream before an entry of an append.
+#[derive(Clone, Copy, Debug)]
+struct Raised {
+    id: StreamId,
+    before: Version,
+    /// It was not here.
+    fresh: bool,
 }
 
 impl Order {
@@ -72,6 +87,8 @@ impl Order {
         Self {
             streams: Default::default(),
             next_stream: 0,
+            free: Vec::new(),
+            archives: None,
             next_seq: 1,
             last_at: Timestamp::from_micros(i64::MIN),
             pending: VecDeque::new(),
@@ -80,27 +97,75 @@ impl Order {
         }
     }
 
+    /// Asks these about streams that are not here.
+    pub(crate) fn set_archives(&mut self, archives: Arc<Archives>) {
+        self.archives = Some(archives);
+    }
+
+    /// Begins behind a snapshot: what follows has later sequences and times.
+    pub(crate) fn restore_point(&mut self, seq: Seq, at: Timestamp) {
+        self.next_seq = seq.0 + 1;
+        self.last_at = self.last_at.max(at);
+    }
+
+    /// Takes in a stream that a snapshot holds.
+    pub(crate) fn restore_stream(&mut self, name: StreamName, version: Version) -> StreamId {
+        self.insert(name, version)
+    }
+
     /// Takes in a record that is durable already. Its sequence is the next one.
     ///
     /// # Errors
     /// The version is not the stream's next one.
     pub(crate) fn restore(&mut self, line: Line<'_>) -> Result<StreamId, Malformed> {
-        let known = self.streams.get_mut(line.stream);
-        if line.version != known.as_ref().map_or(0, |stream| stream.version) + 1 {
-            return Err(Malformed("its version does not follow its stream's last"));
-        }
-        let id = if let Some(stream) = known {
+        const GAP: Malformed = Malformed("its version does not follow its stream's last");
+        let id = if let Some(stream) = self.streams.get_mut(line.stream) {
+            if line.version != stream.version + 1 {
+                return Err(GAP);
+            }
             stream.version = line.version;
             stream.id
         } else {
-            let (name, id, version) = (StreamName::new(line.stream), self.next_stream, 1);
-            self.next_stream += 1;
-            self.streams.insert(name, Stream { id, version });
-            id
+            let name = StreamName::new(line.stream);
+            match self.elsewhere(&name) {
+                Standing::Archived(version) if line.version == version + 1 => {}
+                Standing::Unknown | Standing::Gone if line.version == 1 => {}
+                Standing::Archived(_) | Standing::Unknown | Standing::Gone => return Err(GAP),
+            }
+            self.insert(name, line.version)
         };
         self.next_seq = line.seq.0 + 1;
         self.last_at = self.last_at.max(line.at);
         Ok(id)
+    }
+
+    fn insert(&mut self, name: StreamName, version: Version) -> StreamId {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.next_stream += 1;
+            self.next_stream - 1
+        });
+        self.streams.insert(name, Stream { id, version });
+        id
+    }
+
+    fn elsewhere(&self, stream: &StreamName) -> Standing {
+        let archives = self.archives.as_ref();
+        archives.map_or(Standing::Unknown, |archives| archives.standing(stream))
+    }
+
+    /// Forgets a stream that is in an archive now, if nothing was appended to it since. Its number
+    /// stays taken until [`Self::release`].
+    pub(crate) fn forget(&mut self, stream: &StreamName, version: Version) -> Option<StreamId> {
+        let known = self.streams.get(stream)?;
+        if known.version != version {
+            return None;
+        }
+        self.streams.remove(stream).map(|stream| stream.id)
+    }
+
+    /// Lets the numbers of forgotten streams be given out again.
+    pub(crate) fn release(&mut self, ids: &[StreamId]) {
+        self.free.extend_from_slice(ids);
     }
 
     /// Settles a batch or nothing; see [`crate::Store::append`].
@@ -109,17 +174,21 @@ impl Order {
         at: Timestamp,
         batch: &[Entry],
     ) -> Result<Appended, AppendError> {
-        let first_new_stream = self.next_stream;
         self.raised.clear();
         let raised = batch
             .iter()
             .enumerate()
             .try_for_each(|(index, entry)| self.raise(entry).map_err(|conflict| (index, conflict)));
         if let Err((done, conflict)) = raised {
-            for entry in &batch[..done] {
-                self.lower(entry);
+            for (entry, raised) in batch[..done].iter().zip(&self.raised).rev() {
+                // Takes back what `raise` did, the last first.
+                if raised.fresh {
+                    self.streams.remove(&entry.stream);
+                    self.free.push(raised.id);
+                } else if let Some(stream) = self.streams.get_mut(&entry.stream) {
+                    stream.version = raised.before;
+                }
             }
-            self.next_stream = first_new_stream;
             return Err(conflict);
         }
         let first = Seq(self.next_seq);
@@ -132,45 +201,45 @@ impl Order {
 
     /// Checks one entry and counts its events.
     fn raise(&mut self, entry: &Entry) -> Result<(), AppendError> {
-        let known = self.streams.get_mut(&entry.stream);
-        let actual = known.as_ref().map_or(0, |stream| stream.version);
-        if let Expected::Version(expected) = entry.expected
-            && expected != actual
-        {
-            return Err(AppendError::Conflict {
+        let events = entry.events.len() as u64;
+        let fits = |actual| match entry.expected {
+            Expected::Version(expected) if expected != actual => Err(AppendError::Conflict {
                 stream: entry.stream.clone(),
                 expected,
                 actual,
+            }),
+            Expected::Version(_) | Expected::Any => Ok(()),
+        };
+        if let Some(stream) = self.streams.get_mut(&entry.stream) {
+            fits(stream.version)?;
+            self.raised.push(Raised {
+                id: stream.id,
+                before: stream.version,
+                fresh: false,
             });
+            stream.version += events;
+            return Ok(());
         }
-        let version = actual + entry.events.len() as u64;
-        let id = match known {
-            Some(stream) => {
-                stream.version = version;
-                stream.id
-            }
-            None => {
-                let id = self.next_stream;
-                if version > 0 {
-                    self.next_stream += 1;
-                    self.streams
-                        .insert(entry.stream.clone(), Stream { id, version });
-                }
-                id
+        let before = match self.elsewhere(&entry.stream) {
+            Standing::Unknown => 0,
+            Standing::Archived(version) => version,
+            Standing::Gone => {
+                return Err(AppendError::Malformed {
+                    stream: entry.stream.clone(),
+                    reason: "there was a stream of this name, which retention dropped",
+                });
             }
         };
-        self.raised.push((id, actual));
+        fits(before)?;
+        let fresh = events > 0;
+        let id = if fresh {
+            self.insert(entry.stream.clone(), before + events)
+        } else {
+            // A guard that holds: no record of it will need a number.
+            StreamId::MAX
+        };
+        self.raised.push(Raised { id, before, fresh });
         Ok(())
-    }
-
-    /// Takes back what [`Self::raise`] did.
-    fn lower(&mut self, entry: &Entry) {
-        if let Some(stream) = self.streams.get_mut(&entry.stream) {
-            stream.version -= entry.events.len() as u64;
-            if stream.version == 0 {
-                self.streams.remove(&entry.stream);
-            }
-        }
     }
 
     fn encode(&mut self, at: Timestamp, batch: &[Entry]) {
@@ -188,8 +257,8 @@ impl Order {
             self.pending.push_back(fresh);
         }
         let pending = self.pending.back_mut().expect("there is a batch to fill");
-        for (entry, &(stream, before)) in batch.iter().zip(&self.raised) {
-            for (version, event) in (before + 1..).zip(&entry.events) {
+        for (entry, raised) in batch.iter().zip(&self.raised) {
+            for (version, event) in (raised.before + 1..).zip(&entry.events) {
                 let start = pending.bytes.len();
                 let line = Line {
                     seq: Seq(self.next_seq),
@@ -200,7 +269,7 @@ impl Order {
                 };
                 record::encode(&mut pending.bytes, line);
                 pending.placed.push(Placed {
-                    stream,
+                    stream: raised.id,
                     start: offset(start),
                     end: offset(pending.bytes.len() - 1),
                 });
@@ -229,7 +298,13 @@ impl Order {
     }
 
     pub(crate) fn version(&self, stream: &StreamName) -> Version {
-        self.streams.get(stream).map_or(0, |stream| stream.version)
+        match self.streams.get(stream) {
+            Some(stream) => stream.version,
+            None => match self.elsewhere(stream) {
+                Standing::Archived(version) => version,
+                Standing::Unknown | Standing::Gone => 0,
+            },
+        }
     }
 
     pub(crate) fn stream(&self, stream: &StreamName) -> Option<StreamId> {

@@ -61,7 +61,7 @@ impl Chain {
         to_hex(&self.0)
     }
 
-    fn from_hex(text: &str) -> Result<Self, Malformed> {
+    pub(crate) fn from_hex(text: &str) -> Result<Self, Malformed> {
         let mut bytes = [0; 32];
         if text.len() != 64 {
             return Err(Malformed("a hash has 64 digits"));
@@ -81,7 +81,7 @@ fn hex_digit(digit: u8) -> Result<u8, Malformed> {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         write!(text, "{byte:02x}").expect("writing to a string cannot fail");

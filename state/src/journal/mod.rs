@@ -36,6 +36,19 @@ pub struct Corruption {
     pub reason: String,
 }
 
+/// The journal was longer once: it ends at `seq`, but a snapshot was taken of `reached`.
+pub(crate) fn behind(seq: Seq, reached: Seq) -> Corruption {
+    Corruption {
+        file: display_name(Seq(seq.0 + 1)),
+        offset: 0,
+        last_good: seq,
+        reason: format!(
+            "it is missing: a snapshot was taken of sequence {}",
+            reached.0
+        ),
+    }
+}
+
 /// A file's name: the sequence of its first record in 20 digits.
 pub(crate) fn segment_name(first: Seq) -> String {
     format!("{:020}.jsonl", first.0)

@@ -14,10 +14,11 @@ use super::reader::Mark;
 use super::record::Malformed;
 use super::walk::{Found, LastSegment, Tail, WalkError, segments, walk};
 use super::writer::{Sizes, WriteError, Writer, at, begin};
-use super::{DIRECTORY, TEMPORARY, display_name, segment_path};
+use super::{DIRECTORY, TEMPORARY, behind, display_name, segment_path};
 use crate::Seq;
 use crate::env::{Access, Disk, DiskFile, replace_file};
 use crate::seeded::{self, Bug};
+use crate::snapshot::base::Anchor;
 
 const COPY_CHUNK: usize = 1 << 20;
 
@@ -66,15 +67,18 @@ pub(crate) struct Recovered {
     pub(crate) clean: bool,
 }
 
-/// Recovers the journal below `data`, whose directory exists. `visit` sees every segment but
-/// gets the handle of the open one only in the answer, as that may be replaced.
+/// Recovers the journal below `data`, whose directory exists, from `from` on; it goes at least to
+/// `reached`. `visit` sees every segment but gets the handle of the open one only in the answer,
+/// as that may be replaced.
 pub(crate) fn recover(
     disk: &Arc<dyn Disk>,
     data: &Path,
     sizes: Sizes,
+    from: Anchor,
+    reached: Seq,
     visit: &mut dyn FnMut(Found<'_>) -> Result<(), Malformed>,
 ) -> Result<Recovered, RecoverError> {
-    if segments(&**disk, data)?.is_empty() {
+    if segments(&**disk, data)?.is_empty() && reached == Seq(0) {
         sweep(&**disk, data)?;
         let header = Header {
             epoch: 1,
@@ -83,9 +87,12 @@ pub(crate) fn recover(
         };
         begin(&**disk, data, header)?;
     }
-    let walked = walk(&**disk, data, visit)?;
+    let walked = walk(&**disk, data, from, visit)?;
+    // A snapshot is taken where a segment ends, when the next one has begun.
+    let Some(last) = walked.last.filter(|last| last.header.first > reached) else {
+        return Err(WalkError::Corrupt(behind(walked.seq, reached)).into());
+    };
     sweep(&**disk, data)?;
-    let last = walked.last.expect("a segment exists or was just begun");
     let end = Mark {
         offset: last.end,
         last: walked.seq,

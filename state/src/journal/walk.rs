@@ -17,6 +17,7 @@ use super::{Corruption, DIRECTORY, display_name, segment_first, segment_path};
 use crate::Seq;
 use crate::env::{Access, Disk, DiskFile};
 use crate::seeded::{self, Bug};
+use crate::snapshot::base::Anchor;
 
 /// No segment gets that long, and places in one are kept in 32 bits.
 const SEGMENT_BYTES_MAX: u64 = u32::MAX as u64;
@@ -56,6 +57,14 @@ pub(crate) struct Walked {
     pub(crate) chain: Chain,
 }
 
+impl Walked {
+    /// Whether a segment begins behind `reached`, of which a snapshot was taken; of 0 none was.
+    pub(crate) fn goes_past(&self, reached: Seq) -> bool {
+        let last = self.last.as_ref();
+        reached == Seq(0) || last.is_some_and(|last| last.header.first > reached)
+    }
+}
+
 /// The segment that is written to.
 pub(crate) struct LastSegment {
     pub(crate) file: Arc<dyn DiskFile>,
@@ -77,20 +86,24 @@ pub(crate) enum WalkError {
     Newer(String, u64),
 }
 
-/// Visits everything in the journal below `data`. A visitor's objection is corruption.
+/// Visits everything in the journal below `data` that lies behind `from`; segments before it may be
+/// there or not. A visitor's objection is corruption.
 pub(crate) fn walk(
     disk: &dyn Disk,
     data: &Path,
+    from: Anchor,
     visit: &mut dyn FnMut(Found<'_>) -> Result<(), Malformed>,
 ) -> Result<Walked, WalkError> {
-    let segments = segments(disk, data)?;
     let mut walked = Walked {
         last: None,
-        seq: Seq(0),
-        chain: Chain::GENESIS,
+        seq: from.seq,
+        chain: from.chain,
     };
-    for (index, &first) in segments.iter().enumerate() {
-        let is_last = index + 1 == segments.len();
+    let mut segments = segments(disk, data)?;
+    segments.retain(|first| *first > from.seq);
+    let last = segments.last().copied();
+    for first in segments {
+        let is_last = last == Some(first);
         walk_segment(disk, data, first, is_last, &mut walked, visit)?;
     }
     Ok(walked)

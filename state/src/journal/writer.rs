@@ -120,7 +120,15 @@ impl Writer {
     /// Begins the next segment if `batch` does not fit into this one.
     pub(crate) fn make_room(&mut self, batch: &Batch) -> Result<Option<Begun>, WriteError> {
         let length = self.end.offset + batch.bytes.len() as u64;
-        if length <= self.sizes.segment || self.end.last < self.first {
+        if length <= self.sizes.segment {
+            return Ok(None);
+        }
+        self.rotate()
+    }
+
+    /// Begins the next segment if this one holds any record.
+    pub(crate) fn rotate(&mut self) -> Result<Option<Begun>, WriteError> {
+        if self.end.last < self.first {
             return Ok(None);
         }
         self.close()?;

@@ -13,5 +13,6 @@ mod fixtures;
 mod laws;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
+mod snapshots;
 mod support;
 mod workloads;
