@@ -255,6 +255,61 @@ pub struct CancelRequest {
     pub reason: Option<String>,
 }
 
+/// `POST /v1/runs/{id}/pause`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PauseRequest {
+    /// Why, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `POST /v1/runs/{id}/resume`: nothing to say.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeRequest {}
+
+/// `POST /v1/runs/{id}/signal`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalRequest {
+    /// The signal's name, as `deploy.approved`.
+    pub name: String,
+    /// What it says; `null` without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Box<RawValue>>,
+}
+
+/// `POST /v1/runs/{id}/pause`, `resume` and `signal`, the answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Standing {
+    /// The run.
+    pub id: String,
+    /// `running completed failed cancelled`.
+    pub status: String,
+    /// The version of its stream.
+    pub seq: u64,
+    /// Why it stands still, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Paused>,
+    /// Whether it is paused and no agent works on it any more.
+    pub quiet: bool,
+    /// Tasks that agents hold.
+    pub held: Vec<String>,
+}
+
+/// Why a run stands still.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Paused {
+    /// Who wanted it.
+    pub by: String,
+    /// In their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when.
+    pub at: String,
+}
+
 /// One line of `GET /v1/agents`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AgentSummary {

@@ -98,6 +98,7 @@ pub fn explore(machine: &Arc<Machine>, states_max: usize) -> Explored {
         inputs: Map::new(),
         labels: BTreeMap::new(),
         by: "dana".to_owned(),
+        trigger: None,
     };
     let (run, decision) = start(Arc::clone(machine), begin, moment(now));
     known.insert(essence(&run));

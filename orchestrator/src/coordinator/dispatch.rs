@@ -320,6 +320,10 @@ impl Coordinator {
         };
         let state = run.state.task(task.step, task.undo);
         match state.map(|state| state.status) {
+            Some(TaskStatus::Ready) if run.state.stands_still() => {
+                self.ready.remove(task);
+                self.end_lease(task);
+            }
             Some(TaskStatus::Ready) => {
                 self.end_lease(task);
                 if let Some(offer) = self.offer(task) {

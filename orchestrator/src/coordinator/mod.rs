@@ -7,6 +7,7 @@
 //! a step ready, which goes to a waiting poll) is appended as one batch.
 
 mod batch;
+mod control;
 mod definitions;
 mod dispatch;
 mod liveness;
@@ -179,6 +180,7 @@ impl Coordinator {
         self.batch.add(id.stream(), before, events);
         self.batch.touched.insert(id.clone());
         self.follow_tasks(id, events, now);
+        self.follow_pause(id, events, now);
         self.follow_deadline(id);
     }
 

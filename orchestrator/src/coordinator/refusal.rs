@@ -102,6 +102,7 @@ impl Refusal {
                 | Rejection::AlreadyEnded { .. }
                 | Rejection::OtherContent { .. }
                 | Rejection::AlreadyDecided { .. }
+                | Rejection::Paused { .. }
                 | Rejection::RunClosed { .. } => RefusalClass::Conflict,
             },
             Self::NotFound { .. } => RefusalClass::NotFound,
@@ -129,6 +130,7 @@ impl Refusal {
                 Rejection::OtherContent { .. } => "other_content",
                 Rejection::AlreadyDecided { .. } => "already_decided",
                 Rejection::MayNotDecide { .. } => "may_not_decide",
+                Rejection::Paused { .. } => "paused",
                 Rejection::RunClosed { .. } => "run_closed",
             },
             Self::NotFound { .. } => "not_found",

@@ -121,6 +121,7 @@ impl Coordinator {
                 inputs: inputs.clone(),
                 labels: labels.clone(),
                 by: by.to_owned(),
+                trigger: None,
             };
             let moment = c.moment(now);
             let (state, decision) = engine::start(Arc::clone(&machine), start, moment);

@@ -10,7 +10,7 @@ use super::pass::Slot;
 use super::run::{Clock, RunState};
 use super::status::{Phase, RunStatus, StepStatus, TaskStatus};
 use super::step::{Approval, Ended, Holder, TaskState, Verdict};
-use super::{Failure, Resolution, Waker};
+use super::{Failure, Pause, Resolution, Waker};
 
 /// Folds one journalled fact.
 ///
@@ -26,6 +26,7 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             by,
             at,
             deadline,
+            trigger,
             workflow: _,
             definition: _,
         } => {
@@ -33,6 +34,7 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             run.inputs.clone_from(inputs);
             run.labels.clone_from(labels);
             run.by.clone_from(by);
+            run.trigger.clone_from(trigger);
             run.started_at = *at;
             run.deadline = *deadline;
             run.deadlines.insert((*deadline, Clock::Run));
@@ -48,6 +50,22 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             run.cancelled_by = Some((by.clone(), reason.clone()));
             run.deadlines.remove(&(run.deadline, Clock::Run));
         }
+        RunEvent::RunPaused { by, reason, at } => {
+            run.paused = Some(Pause {
+                by: by.clone(),
+                reason: reason.clone(),
+                at: *at,
+            });
+        }
+        RunEvent::RunResumed { at, .. } => {
+            if let Some(pause) = &run.paused {
+                run.put_clocks_later(at.since(pause.at));
+                run.paused = None;
+            }
+        }
+        RunEvent::SignalReceived { .. }
+        | RunEvent::EventAwaited { .. }
+        | RunEvent::EventDelivered { .. } => run.apply_listening(event),
         RunEvent::UndoStarted { steps, .. } => {
             run.phase = Phase::Compensating;
             run.waker = Some(Waker::Undo);
@@ -393,6 +411,8 @@ fn end_step(run: &mut RunState, index: Slot, status: StepStatus, at: Timestamp) 
     step.ended_at = Some(at);
     step.ended_order = order;
     step.waker = None;
+    run.stop_listening(index);
+    let step = run.step(index);
     if let Some(deadline) = step.approval.as_ref().map(|approval| approval.deadline) {
         let clock = Clock::Approval { step: index };
         run.deadlines.remove(&(deadline, clock));

@@ -61,6 +61,7 @@ pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, 
         by: start.by,
         at: moment.now,
         deadline: moment.now.saturating_add(machine.timeout()),
+        trigger: start.trigger,
     });
     let roots = draft.run.slots_of(PassId::MAIN);
     let roots = roots.filter(|slot| draft.run.spec(*slot).needs.is_empty());
@@ -127,6 +128,10 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
         } => draft.decide_approval(&step, approved, by, comment, shown_hash.as_deref())?,
         Input::Tick => draft.tick(),
         Input::Cancel { by, reason } => draft.cancel(by, reason)?,
+        Input::Pause { by, reason } => draft.pause(by, reason)?,
+        Input::Resume { by } => draft.resume(by)?,
+        Input::Signal { name, data, by } => draft.signal(name, data, by)?,
+        Input::Deliver { step, what } => draft.hear(&step, what)?,
         Input::Resolve {
             step,
             action,
@@ -148,6 +153,8 @@ impl Draft<'_> {
             // Asked twice, or it is ending anyway: nothing to add.
             Phase::Cancelling | Phase::Failing | Phase::Compensating => Ok(()),
             Phase::Forward => {
+                // What is undone is dispatched: a run that ends does not stand still.
+                self.resume(by.clone())?;
                 self.emit(RunEvent::RunCancelling {
                     by,
                     reason,

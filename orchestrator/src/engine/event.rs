@@ -11,7 +11,7 @@ use phisync_state::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{RawJson, RunId};
+use super::{RawJson, RunId, Source, Subscription, Trigger};
 
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -120,6 +120,73 @@ pub enum RunEvent {
         at: Timestamp,
         /// When it must have ended.
         deadline: Timestamp,
+        /// What made it start; absent: somebody who asked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trigger: Option<Trigger>,
+    },
+    /// Nothing new is dispatched from now on.
+    RunPaused {
+        /// Who.
+        by: String,
+        /// In their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The pause is over: clocks that stood still go on.
+    RunResumed {
+        /// Who.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody sent the run a signal.
+    SignalReceived {
+        /// Its name.
+        name: String,
+        /// What it says.
+        data: RawJson,
+        /// Who.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A step waits for events or signals.
+    EventAwaited {
+        /// The step.
+        step: String,
+        /// For which.
+        subscription: Subscription,
+        /// When.
+        at: Timestamp,
+        /// Until when.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
+    },
+    /// A waiting step heard one: it will not hear it again.
+    EventDelivered {
+        /// The step.
+        step: String,
+        /// Where it came from.
+        source: Source,
+        /// Its number among all of its source.
+        number: u64,
+        /// What it says.
+        data: RawJson,
+        /// When.
+        at: Timestamp,
+    },
+    /// A step sent an event to everybody; it stands in the event's stream in the same batch.
+    EventEmitted {
+        /// The step.
+        step: String,
+        /// The event's name.
+        event: String,
+        /// What it says.
+        data: RawJson,
+        /// When.
+        at: Timestamp,
     },
     /// A condition was false.
     StepSkipped {
@@ -393,9 +460,15 @@ impl RunEvent {
             | Self::TaskCancelRequested { step, .. }
             | Self::ApprovalRequested { step, .. }
             | Self::ApprovalDecided { step, .. }
+            | Self::EventAwaited { step, .. }
+            | Self::EventDelivered { step, .. }
+            | Self::EventEmitted { step, .. }
             | Self::IncidentOpened { step, .. }
             | Self::IncidentResolved { step, .. } => Some(step),
             Self::RunStarted { .. }
+            | Self::RunPaused { .. }
+            | Self::RunResumed { .. }
+            | Self::SignalReceived { .. }
             | Self::RunFailing { .. }
             | Self::RunCancelling { .. }
             | Self::UndoStarted { .. }

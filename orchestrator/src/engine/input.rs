@@ -7,7 +7,7 @@ use phisync_workflows::schema::Violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Failure, RawJson, RunId};
+use super::{Delivery, Failure, RawJson, RunId, Trigger};
 
 /// The outside world at the time of a decision.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,8 @@ pub struct Start {
     pub labels: BTreeMap<String, String>,
     /// Who asks.
     pub by: String,
+    /// What made it start; `None`: the one who asks.
+    pub trigger: Option<Trigger>,
 }
 
 /// What a person does about an undo that failed for good.
@@ -127,6 +129,34 @@ pub enum Input {
         /// In their words.
         reason: Option<String>,
     },
+    /// Somebody wants nothing new to be dispatched.
+    Pause {
+        /// Who.
+        by: String,
+        /// In their words.
+        reason: Option<String>,
+    },
+    /// Somebody wants a paused run to go on.
+    Resume {
+        /// Who.
+        by: String,
+    },
+    /// Somebody sends the run a signal.
+    Signal {
+        /// Its name.
+        name: String,
+        /// What it says.
+        data: RawJson,
+        /// Who.
+        by: String,
+    },
+    /// An event that a waiting step listens for.
+    Deliver {
+        /// The step's name.
+        step: String,
+        /// What came.
+        what: Delivery,
+    },
     /// A person decides about an undo that failed for good.
     Resolve {
         /// The step's name.
@@ -212,6 +242,12 @@ pub enum Rejection {
         by: String,
         /// Why not.
         reason: String,
+    },
+    /// The run stands still.
+    #[error("run `{run}` is paused: nothing new is dispatched")]
+    Paused {
+        /// The run.
+        run: RunId,
     },
     /// The run is closed.
     #[error("run `{run}` is closed")]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::pass::{Pass, PassId, Slot};
 use super::status::{Phase, RunStatus, TaskStatus};
 use super::step::{StepState, TaskState};
-use super::{Failure, RawJson, RunId, TaskId, Undo, Waker};
+use super::{Delivery, Failure, Listening, Pause, RawJson, RunId, TaskId, Trigger, Undo, Waker};
 /// What a deadline belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Clock {
@@ -73,6 +73,14 @@ pub struct RunState {
     pub incident: Option<(Slot, Failure)>,
     /// The outputs of a completed run.
     pub outputs: Option<RawJson>,
+    /// What made it start.
+    pub trigger: Option<Trigger>,
+    /// Why it stands still, if it does.
+    pub paused: Option<Pause>,
+    /// Signals that came, in order.
+    pub(super) signals: Vec<Delivery>,
+    /// Steps that wait for events or signals.
+    pub(super) listening: BTreeMap<String, Listening>,
     /// What it waits for; absent when closed.
     pub waker: Option<Waker>,
     pub(super) deadlines: BTreeSet<(Timestamp, Clock)>,
@@ -104,6 +112,10 @@ impl RunState {
             undo: Undo::None,
             incident: None,
             outputs: None,
+            trigger: None,
+            paused: None,
+            signals: Vec::new(),
+            listening: BTreeMap::new(),
             waker: Some(Waker::Steps),
             deadlines: BTreeSet::new(),
             machine,
@@ -147,10 +159,19 @@ impl RunState {
         if undo { &step.undo } else { &step.task }.as_deref()
     }
 
+    pub(super) fn task_mut(&mut self, step: Slot, undo: bool) -> Option<&mut TaskState> {
+        let step = self.step_mut(step);
+        if undo {
+            step.undo.as_deref_mut()
+        } else {
+            step.task.as_deref_mut()
+        }
+    }
+
     /// The next instant at which something is due by the clock alone.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.first_clock().map(|(at, _)| at)
     }
 
     /// All tasks that are in the queue or held, undo tasks included.

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::pass::PassId;
 use super::run::RunState;
 use super::step::StepState;
-use super::{Failure, Moment, RawJson};
+use super::{Failure, Moment, RawJson, Trigger};
 
 /// The variables that only some places have.
 #[derive(Clone, Copy, Default)]
@@ -107,7 +107,10 @@ impl Scope for RunScope<'_> {
                     ),
                     ("now", Value::timestamp_micros(self.moment.now.as_micros())),
                     ("attempt", Value::Int(1)),
-                    ("trigger", Value::string("manual")),
+                    (
+                        "trigger",
+                        Value::string(self.run.trigger.as_ref().map_or("manual", Trigger::word)),
+                    ),
                     (
                         "labels",
                         Value::map(labels.map(|(k, v)| (k.as_str(), Value::string(v.as_str())))),

@@ -148,6 +148,11 @@ impl Draft<'_> {
         if task.status != TaskStatus::Ready {
             return Err(self.run.not_in_state(index, undo, "ready"));
         }
+        if self.run.stands_still() {
+            return Err(Rejection::Paused {
+                run: self.run.id.clone(),
+            });
+        }
         let attempt = task.attempt + 1;
         let Some(rules) = rules(machine.step(self.run.step(index).spec), undo) else {
             return Err(self.run.not_in_state(index, undo, "a task"));
@@ -426,7 +431,7 @@ impl Draft<'_> {
 
     /// Everything that is due by the clock.
     pub(super) fn tick(&mut self) {
-        while let Some((at, clock)) = self.run.deadlines.first().copied() {
+        while let Some((at, clock)) = self.run.first_clock() {
             if at > self.moment.now {
                 return;
             }

@@ -66,7 +66,7 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
     };
     if matches!(
         event,
-        RunEvent::RunStarted { .. } | RunEvent::RunFailing { .. }
+        RunEvent::RunStarted { .. } | RunEvent::RunFailing { .. } | RunEvent::SignalReceived { .. }
     ) || run_before != run_after
     {
         push("run".to_owned(), run_before, run_after, &cause);
@@ -97,6 +97,7 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
 
 fn run_word(run: &RunState) -> &'static str {
     match (run.status, run.phase) {
+        (RunStatus::Running, _) if run.stands_still() => "paused",
         (RunStatus::Running, Phase::Forward) => "running",
         (RunStatus::Running, phase) => phase.as_str(),
         (status, _) => status.as_str(),
@@ -218,6 +219,16 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
     };
     match event {
         RunEvent::RunStarted { by, .. } => format!("started by {by}"),
+        RunEvent::RunPaused { by, reason, .. } => format!("paused by {by}{}", said(reason)),
+        RunEvent::RunResumed { by, .. } => format!("resumed by {by}"),
+        RunEvent::SignalReceived { name, by, .. } => format!("signal {name} from {by}"),
+        RunEvent::EventAwaited { subscription, .. } => {
+            format!("waits for {}", subscription.source.words())
+        }
+        RunEvent::EventDelivered { source, number, .. } => {
+            format!("{} number {number}", source.words())
+        }
+        RunEvent::EventEmitted { event, .. } => format!("event `{event}` sent"),
         RunEvent::StepSkipped { .. } => "its condition is false".to_owned(),
         RunEvent::StepCompleted { .. } => match step.and_then(|index| decision(run, index)) {
             Some(decision) => decision,

@@ -48,6 +48,7 @@ fn body(path: &str) -> &'static str {
         "/v1/tasks/{id}/fail" => r#"{"token": 1, "code": "app.x", "message": "m"}"#,
         "/v1/approvals/{id}/decide" => r#"{"decision": "approve"}"#,
         "/v1/incidents/{id}/resolve" => r#"{"action": "skip", "reason": "a test"}"#,
+        "/v1/runs/{id}/signal" => r#"{"name": "a-test"}"#,
         "/v1/tokens" => r#"{"role": "viewer"}"#,
         _ => "{}",
     }

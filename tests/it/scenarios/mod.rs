@@ -10,6 +10,7 @@ mod expressions;
 mod incidents;
 mod joins;
 mod leases;
+mod pausing;
 mod results;
 mod sagas;
 

@@ -7,6 +7,7 @@
 mod accept;
 mod auth;
 mod body;
+mod control;
 mod extract;
 mod mcp;
 mod people;
@@ -106,6 +107,9 @@ pub fn routes() -> Vec<Route> {
         Route::get("/v1/runs/{id}/wait", runs::wait),
         Route::get("/v1/runs/{id}/why", runs::why),
         Route::post("/v1/runs/{id}/cancel", runs::cancel),
+        Route::post("/v1/runs/{id}/pause", control::pause),
+        Route::post("/v1/runs/{id}/resume", control::resume),
+        Route::post("/v1/runs/{id}/signal", control::signal),
         Route::post("/v1/tasks/poll", tasks::poll),
         Route::post("/v1/tasks/{id}/heartbeat", tasks::heartbeat),
         Route::post("/v1/tasks/{id}/complete", tasks::complete).body_max(RESULT_BYTES_MAX),

@@ -176,6 +176,23 @@ impl Board {
                 let verb = if *approved { "approved" } else { "rejected" };
                 Some(format!("{step}: {verb} by {by}"))
             }
+            RunEvent::EventAwaited {
+                step, subscription, ..
+            } => {
+                let state = format!("waits for {}", subscription.source.words());
+                self.set(step, Look::Queued, &state, now)
+            }
+            RunEvent::EventDelivered { step, source, .. } => {
+                Some(format!("{step}: {}", source.words()))
+            }
+            RunEvent::EventEmitted { step, event, .. } => {
+                Some(format!("{step}: event `{event}` sent"))
+            }
+            RunEvent::SignalReceived { name, by, .. } => {
+                Some(format!("{}: signal `{name}` from {by}", self.run))
+            }
+            RunEvent::RunPaused { .. } => self.run_is("paused"),
+            RunEvent::RunResumed { .. } => self.run_is("running"),
             RunEvent::RunFailing { .. } => self.run_is("failing"),
             RunEvent::RunCancelling { .. } => self.run_is("cancelling"),
             RunEvent::UndoStarted { .. } => self.run_is("undoing"),

@@ -1,6 +1,7 @@
 //! `phisync run`: starts, watches and ends runs. One verb per file.
 
 pub(super) mod cancel;
+mod control;
 mod events;
 mod list;
 mod result;
@@ -37,6 +38,9 @@ pub(super) enum Run {
     Result(result::ShowResult),
     Wait(wait::Wait),
     Cancel(cancel::Cancel),
+    Pause(control::Pause),
+    Resume(control::Resume),
+    Signal(control::Signal),
 }
 
 /// How a run ended, or where it stands.
@@ -64,6 +68,9 @@ impl Run {
             Self::Result(command) => command.run(context),
             Self::Wait(command) => command.run(context),
             Self::Cancel(command) => command.run(context),
+            Self::Pause(command) => command.run(context),
+            Self::Resume(command) => command.run(context),
+            Self::Signal(command) => command.run(context),
         }
     }
 }
