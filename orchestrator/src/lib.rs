@@ -8,4 +8,5 @@ pub mod engine;
 pub mod identity;
 pub mod protocol;
 pub mod runtime;
+pub mod schedule;
 pub mod timer;

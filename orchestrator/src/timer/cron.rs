@@ -32,6 +32,7 @@ const LAST_YEAR: i32 = 2100;
 pub struct Cron {
     /// An instant of any of them is an instant of the expression.
     schedules: Vec<Schedule>,
+    fixed_hour: bool,
 }
 
 impl Cron {
@@ -62,7 +63,16 @@ impl Cron {
         } else {
             vec![schedule(&fields.day, &fields.weekday)]
         };
-        Ok(Self { schedules })
+        Ok(Self {
+            schedules,
+            fixed_hour: fields.hour.restricted(),
+        })
+    }
+
+    /// Whether the hour field names hours; `*` and what begins with it does not.
+    #[must_use]
+    pub fn has_fixed_hour(&self) -> bool {
+        self.fixed_hour
     }
 
     /// The first instant strictly after `after` at which the expression fires, a whole second of UTC from

@@ -1,0 +1,204 @@
+//! One schedule as a fold of its facts.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use phisync_state::{Timestamp, Version};
+
+use crate::engine::RunId;
+
+use super::event::{ScheduleEvent, SkipReason};
+
+/// So many facts are kept to be shown.
+const PAST_MAX: usize = 20;
+
+/// The instants that were taken: for each, a run was started or will be. Neighbours that were taken one
+/// after the other are kept as one stretch, so that a schedule that works as it should needs no space.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// First to last of each stretch.
+    stretches: BTreeMap<Timestamp, Timestamp>,
+}
+
+impl Taken {
+    /// Whether `instant` was taken, or lies between two that were with none between them.
+    #[must_use]
+    pub fn contains(&self, instant: Timestamp) -> bool {
+        let before = self.stretches.range(..=instant).next_back();
+        before.is_some_and(|(_, last)| instant <= *last)
+    }
+
+    /// Takes `instant`. `previous` is the instant just before it, if that was decided last.
+    fn insert(&mut self, instant: Timestamp, previous: Timestamp) {
+        if self.contains(instant) {
+            return;
+        }
+        if previous < instant
+            && let Some((_, last)) = self.stretches.range_mut(..=previous).next_back()
+            && *last == previous
+        {
+            *last = instant;
+            return;
+        }
+        self.stretches.insert(instant, instant);
+    }
+
+    /// How many stretches there are.
+    #[must_use]
+    pub fn stretches(&self) -> usize {
+        self.stretches.len()
+    }
+}
+
+/// Something that a schedule did, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// The instant; `None` if it was set off by hand.
+    pub instant: Option<Timestamp>,
+    /// When.
+    pub at: Timestamp,
+    /// The run that it started.
+    pub run: Option<RunId>,
+    /// Why it started none, and for how many instants up to this one.
+    pub skipped: Option<(SkipReason, u32)>,
+}
+
+/// Why a schedule is paused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchedulePause {
+    /// Who wanted it.
+    pub by: String,
+    /// In their words.
+    pub reason: Option<String>,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// One schedule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScheduleState {
+    /// Facts applied: the version of its stream.
+    pub version: Version,
+    /// The version of the workflow that has it; `None`: withdrawn.
+    pub definition: Option<String>,
+    /// Where `every` counts from.
+    pub anchor: Timestamp,
+    /// Instants up to here are decided, for ever.
+    pub cursor: Timestamp,
+    /// The instants that runs stand for.
+    pub taken: Taken,
+    /// Instants that wait for a run to close, the next one first.
+    pub queue: VecDeque<Timestamp>,
+    /// Why it is paused, if it is.
+    pub paused: Option<SchedulePause>,
+    /// Runs that it started, oldest first; the shell drops those that are closed.
+    pub runs: Vec<RunId>,
+    /// The last things that it did, oldest first.
+    pub past: VecDeque<Past>,
+}
+
+impl ScheduleState {
+    /// A run of it has closed.
+    pub fn forget_run(&mut self, run: &RunId) {
+        self.runs.retain(|other| other != run);
+    }
+
+    fn remember(&mut self, past: Past) {
+        self.past.push_back(past);
+        while self.past.len() > PAST_MAX {
+            self.past.pop_front();
+        }
+    }
+
+    /// An instant that is decided in its turn moves the schedule on.
+    fn pass(&mut self, instant: Timestamp) {
+        self.cursor = self.cursor.max(instant);
+    }
+}
+
+/// Folds one journalled fact. Total: replaying a valid journal cannot fail.
+pub fn apply(state: &mut ScheduleState, event: &ScheduleEvent) {
+    state.version += 1;
+    match event {
+        ScheduleEvent::ScheduleSet {
+            definition,
+            anchor,
+            after,
+            at: _,
+        } => {
+            state.definition = Some(definition.clone());
+            state.anchor = *anchor;
+            state.pass(*after);
+        }
+        ScheduleEvent::ScheduleWithdrawn { .. } => {
+            state.definition = None;
+            state.queue.clear();
+        }
+        ScheduleEvent::SchedulePaused { by, reason, at } => {
+            state.paused = Some(SchedulePause {
+                by: by.clone(),
+                reason: reason.clone(),
+                at: *at,
+            });
+        }
+        ScheduleEvent::ScheduleResumed { .. } => state.paused = None,
+        ScheduleEvent::ScheduleFired {
+            instant,
+            run,
+            by: _,
+            at,
+        } => {
+            if let Some(instant) = instant {
+                state.queue.retain(|other| other != instant);
+                state.taken.insert(*instant, state.cursor);
+                state.pass(*instant);
+            }
+            state.runs.push(run.clone());
+            state.remember(Past {
+                instant: *instant,
+                at: *at,
+                run: Some(run.clone()),
+                skipped: None,
+            });
+        }
+        ScheduleEvent::ScheduleQueued { instant, .. } => {
+            state.taken.insert(*instant, state.cursor);
+            state.pass(*instant);
+            state.queue.push_back(*instant);
+        }
+        ScheduleEvent::ScheduleSkipped {
+            instant,
+            reason,
+            at,
+        } => {
+            state.queue.retain(|other| other != instant);
+            state.pass(*instant);
+            state.remember(Past {
+                instant: Some(*instant),
+                at: *at,
+                run: None,
+                skipped: Some((reason.clone(), 1)),
+            });
+        }
+        ScheduleEvent::SchedulePassed {
+            after: _,
+            until,
+            count,
+            reason,
+            at,
+        } => {
+            state.pass(*until);
+            state.remember(Past {
+                instant: Some(*until),
+                at: *at,
+                run: None,
+                skipped: Some((reason.clone(), *count)),
+            });
+        }
+        ScheduleEvent::BackfillRequested { instants, .. } => {
+            for instant in instants {
+                state.taken.insert(*instant, *instant);
+                state.queue.push_back(*instant);
+            }
+        }
+    }
+}
