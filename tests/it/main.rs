@@ -13,6 +13,8 @@ mod lifecycle;
 #[cfg(unix)]
 mod mcp;
 #[cfg(unix)]
+mod python;
+#[cfg(unix)]
 mod queue;
 mod races;
 mod replay;

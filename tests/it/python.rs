@@ -1,0 +1,153 @@
+//! `agents/python/phisync.py` under a real interpreter, against a real server.
+
+use std::path::Path;
+use std::process::Command;
+
+use phisync_tests::process::{Child, Project, Server, eventually};
+use serde_json::{Value, json};
+
+const TEAM: &str = "phisync: 1\nagents:\n  SNAKE: { concurrency: 4 }\n";
+
+const WORKFLOW: &str = r#"
+workflow: pythonic
+outputs:
+  plain: ${{ steps.plain.output }}
+  attempts: ${{ steps.again.attempts }}
+steps:
+  - { id: plain, prompt: Double it., assign: SNAKE, input: { num: 21 }, output: { type: object, required: [num], properties: { num: { type: integer } } } }
+  - { id: again, prompt: Try twice., assign: SNAKE, retry: { max_attempts: 3, backoff: none }, effects: none }
+  - { id: bad, prompt: Return nonsense., assign: SNAKE, output: { type: object, required: [num], properties: { num: { type: integer } } }, on_failure: continue }
+  - { id: raises, prompt: Break., assign: SNAKE, on_failure: continue }
+  - { id: unsendable, prompt: Return no JSON., assign: SNAKE, on_failure: continue }
+"#;
+
+const AGENT: &str = r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+import phisync
+
+def do(task):
+    task.progress({"seen": task.id})
+    if task.step == "plain":
+        return {"num": task.input["num"] * 2}
+    if task.step == "again":
+        if task.attempt == 1:
+            raise phisync.TaskFailed("not yet", code="transient.tired")
+        return {"handoff": task.handoff}
+    if task.step == "bad":
+        return {"m": 1}
+    if task.step == "unsendable":
+        return {"num": float("nan")}
+    raise KeyError("nothing")
+
+print(phisync.work(phisync.Client.from_environment("SNAKE"), do, concurrency=3, max_tasks=6))
+"#;
+
+fn python(project: &Project, arguments: &[&str]) -> Option<Child> {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no python3 to run the Python client with");
+        return None;
+    }
+    let mut command = Command::new("python3");
+    command
+        .args(["-B"])
+        .args(arguments)
+        .current_dir(project.root());
+    Some(Child::start(command, b""))
+}
+
+fn module() -> String {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let module = tests.join("../agents/python");
+    module.to_str().expect("a path in UTF-8").to_owned()
+}
+
+#[test]
+fn an_agent_in_python_works_fails_and_tries_again() {
+    let project = Project::new([("agents.yaml", TEAM), ("agent.py", AGENT)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let start = json!({ "definition": WORKFLOW, "id": "p1" });
+    let _started = owner.post("/v1/runs", &start).expect(201);
+    let Some(agent) = python(&project, &["agent.py", &module()]) else {
+        return;
+    };
+    assert_eq!(agent.finish().expect_code(0).trim(), "6");
+    let run = owner.get("/v1/runs/p1").expect(200);
+    assert_eq!(run["status"], "completed", "{run}");
+    assert_eq!(
+        run["outputs"],
+        json!({ "plain": { "num": 42 }, "attempts": 2 })
+    );
+    let step = |id: &str| -> &Value {
+        let steps = run["steps"].as_array().expect("steps");
+        steps.iter().find(|step| step["id"] == id).expect("a step")
+    };
+    assert_eq!(step("bad")["error"]["code"], "schema.output");
+    assert_eq!(step("raises")["error"]["message"], "KeyError: 'nothing'");
+    let unsendable = step("unsendable")["error"]["message"].as_str();
+    assert!(
+        unsendable.is_some_and(|m| m.starts_with("the result cannot be sent")),
+        "{run}"
+    );
+}
+
+const STUBBORN: &str = r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+import phisync
+
+def do(task):
+    print("began", flush=True)
+    if not task.cancelled.wait(60):
+        return "nobody cancelled"
+    raise RuntimeError("stopped")
+
+phisync.work(phisync.Client.from_environment("SNAKE"), do, max_tasks=1)
+"#;
+
+#[test]
+fn a_cancelled_run_reaches_the_function_through_its_heartbeat() {
+    let workflow = "
+workflow: long
+steps:
+  - { id: only, prompt: Wait., assign: SNAKE, timeouts: { lease: 5s } }
+";
+    let project = Project::new([("agents.yaml", TEAM), ("agent.py", STUBBORN)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let start = json!({ "definition": workflow, "id": "p1" });
+    let _started = owner.post("/v1/runs", &start).expect(201);
+    let Some(agent) = python(&project, &["agent.py", &module()]) else {
+        return;
+    };
+    agent.stdout_line(|line| line == "began");
+    let _cancelled = owner.post("/v1/runs/p1/cancel", &json!({})).expect(200);
+    agent.finish().expect_code(0);
+    eventually("the run is cancelled", || {
+        let run = owner.get("/v1/runs/p1").expect(200);
+        (run["status"] == "cancelled").then_some(())
+    });
+}
+
+#[test]
+fn a_refusal_of_the_server_ends_the_worker_with_the_servers_words() {
+    let nobody = "
+import sys
+sys.path.insert(0, sys.argv[1])
+import phisync
+phisync.work(phisync.Client.from_environment('NOBODY'), lambda task: None)
+";
+    let project = Project::new([("agents.yaml", TEAM), ("agent.py", nobody)]);
+    let _server = Server::start(&project);
+    let Some(agent) = python(&project, &["agent.py", &module()]) else {
+        return;
+    };
+    let finished = agent.finish();
+    assert_eq!(finished.code, Some(1));
+    assert!(
+        finished.stderr.contains("phisync.Refused: not_found"),
+        "{}",
+        finished.stderr
+    );
+}
