@@ -12,6 +12,7 @@ mod lock;
 mod seeded;
 pub mod snapshot;
 mod time;
+pub mod transaction;
 pub mod view;
 
 pub use backend::{

@@ -8,10 +8,18 @@ mod clock;
 mod disk;
 mod entropy;
 mod os;
+#[cfg(unix)]
+mod os_tree;
+#[cfg(any(not(unix), test))]
+mod path_tree;
 mod sim;
+mod tree;
+#[cfg(test)]
+mod tree_tests;
 
 pub use clock::{Clock, ManualClock};
 pub use disk::{Access, Disk, DiskFile, DiskLock, read_all, replace_file};
 pub use entropy::{Entropy, SeededEntropy};
 pub use os::{OsClock, OsDisk, OsEntropy};
 pub use sim::{Fault, Kind, Lasting, Operation, Profile, SimDisk, Survive};
+pub use tree::{Content, Found, Tree, Trees};

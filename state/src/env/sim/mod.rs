@@ -11,6 +11,7 @@
 mod fault;
 mod port;
 mod survive;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

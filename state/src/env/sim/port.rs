@@ -15,7 +15,7 @@ fn report(then: Option<io::Error>) -> io::Result<()> {
 
 impl SimDisk {
     /// The disk, as soon as operations of this kind are let through.
-    fn enter(&self, kind: Kind) -> MutexGuard<'_, State> {
+    pub(super) fn enter(&self, kind: Kind) -> MutexGuard<'_, State> {
         let mut state = self.state();
         if state.held.contains(&kind) {
             state.waiting += 1;

@@ -234,6 +234,8 @@ pub(super) enum NameChange {
     Put(PathBuf, Name),
     Gone(PathBuf),
     Moved(PathBuf, PathBuf, Name),
+    /// Two names and what each stands for afterwards: at once, as renaming is.
+    Exchanged((PathBuf, Name), (PathBuf, Name)),
 }
 
 impl NameChange {
@@ -249,12 +251,18 @@ impl NameChange {
                 names.remove(from);
                 names.insert(to.clone(), *name);
             }
+            Self::Exchanged(one, other) => {
+                names.extend([one.clone(), other.clone()]);
+            }
         }
     }
 
     pub(super) fn directory(&self) -> Option<&Path> {
         match self {
-            Self::Put(path, _) | Self::Gone(path) | Self::Moved(_, path, _) => path.parent(),
+            Self::Put(path, _)
+            | Self::Gone(path)
+            | Self::Moved(_, path, _)
+            | Self::Exchanged(_, (path, _)) => path.parent(),
         }
     }
 }
