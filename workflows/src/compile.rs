@@ -87,6 +87,26 @@ pub fn compile(source: &SourceText, catalog: Option<&Catalog>) -> Compiled {
     }
 }
 
+/// Compiles a text that a journal holds again, to the machine of the hash that it is registered under:
+/// today's, or the one that an earlier version gave the same text. `None` if this program cannot.
+#[must_use]
+pub fn compile_registered(hash: &str, text: &str) -> Option<Machine> {
+    let source = SourceText::new(format!("definition {hash}"), text);
+    let mut machine = compile(&source, None).machines.into_iter().next()?;
+    if machine.hash != hash {
+        let documents = syntax::read(&source, &mut Sink::default())?;
+        let document = documents.iter().find(|document| !document.root.is_null())?;
+        if fingerprint::before_bare_conditions(&document.root) != hash {
+            return None;
+        }
+        if machine.version == machine.hash[..VERSION_DIGITS] {
+            machine.version = hash[..VERSION_DIGITS].to_owned();
+        }
+        machine.hash = hash.to_owned();
+    }
+    Some(machine)
+}
+
 fn workflows(
     source: &SourceText,
     documents: &[Document],

@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Result<SourceText, ReadError> {
         path: path.to_owned(),
         cause,
     };
-    if path.as_os_str() == STDIN {
+    if is_stdin(path) {
         let mut bytes = Vec::new();
         io::stdin().read_to_end(&mut bytes).map_err(failed)?;
         return Ok(SourceText::from_bytes("<stdin>", bytes));
@@ -44,7 +44,7 @@ pub(crate) fn read(path: &Path) -> Result<SourceText, ReadError> {
 /// # Errors
 /// For standard input, and when the file cannot be written; it is as it was then.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Report> {
-    if path.as_os_str() == STDIN {
+    if is_stdin(path) {
         let message = "standard input cannot be written";
         return Err(Report::new(ExitCode::Usage, message).hint("name a file"));
     }
@@ -84,6 +84,11 @@ pub(crate) fn machine(
         output.say_painted(render::text(&source, &told, output.color()).trim_end())?;
     }
     only(source.name(), compiled)
+}
+
+/// Whether a file of the command line is standard input.
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == STDIN
 }
 
 /// Whether a word of the command line means a file. No name of a workflow or a run has a dot or a

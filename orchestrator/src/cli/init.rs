@@ -9,11 +9,14 @@ use phisync::identity::TokenStore;
 use phisync::runtime::{DataPaths, StartError};
 use phisync_state::env::{Disk, OsDisk, OsEntropy};
 use phisync_state::{FileOptions, FileStore, Store as _};
+use phisync_workflows::{agents_schema, workflow_schema};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Context;
 use super::data_dir::{self, AGENTS_FILE, DataDir};
 use super::exit_code::ExitCode;
+use super::output::json_pretty;
 use super::report::{Report, plain};
 use crate::config;
 
@@ -74,6 +77,14 @@ impl Init {
         if new {
             make_store(&data)?;
         }
+        let schemas = data.path().join("schema");
+        make_directory(&schemas)?;
+        for (name, schema) in [
+            ("workflow.json", workflow_schema()),
+            ("agents.json", agents_schema()),
+        ] {
+            write_schema(&schemas.join(name), &schema)?;
+        }
         context.output.one(&made, Made::table)?;
         if !made.created.is_empty() {
             context.output.say(self.next())?;
@@ -117,6 +128,16 @@ fn make_store(data: &DataDir) -> Result<(), Report> {
     store
         .close()
         .map_err(|unknown| Report::new(ExitCode::Stopped, unknown))
+}
+
+/// Writes what editors read. It follows from the program, so an older one is replaced.
+fn write_schema(path: &Path, schema: &Value) -> Result<(), CreateError> {
+    let mut text = json_pretty(schema);
+    text.push('\n');
+    std::fs::write(path, text).map_err(|cause| CreateError {
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 /// Writes a new file; false if there is one already.

@@ -17,6 +17,7 @@ mod demo_agent;
 mod exec;
 mod exit_code;
 mod explain;
+mod fmt;
 mod graph;
 mod incident;
 mod init;
@@ -27,6 +28,7 @@ mod output;
 mod report;
 mod run;
 mod schedule;
+mod schema;
 mod serve;
 mod signals;
 mod store;
@@ -100,7 +102,9 @@ enum Command {
     Serve(serve::Serve),
     Check(check::Check),
     Explain(explain::Explain),
+    Fmt(fmt::Fmt),
     Graph(graph::Graph),
+    Schema(schema::Schema),
     /// Start, watch and end runs
     #[command(subcommand)]
     Run(run::Run),
@@ -178,7 +182,9 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Serve(command) => command.run(context),
         Command::Check(command) => command.run(context),
         Command::Explain(command) => command.run(context),
+        Command::Fmt(command) => command.run(context),
         Command::Graph(command) => command.run(context),
+        Command::Schema(command) => command.run(context),
         Command::Run(command) => command.run(context),
         Command::Schedule(command) => command.run(context),
         Command::Why(command) => command.run(context),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use phisync_state::{StreamName, Version};
-use phisync_workflows::{Machine, SourceText, compile};
+use phisync_workflows::{Machine, compile_registered};
 use serde::{Deserialize, Serialize};
 
 /// A fact of the stream `workflow/NAME`. Format version 1.
@@ -86,15 +86,12 @@ impl Definitions {
     /// Compiles a registered text again. `None` if this program cannot any more, which leaves the
     /// runs of that definition where they are.
     fn recompile(hash: &str, source: &str) -> Option<Arc<Machine>> {
-        let text = SourceText::new(format!("definition {hash}"), source);
-        let compiled = compile(&text, None);
-        let machine = compiled.machines.into_iter().next().map(Arc::new);
-        if machine.as_ref().is_none_or(|m| m.hash() != hash) {
+        let machine = compile_registered(hash, source).map(Arc::new);
+        if machine.is_none() {
             tracing::error!(
                 hash,
                 "a registered definition does not compile to its hash any more"
             );
-            return None;
         }
         machine
     }

@@ -164,3 +164,46 @@ fn a_code_is_explained_with_a_wrong_and_a_right_example() {
         project.transcript(&["explain", "PHI000"])
     );
 }
+
+#[test]
+fn a_layout_is_checked_then_written_and_then_it_is_fine() {
+    let project = Project::empty();
+    project.write(
+        "flow.yaml",
+        "steps:\n- prompt: 'Go.' # why\n  id: a\nworkflow: flow\n",
+    );
+    assert_snapshot!(project.transcript(&["fmt", "--check", "flow.yaml"]));
+    let code = |arguments: &[&str]| project.output(arguments, "").status.code();
+    assert_eq!(code(&["fmt", "flow.yaml"]), Some(0));
+    assert_eq!(code(&["fmt", "--check", "flow.yaml"]), Some(0));
+    assert_snapshot!(
+        "a_layout_is_answered_on_stdout_for_standard_input",
+        project.transcript_with(
+            &["fmt", "-"],
+            "steps:\n- prompt: 'Go.' # why\n  id: a\nworkflow: flow\n"
+        )
+    );
+    assert_snapshot!(
+        "a_text_that_is_no_yaml_has_no_layout",
+        project.transcript_with(&["fmt", "-"], "steps: [\n")
+    );
+}
+
+#[test]
+fn what_init_writes_points_at_the_schemas_that_it_writes() {
+    let project = Project::initialised();
+    for (file, kind) in [
+        ("workflows/hello.yaml", "workflow"),
+        ("agents.yaml", "agents"),
+    ] {
+        let text = std::fs::read_to_string(project.path(file)).expect("the file is there");
+        let first = text.lines().next().expect("a first line");
+        let (_, pointer) = first.split_once("$schema=").expect("it points at a schema");
+        let folder = project.path(file);
+        let schema = folder.parent().expect("a folder").join(pointer);
+        let written = std::fs::read(&schema).expect("the schema is there");
+        assert_eq!(written, project.output(&["schema", kind], "").stdout);
+    }
+    let laid_out = project.output(&["fmt", "--check", "workflows/hello.yaml"], "");
+    assert_eq!(laid_out.status.code(), Some(0), "{laid_out:?}");
+}

@@ -4,6 +4,7 @@
 //! nodes and aliases are checked before they can hurt. Knows YAML, not workflows. Every map that
 //! leaves here has text keys, each once.
 
+mod places;
 mod pragma;
 mod reader;
 mod reason;
@@ -13,9 +14,10 @@ mod tree;
 use crate::diagnostic::{Note, Sink};
 use crate::source::{SourceText, Span};
 
+pub(crate) use places::Places;
 pub(crate) use pragma::Pragmas;
 pub(crate) use reader::yaml11_note;
-pub(crate) use scalar::ScalarPlaces;
+pub(crate) use scalar::{ScalarPlaces, is_plain_text};
 pub(crate) use tree::{Entry, Kind, Map, Node, Scalar, Shape, Style};
 
 /// Longest text, in bytes.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as RawSpan, Tag};
 
+use super::places::Places;
 use super::tree::{Entry, Kind, Map, Node, Scalar, Shape, Style};
 use super::{Document, reason, scalar};
 use crate::diagnostic::{Note, Severity, Sink};
@@ -484,39 +485,4 @@ pub(crate) fn yaml11_note(severity: Severity, text: &str, kind: &str, span: Span
     )
     .help("quote it if it is meant as text")
     .edit(span, format!("\"{text}\""))
-}
-
-/// Byte offsets of the parser's places, which count characters.
-struct Places {
-    base: usize,
-    /// Byte offset of each character; `None` when all are one byte long.
-    offsets: Option<Vec<u32>>,
-    len: usize,
-}
-
-impl Places {
-    fn new(text: &str, base: usize) -> Self {
-        let offsets = (!text.is_ascii()).then(|| {
-            text.char_indices()
-                .map(|(at, _)| Span::new(at, at).start)
-                .collect()
-        });
-        Self {
-            base,
-            offsets,
-            len: text.len(),
-        }
-    }
-
-    fn byte(&self, index: usize) -> usize {
-        let at = match &self.offsets {
-            None => index.min(self.len),
-            Some(offsets) => offsets.get(index).map_or(self.len, |at| *at as usize),
-        };
-        self.base + at
-    }
-
-    fn span(&self, raw: RawSpan) -> Span {
-        Span::new(self.byte(raw.start.index()), self.byte(raw.end.index()))
-    }
 }

@@ -68,6 +68,32 @@ fn is_float(unsigned: &str) -> bool {
         })
 }
 
+/// Whether `text` without quotation marks is this very text for every YAML tool, inside `[...]` and
+/// `{...}` too if `flow` says so.
+pub(crate) fn is_plain_text(text: &str, flow: bool) -> bool {
+    const INDICATORS: &str = "-?:,[]{}#&*!|>'\"%@`";
+    let Some(first) = text.chars().next() else {
+        return false;
+    };
+    let opens = text.get(1..2).is_none_or(|next| next == " ");
+    let first_fits = match first {
+        '-' | '?' | ':' => !opens,
+        _ => !INDICATORS.contains(first),
+    };
+    first_fits
+        && resolve(text) == Ok(Kind::Str)
+        && yaml11(text).is_none()
+        && text == text.trim()
+        && text != "<<"
+        && !text.starts_with("---")
+        && !text.starts_with("...")
+        && !text.ends_with(':')
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !text.chars().any(|c| c.is_control() || c == '\u{feff}')
+        && !(flow && text.contains([',', '[', ']', '{', '}', ':']))
+}
+
 /// What YAML 1.1 tools take a plain scalar for, where the core schema says otherwise.
 pub(super) fn yaml11(text: &str) -> Option<&'static str> {
     const BOOLS: [&str; 8] = ["y", "n", "yes", "no", "on", "off", "Y", "N"];

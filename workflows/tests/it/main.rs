@@ -4,6 +4,8 @@ mod fixtures;
 mod graphs;
 mod hostile;
 mod identity;
+mod layout;
 mod machines;
 mod properties;
+mod schemas;
 mod support;

@@ -69,3 +69,20 @@ pub(crate) fn codes(text: &str) -> Vec<&'static str> {
         .map(|d| d.code)
         .collect()
 }
+
+/// The files of a name (`workflow`, `agents`) below the repository's examples, sorted by folder.
+pub(crate) fn examples(stem: &str) -> Vec<Fixture> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut found: Vec<Fixture> = fs::read_dir(folder)
+        .expect("the examples are there")
+        .filter_map(|entry| {
+            let example = entry.expect("the folder can be listed");
+            let text = fs::read_to_string(example.path().join(format!("{stem}.yaml"))).ok()?;
+            let name = example.file_name().into_string().expect("ASCII names");
+            Some(Fixture { name, text })
+        })
+        .collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    assert!(!found.is_empty(), "no {stem} of an example");
+    found
+}
