@@ -2,7 +2,7 @@
 //!
 //! Everything the server decides with is pure ([`registry`], [`heartbeat`], [`detector`], [`lease`],
 //! [`assignment`]): time is an argument, nothing is read or waited for. [`protocol`] is what crosses
-//! the wire; [`client`] and [`worker`] are the other end of it, the side an agent's machine runs.
+//! the wire; [`client`], [`worker`] and [`mailbox`] are the other end of it, the side an agent's machine runs.
 //! This crate never sees a workflow: a task is an opaque piece of work here.
 
 pub mod assignment;
@@ -11,6 +11,7 @@ pub mod detector;
 pub mod heartbeat;
 mod id;
 pub mod lease;
+pub mod mailbox;
 pub mod protocol;
 pub mod registry;
 pub mod worker;

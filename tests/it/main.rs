@@ -11,6 +11,8 @@ mod examples;
 #[cfg(unix)]
 mod lifecycle;
 #[cfg(unix)]
+mod mailbox;
+#[cfg(unix)]
 mod mcp;
 #[cfg(unix)]
 mod python;

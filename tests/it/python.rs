@@ -121,9 +121,9 @@ steps:
     let Some(agent) = python(&project, &["agent.py", &module()]) else {
         return;
     };
-    agent.stdout_line(|line| line == "began");
+    let _began = agent.stdout_line(|line| line == "began");
     let _cancelled = owner.post("/v1/runs/p1/cancel", &json!({})).expect(200);
-    agent.finish().expect_code(0);
+    let _said = agent.finish().expect_code(0);
     eventually("the run is cancelled", || {
         let run = owner.get("/v1/runs/p1").expect(200);
         (run["status"] == "cancelled").then_some(())

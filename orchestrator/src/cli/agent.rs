@@ -11,6 +11,7 @@ use super::Context;
 use super::crew::{self, Employer};
 use super::data_dir::DataDir;
 use super::exit_code::ExitCode;
+use super::mailbox;
 use super::output::Table;
 use super::report::Report;
 use super::signals;
@@ -20,6 +21,7 @@ use super::team::Team;
 pub(super) enum Agent {
     List(List),
     Work(Work),
+    Mailbox(mailbox::Carry),
 }
 
 /// List the declared agents: alive or not, and what they hold.
@@ -67,6 +69,7 @@ impl Agent {
         match self {
             Self::List(_) => list(context),
             Self::Work(command) => command.run(context),
+            Self::Mailbox(command) => command.run(context),
         }
     }
 }

@@ -195,9 +195,9 @@ fn wanted(assign: &Assign) -> String {
 }
 
 /// What went wrong and why, on one line.
-fn chain(error: &WorkerError) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(deeper) = cause {
         words.push_str(": ");
         words.push_str(&deeper.to_string());

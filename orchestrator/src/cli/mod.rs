@@ -23,6 +23,7 @@ mod incident;
 mod init;
 mod inputs;
 mod live;
+mod mailbox;
 mod mcp;
 mod output;
 mod report;
