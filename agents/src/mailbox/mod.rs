@@ -145,7 +145,7 @@ impl Mailbox {
                 }
                 // Put there by somebody else: not ours to touch.
                 Ok(Err(cause)) => {
-                    tracing::warn!(letter = name, %cause, "no task is in this letter")
+                    tracing::warn!(letter = name, %cause, "no task is in this letter");
                 }
                 Err(source) => return Err(self.failed(&path, source)),
             }
