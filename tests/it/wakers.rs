@@ -152,7 +152,7 @@ fn each_rule_finds_what_breaks_it() {
             run.steps[0].task.as_mut().expect("held").holder = None;
         }),
         (ready, |run| {
-            run.incident = Some((Slot(0), Failure::new("app.x", "y")));
+            run.incidents.insert(Slot(0), Failure::new("app.x", "y"));
         }),
         (closed, |run| run.waker = Some(Waker::Steps)),
         (closed, |run| run.phase = Phase::Failing),

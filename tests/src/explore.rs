@@ -169,7 +169,7 @@ fn written(run: &RunState) -> String {
         (run.version, run.status, run.phase, &run.waker, run.deadline),
         (&run.steps, &run.passes, run.ended_steps),
         (&run.error, &run.failed_step, &run.cancelled_by),
-        (&run.to_undo, run.undo, &run.incident, &run.outputs),
+        (&run.undoing, run.undo, &run.incidents, &run.outputs),
         (run.next_deadline(), run.closed_at),
     );
     format!("{parts:?}")
@@ -206,7 +206,7 @@ fn tries(run: &RunState, now: Timestamp) -> Vec<Try> {
             }
         }
     }
-    if let Some((index, _)) = &run.incident {
+    for index in run.incidents.keys() {
         for (name, action) in [
             ("resolve: retry", Resolution::Retry),
             ("resolve: skip", Resolution::Skip),
@@ -378,8 +378,8 @@ fn essence(run: &RunState) -> String {
         run.phase,
         run.undo,
         run.error.as_ref().map(|error| &error.code),
-        run.incident.as_ref().map(|(index, _)| index),
-        run.to_undo,
+        run.incidents.keys().next(),
+        run.undoing,
         rank(run.deadline),
     );
     for step in &run.steps {

@@ -35,7 +35,7 @@ pub fn violations(run: &RunState, now: Timestamp) -> Vec<Violation> {
     );
     check(
         "whoever waits for nobody's decision is woken by a clock",
-        !open || run.incident.is_some() || run.next_deadline().is_some(),
+        !open || !run.incidents.is_empty() || run.next_deadline().is_some(),
         &|| format!("{:?}", run.phase),
     );
     check(
@@ -50,7 +50,7 @@ pub fn violations(run: &RunState, now: Timestamp) -> Vec<Violation> {
     );
     check(
         "a run is parked exactly while an incident is open",
-        run.incident.is_some() == matches!(run.waker, Some(Waker::Incident { .. })),
+        !run.incidents.is_empty() == matches!(run.waker, Some(Waker::Incident { .. })),
         &|| format!("{:?}", run.waker),
     );
     for pass in (0u32..).map(PassId).zip(&run.passes) {
@@ -119,7 +119,7 @@ fn is_final(task: &TaskState) -> bool {
 }
 
 fn waits(run: &RunState, index: Slot, step: &StepState) -> bool {
-    let parked = run.incident.as_ref().is_some_and(|(at, _)| *at == index);
+    let parked = run.incidents.contains_key(&index);
     step.outcome.is_none() || step.status == StepStatus::Compensating || parked
 }
 

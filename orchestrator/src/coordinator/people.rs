@@ -141,8 +141,7 @@ impl Coordinator {
     #[must_use]
     pub fn incidents(&self) -> Vec<IncidentSummary> {
         let open = self.open.values();
-        open.filter_map(|run| report::incident(&run.state))
-            .collect()
+        open.flat_map(|run| report::incidents(&run.state)).collect()
     }
 
     /// Splits `RUN.STEP`; the run may be the beginning of an id.

@@ -31,7 +31,7 @@ fn failure(error: &crate::engine::Failure, step: Option<&str>) -> Failure {
 }
 
 fn run_failure(run: &RunState) -> Option<Failure> {
-    let error = run.error.as_ref()?;
+    let error = run.error.as_ref().filter(|_| !run.recovered)?;
     Some(failure(error, run.failed_step.as_deref()))
 }
 
@@ -139,15 +139,17 @@ pub(super) fn approval(run: &RunState, index: Slot) -> Option<ApprovalSummary> {
     })
 }
 
-pub(super) fn incident(run: &RunState) -> Option<IncidentSummary> {
-    let (index, error) = run.incident.as_ref()?;
-    let step = run.name(*index);
-    Some(IncidentSummary {
-        id: format!("{}.{step}", run.id),
-        run: run.id.to_string(),
-        error: failure(error, Some(&step)),
-        step,
-    })
+pub(super) fn incidents(run: &RunState) -> Vec<IncidentSummary> {
+    let incidents = run.incidents.iter().map(|(slot, error)| {
+        let step = run.name(*slot);
+        IncidentSummary {
+            id: format!("{}.{step}", run.id),
+            run: run.id.to_string(),
+            error: failure(error, Some(&step)),
+            step,
+        }
+    });
+    incidents.collect()
 }
 
 /// A waker in words, as one word, and its deadline.

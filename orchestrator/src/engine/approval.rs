@@ -23,7 +23,7 @@ impl Draft<'_> {
         slot: Slot,
         spec: &ApprovalSpec,
     ) -> Result<RunEvent, Failure> {
-        let scope = RunScope::new(self.run, self.moment);
+        let scope = RunScope::new(self.run, self.moment, self.run.step(slot).pass);
         let prompt = match &spec.prompt {
             Some(prompt) => Some(scope.text(prompt)?),
             None => None,
@@ -144,7 +144,8 @@ impl Draft<'_> {
             }
             OnReject::Compensate => {
                 self.fail_step(index, error.clone());
-                self.fail_run(Some(index), error);
+                let pass = self.run.step(index).pass;
+                self.fail_pass(pass, Some(index), error);
             }
         }
     }
@@ -186,7 +187,10 @@ impl Draft<'_> {
 fn who_did(run: &RunState, approval: Slot, steps: &[StepIndex]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let pass = run.step(approval).pass;
-    for step in steps.iter().filter_map(|step| run.seen_from(pass, *step)) {
+    for step in steps
+        .iter()
+        .filter_map(|step| run.seen_from(pass, None, *step))
+    {
         let step = run.step(step);
         names.extend(step.task.as_ref().and_then(|task| task.last_agent.clone()));
         let verdicts = step.approval.iter().flat_map(|a| &a.verdicts);

@@ -27,8 +27,19 @@ pub(super) struct Draft<'a> {
     pub run: &'a mut RunState,
     pub moment: Moment,
     pub events: Vec<RunEvent>,
-    /// Steps that may start now.
-    pub work: VecDeque<Slot>,
+    /// What may move now.
+    pub work: VecDeque<Work>,
+}
+
+/// Something that may move because of a fact.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Work {
+    /// A pending step may start, or may never.
+    Check(Slot),
+    /// A pass may be through.
+    Pass(PassId),
+    /// A block may go on.
+    Block(Slot),
 }
 
 impl Draft<'_> {
@@ -65,7 +76,7 @@ pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, 
     });
     let roots = draft.run.slots_of(PassId::MAIN);
     let roots = roots.filter(|slot| draft.run.spec(*slot).needs.is_empty());
-    let roots: Vec<_> = roots.collect();
+    let roots: Vec<_> = roots.map(Work::Check).collect();
     draft.work.extend(roots);
     draft.settle();
     let events = draft.events;
@@ -151,7 +162,12 @@ impl Draft<'_> {
                 run: self.run.id.clone(),
             }),
             // Asked twice, or it is ending anyway: nothing to add.
-            Phase::Cancelling | Phase::Failing | Phase::Compensating => Ok(()),
+            Phase::Cancelling
+            | Phase::Failing
+            | Phase::Finishing
+            | Phase::Handling
+            | Phase::Compensating
+            | Phase::Cleaning => Ok(()),
             Phase::Forward => {
                 // What is undone is dispatched: a run that ends does not stand still.
                 self.resume(by.clone())?;

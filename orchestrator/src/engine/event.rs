@@ -80,6 +80,59 @@ pub enum CancelReason {
     RunCancelled,
     /// Another branch of a `join: first` was faster.
     Outrun,
+    /// The body that it stands in, or the block around that, has failed.
+    BodyFailed,
+    /// The run was finished by a step.
+    RunFinished,
+    /// Its state was left.
+    StateLeft,
+}
+
+/// What a block works on, fixed when it begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockWork {
+    /// A body, once.
+    Do,
+    /// A body and its handlers.
+    Try,
+    /// All branches.
+    Parallel,
+    /// One of the cases.
+    Switch {
+        /// The case's id, or `default`.
+        case: String,
+    },
+    /// A body per item.
+    Foreach {
+        /// The items, a list.
+        items: RawJson,
+    },
+    /// A body again and again.
+    Loop {
+        /// What the first iteration gets.
+        carry: RawJson,
+    },
+}
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassOutcome {
+    /// Well.
+    Succeeded,
+    /// Badly.
+    Failed,
+    /// Not at all: it was stopped.
+    Cancelled,
+}
+
+fn is_one(number: &u32) -> bool {
+    *number == 1
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// How far a closed run was undone.
@@ -219,6 +272,111 @@ pub enum RunEvent {
         step: String,
         /// Why.
         reason: CancelReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// A step that runs bodies begins.
+    BlockStarted {
+        /// The step.
+        step: String,
+        /// Which time, from 1.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        attempt: u32,
+        /// What it works on.
+        work: BlockWork,
+        /// When.
+        at: Timestamp,
+        /// When it must have ended for good; told the first time only.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
+    },
+    /// A block will fail; what is open in it is being cancelled.
+    BlockFailing {
+        /// The step.
+        step: String,
+        /// Why.
+        error: Failure,
+        /// When.
+        at: Timestamp,
+    },
+    /// A block is told to stop; what is open in it is being cancelled.
+    BlockCancelling {
+        /// The step.
+        step: String,
+        /// Why.
+        reason: CancelReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// A block failed and begins anew.
+    BlockRetried {
+        /// The step.
+        step: String,
+        /// Why it failed.
+        error: Failure,
+        /// When.
+        at: Timestamp,
+        /// When it begins.
+        due: Timestamp,
+    },
+    /// A step waits for a time.
+    TimerSet {
+        /// The step.
+        step: String,
+        /// When.
+        at: Timestamp,
+        /// Until when.
+        due: Timestamp,
+    },
+    /// A body is entered. Its name is the owner's, a slash, the part, and a dot and the round if it
+    /// repeats: `each/do.3`, `pay/handler`, `/finally`.
+    PassOpened {
+        /// Its name.
+        pass: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A step of a body failed, and so will the body; what is open in it is being cancelled.
+    PassFailing {
+        /// Its name.
+        pass: String,
+        /// The step.
+        step: String,
+        /// Why.
+        error: Failure,
+        /// When.
+        at: Timestamp,
+    },
+    /// A body is told to stop; what is open in it is being cancelled.
+    PassStopping {
+        /// Its name.
+        pass: String,
+        /// Why.
+        reason: CancelReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// Every step of a body has ended.
+    PassEnded {
+        /// Its name.
+        pass: String,
+        /// How.
+        outcome: PassOutcome,
+        /// What it gives the block.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<RawJson>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+        /// What the next iteration of a loop gets; absent: there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<RawJson>,
+        /// When the next iteration begins, if not at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Timestamp>,
+        /// Whether a loop may go on no more though it should.
+        #[serde(default, skip_serializing_if = "is_false")]
+        exhausted: bool,
         /// When.
         at: Timestamp,
     },
@@ -380,6 +538,19 @@ pub enum RunEvent {
         /// When.
         at: Timestamp,
     },
+    /// The run will complete with these outputs; what is open is being cancelled.
+    RunFinishing {
+        /// The step that finished it; absent: all steps have ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+        /// The outputs.
+        outputs: RawJson,
+        /// Whether the run had failed, and `on_failure` made it good.
+        #[serde(default, skip_serializing_if = "is_false")]
+        recovered: bool,
+        /// When.
+        at: Timestamp,
+    },
     /// Somebody cancelled the run; what is open is being cancelled.
     RunCancelling {
         /// Who.
@@ -392,8 +563,14 @@ pub enum RunEvent {
     },
     /// The undoing begins, in this order.
     UndoStarted {
+        /// The block whose steps they are; absent: the run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        block: Option<String>,
         /// Steps, first to undo first.
         steps: Vec<String>,
+        /// Why the block failed; a run says that by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
         /// When.
         at: Timestamp,
     },
@@ -443,7 +620,7 @@ pub enum RunEvent {
 }
 
 impl RunEvent {
-    /// The step that the fact is about; `None` if it is about the run.
+    /// The step that the fact is about; `None` if it is about the run or a pass.
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         match self {
@@ -451,6 +628,11 @@ impl RunEvent {
             | Self::StepCompleted { step, .. }
             | Self::StepFailed { step, .. }
             | Self::StepCancelled { step, .. }
+            | Self::BlockStarted { step, .. }
+            | Self::BlockFailing { step, .. }
+            | Self::BlockCancelling { step, .. }
+            | Self::BlockRetried { step, .. }
+            | Self::TimerSet { step, .. }
             | Self::TaskReady { step, .. }
             | Self::TaskClaimed { step, .. }
             | Self::TaskCompleted { step, .. }
@@ -469,6 +651,11 @@ impl RunEvent {
             | Self::RunPaused { .. }
             | Self::RunResumed { .. }
             | Self::SignalReceived { .. }
+            | Self::PassOpened { .. }
+            | Self::PassFailing { .. }
+            | Self::PassStopping { .. }
+            | Self::PassEnded { .. }
+            | Self::RunFinishing { .. }
             | Self::RunFailing { .. }
             | Self::RunCancelling { .. }
             | Self::UndoStarted { .. }

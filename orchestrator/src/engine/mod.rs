@@ -7,7 +7,10 @@
 
 mod apply;
 mod approval;
+mod block;
+mod blocks;
 mod decide;
+mod ending;
 mod event;
 mod fencing;
 mod id;
@@ -24,22 +27,24 @@ mod settle;
 mod status;
 mod step;
 mod task;
+mod timing;
 mod trace;
 mod trigger;
 mod waker;
 
 pub use apply::apply;
+pub use block::{Block, Many, PassEnd, Progress};
 pub use decide::{Decision, decide, start};
-pub use event::{CancelReason, Failure, RunEvent, Then, Undo};
+pub use event::{BlockWork, CancelReason, Failure, PassOutcome, RunEvent, Then, Undo};
 pub use id::{BadTaskId, RunId, TaskId};
 pub use input::{Input, Moment, Rejection, Resolution, Start};
 pub use listen::{Delivery, Listening, Source, Subscription};
 pub use pass::{Pass, PassId, PassStatus, Slot};
 pub use pause::Pause;
 pub use raw::RawJson;
-pub use run::RunState;
+pub use run::{RunState, Undoing};
 pub use status::{Phase, RunStatus, StepStatus, TaskStatus};
-pub use step::{Approval, Ended, Holder, StepState, TaskState, Verdict};
+pub use step::{Approval, Ended, Holder, StepState, TaskState, UndoOf, Verdict};
 pub(crate) use task::rules;
 pub use trace::{Transition, apply_traced};
 pub use trigger::Trigger;

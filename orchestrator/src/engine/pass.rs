@@ -16,6 +16,7 @@ use phisync_workflows::{Machine, StepIndex};
 
 use super::event::CancelReason;
 use super::run::RunState;
+use super::status::StepStatus;
 use super::step::StepState;
 use super::{Failure, RawJson};
 
@@ -228,12 +229,45 @@ impl RunState {
         Some(Slot(pass.first.0 + u32::try_from(place).ok()?))
     }
 
-    /// The step that `step` means to somebody in `pass`: the one in this pass or in one around it.
-    pub(super) fn seen_from(&self, pass: PassId, step: StepIndex) -> Option<Slot> {
+    /// The step that `step` means to somebody in `pass`: the one in this pass, in one around it,
+    /// or in another part of a block around it. With `block`, those inside of it are seen, too.
+    pub(super) fn seen_from(
+        &self,
+        pass: PassId,
+        block: Option<Slot>,
+        step: StepIndex,
+    ) -> Option<Slot> {
         let body = self.machine.step(step).body;
-        let outwards = std::iter::successors(Some(pass), |pass| self.pass(*pass).outer);
-        let mut outwards = outwards.filter(|pass| self.pass(*pass).body == body);
-        self.slot_in(outwards.next()?, step)
+        let owner = match self.machine.body(body).owner {
+            Owner::Block(owner) | Owner::Handler(owner) => Some(owner),
+            Owner::Run | Owner::OnFailure | Owner::Finally | Owner::State(_) => None,
+        };
+        let inside = |slot: Slot| {
+            let rounds = self.rounds_below(Some(slot), None);
+            let owned = owner == Some(self.step(slot).spec);
+            owned.then(|| self.last_pass(body, &rounds)).flatten()
+        };
+        let mut found = block.and_then(inside);
+        let mut at = Some(pass);
+        while let (None, Some(id)) = (found, at) {
+            let pass = self.pass(id);
+            found = (pass.body == body).then_some(id);
+            found = found.or_else(|| pass.owner.and_then(inside));
+            at = pass.outer;
+        }
+        self.slot_in(found?, step)
+    }
+
+    /// What needs of others count: the step's outcome, unless its `on_failure` is under way.
+    pub(super) fn settled(&self, slot: Slot) -> Option<StepStatus> {
+        let outcome = self.step(slot).outcome?;
+        self.open_handler(slot).is_none().then_some(outcome)
+    }
+
+    /// The pass through the step's `on_failure` that is under way.
+    pub(super) fn open_handler(&self, slot: Slot) -> Option<PassId> {
+        let handler = self.step(slot).handler?;
+        self.pass(handler).status.is_open().then_some(handler)
     }
 
     /// The pass at `id`.
@@ -357,7 +391,10 @@ impl RunState {
         self.passes.push(Pass {
             body,
             owner,
-            outer: owner.map(|slot| self.step(slot).pass),
+            outer: match owner {
+                Some(slot) => Some(self.step(slot).pass),
+                None => (body != BodyIndex::MAIN).then_some(PassId::MAIN),
+            },
             round,
             rounds,
             opening,

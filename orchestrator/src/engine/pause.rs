@@ -56,7 +56,9 @@ impl RunState {
             Clock::Attempt { step, undo } => self
                 .task(step, undo)
                 .is_some_and(|task| task.status == TaskStatus::Running),
-            Clock::Total { .. } | Clock::Approval { .. } | Clock::Run => false,
+            Clock::Total { .. } | Clock::Approval { .. } | Clock::Timer { .. } | Clock::Run => {
+                false
+            }
         }
     }
 
@@ -84,9 +86,16 @@ impl RunState {
                     step.waker = Some(super::Waker::Person { until: at });
                 }
             }
+            Clock::Timer { step } => {
+                let step = self.step_mut(step);
+                step.due = Some(at);
+                step.waker = Some(super::Waker::Timer { at });
+            }
             Clock::Total { step, undo } => {
                 if let Some(task) = self.task_mut(step, undo) {
                     task.total_deadline = Some(at);
+                } else if let Some(block) = &mut self.step_mut(step).block {
+                    block.deadline = Some(at);
                 }
             }
             Clock::Attempt { step, undo } => {

@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 
 use super::pass::{Pass, PassId, Slot};
 use super::status::{Phase, RunStatus, TaskStatus};
-use super::step::{StepState, TaskState};
+use super::step::{StepState, TaskState, UndoOf};
 use super::{Delivery, Failure, Listening, Pause, RawJson, RunId, TaskId, Trigger, Undo, Waker};
+
 /// What a deadline belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Clock {
@@ -21,8 +22,40 @@ pub(super) enum Clock {
     Total { step: Slot, undo: bool },
     /// An approval.
     Approval { step: Slot },
+    /// A timer, the delay of a loop or the back-off of a block.
+    Timer { step: Slot },
     /// The whole run.
     Run,
+}
+
+/// The undoing of the steps of one scope.
+#[derive(Clone, Debug, Default)]
+pub struct Undoing {
+    /// Steps still to undo, the next one last.
+    pub left: Vec<Slot>,
+    /// Steps whose undo is in the queue, in work, or waits for another attempt.
+    pub under_way: BTreeSet<Slot>,
+    /// Undos that wait for a person.
+    pub parked: u32,
+    /// Why the block failed; the run says that by itself.
+    pub error: Option<Failure>,
+}
+
+impl Undoing {
+    /// Takes a step off the list of what is left; usually it is the next one.
+    pub(super) fn take(&mut self, slot: Slot) {
+        if self.left.last() == Some(&slot) {
+            self.left.pop();
+        } else {
+            self.left.retain(|other| *other != slot);
+        }
+    }
+
+    /// Whether nothing is left to do.
+    #[must_use]
+    pub fn is_through(&self) -> bool {
+        self.left.is_empty() && self.under_way.is_empty() && self.parked == 0
+    }
 }
 
 /// One run.
@@ -65,13 +98,17 @@ pub struct RunState {
     pub failed_step: Option<String>,
     /// Who cancelled it, and their words.
     pub cancelled_by: Option<(String, Option<String>)>,
-    /// Steps still to undo, the next one last.
-    pub to_undo: Vec<Slot>,
+    /// What is being undone, and what was: the run's, and that of its blocks.
+    pub undoing: BTreeMap<UndoOf, Undoing>,
     /// How far it was undone.
     pub undo: Undo,
-    /// The undo that failed for good and waits for a person.
-    pub incident: Option<(Slot, Failure)>,
-    /// The outputs of a completed run.
+    /// The undos that failed for good and wait for a person.
+    pub incidents: BTreeMap<Slot, Failure>,
+    /// Its variables.
+    pub vars: Map<String, Value>,
+    /// Whether it had failed, and its `on_failure` made that good.
+    pub recovered: bool,
+    /// The outputs of a completed run, or of one that finishes.
     pub outputs: Option<RawJson>,
     /// What made it start.
     pub trigger: Option<Trigger>,
@@ -108,9 +145,11 @@ impl RunState {
             error: None,
             failed_step: None,
             cancelled_by: None,
-            to_undo: Vec::new(),
+            undoing: BTreeMap::new(),
             undo: Undo::None,
-            incident: None,
+            incidents: BTreeMap::new(),
+            vars: Map::new(),
+            recovered: false,
             outputs: None,
             trigger: None,
             paused: None,

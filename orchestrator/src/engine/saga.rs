@@ -1,58 +1,94 @@
-//! The undoing of a run that failed or was cancelled: one step at a time, last completed first.
+//! The undoing of what completed, when a run or a block with a saga of its own ends badly.
 //!
-//! Completion respects the order of needs, so reverse completion is reverse dependency order. An
-//! undo that fails for good parks the run as an incident: nothing moves until a person decides.
+//! Last completed first. Completion respects the order of needs, so reverse completion is reverse
+//! dependency order. One at a time, unless the saga's order is relaxed: then steps without order
+//! between them are undone at once. An undo that fails for good parks the saga as an incident:
+//! nothing of it moves until a person decides.
 
-use phisync_workflows::machine::Effects;
+use std::collections::BTreeSet;
 
-use super::decide::Draft;
-use super::event::{RunEvent, Undo};
+use phisync_workflows::machine::{Effects, OnUndoFailure, Saga, StepKind, UndoOrder};
+
+use super::Failure;
+use super::blocks::saga_of;
+use super::decide::{Draft, Work};
+use super::event::RunEvent;
 use super::input::{Rejection, Resolution};
-use super::pass::Slot;
-use super::run::RunState;
+use super::pass::{PassId, Slot};
+use super::run::{RunState, Undoing};
 use super::status::{StepStatus, TaskStatus};
+use super::step::UndoOf;
 use super::task::compensation;
-use super::{Failure, Phase};
+
+/// At most so many steps of one saga are undone at once.
+const UNDO_AT_ONCE: usize = 64;
 
 impl Draft<'_> {
-    /// Begins to undo, or closes at once if nothing is to be undone.
-    pub(super) fn begin_undo(&mut self) {
-        let order = undo_order(self.run);
+    /// Begins to undo; `false` if there is nothing to undo.
+    pub(super) fn begin_undo_of(&mut self, whose: UndoOf, error: Option<Failure>) -> bool {
+        let order = undo_order(self.run, whose);
         if order.is_empty() {
-            self.close_badly(Undo::None);
-            return;
+            return false;
         }
         self.emit(RunEvent::UndoStarted {
-            steps: order
-                .into_iter()
-                .map(|index| self.run.name(index))
-                .collect(),
+            block: match whose {
+                UndoOf::Run => None,
+                UndoOf::Block(slot) => Some(self.run.name(slot)),
+            },
+            steps: order.into_iter().map(|slot| self.run.name(slot)).collect(),
+            error,
             at: self.moment.now,
         });
-        self.undo_next();
+        self.undo_next(whose);
+        true
     }
 
-    fn undo_next(&mut self) {
-        let Some(index) = self.run.to_undo.last().copied() else {
-            let undo = match self.run.undo {
-                Undo::None => Undo::Done,
-                undo @ (Undo::Done | Undo::Partial | Undo::Abandoned) => undo,
-            };
-            self.close_badly(undo);
-            return;
-        };
-        match self.undo_ready(index) {
-            Ok(event) => self.emit(event),
-            Err(error) => self.park(index, error),
+    /// Puts the next undos into the queue. What follows when all are through, `settle` finds.
+    fn undo_next(&mut self, whose: UndoOf) {
+        while let Some(slot) = self.next_to_undo(whose) {
+            match self.undo_ready(slot) {
+                Ok(event) => self.emit(event),
+                Err(error) => self.park(slot, error),
+            }
+        }
+        let through = self.run.undoing.get(&whose).is_none_or(Undoing::is_through);
+        if let (UndoOf::Block(slot), true) = (whose, through) {
+            self.work.push_back(Work::Block(slot));
         }
     }
 
-    pub(super) fn after_undo(&mut self, index: Slot) {
-        let Some(task) = self.run.task(index, true) else {
+    /// The next step to undo, if it may be undone now.
+    fn next_to_undo(&self, whose: UndoOf) -> Option<Slot> {
+        let undoing = self.run.undoing.get(&whose)?;
+        let next = undoing.left.last().copied()?;
+        if undoing.under_way.is_empty() && undoing.parked == 0 {
+            return Some(next);
+        }
+        let relaxed = self
+            .saga(whose)
+            .is_some_and(|saga| saga.order == UndoOrder::Relaxed);
+        if !relaxed || undoing.under_way.len() >= UNDO_AT_ONCE {
+            return None;
+        }
+        let under_way = self.run.undone_now(whose);
+        let mut later = under_way.filter(|slot| comes_after(self.run, *slot, next));
+        later.next().is_none().then_some(next)
+    }
+
+    fn saga(&self, whose: UndoOf) -> Option<&Saga> {
+        match whose {
+            UndoOf::Run => Some(self.run.machine.saga()),
+            UndoOf::Block(slot) => saga_of(self.run.spec(slot)),
+        }
+    }
+
+    pub(super) fn after_undo(&mut self, slot: Slot) {
+        let Some(task) = self.run.task(slot, true) else {
             return;
         };
+        let whose = self.run.step(slot).undone_by.unwrap_or(UndoOf::Run);
         if task.status == TaskStatus::Completed {
-            self.undo_next();
+            self.undo_next(whose);
             return;
         }
         let error = task.last_error.clone();
@@ -60,15 +96,29 @@ impl Draft<'_> {
             || Failure::new("saga.failed", "no reason given"),
             |ended| ended.error,
         );
-        self.park(index, error);
+        self.park(slot, error);
+        self.undo_next(whose);
     }
 
-    fn park(&mut self, index: Slot, error: Failure) {
+    /// An undo that failed for good waits for a person, unless the saga says to go on.
+    fn park(&mut self, slot: Slot, error: Failure) {
+        let step = self.run.name(slot);
         self.emit(RunEvent::IncidentOpened {
-            step: self.run.name(index),
+            step: step.clone(),
             error,
             at: self.moment.now,
         });
+        let whose = self.run.step(slot).undone_by.unwrap_or(UndoOf::Run);
+        let rule = self.saga(whose).map(|saga| saga.on_compensation_failure);
+        if rule == Some(OnUndoFailure::Continue) {
+            self.emit(RunEvent::IncidentResolved {
+                step,
+                action: Resolution::Skip,
+                reason: "on_compensation_failure: continue".to_owned(),
+                by: "saga".to_owned(),
+                at: self.moment.now,
+            });
+        }
     }
 
     pub(super) fn resolve(
@@ -79,8 +129,7 @@ impl Draft<'_> {
         by: String,
     ) -> Result<(), Rejection> {
         let index = self.run.find(id)?;
-        let open = self.run.incident.as_ref();
-        if self.run.phase != Phase::Compensating || open.is_none_or(|(step, _)| *step != index) {
+        if !self.run.incidents.contains_key(&index) {
             return Err(Rejection::NotInState {
                 task: format!("{}.{id}", self.run.id),
                 wanted: "an open incident",
@@ -94,51 +143,149 @@ impl Draft<'_> {
             by,
             at: self.moment.now,
         });
-        self.undo_next();
+        let whose = self.run.step(index).undone_by.unwrap_or(UndoOf::Run);
+        self.undo_next(whose);
         Ok(())
     }
 }
 
 /// The steps to undo, first one first.
-fn undo_order(run: &RunState) -> Vec<Slot> {
-    let kept = behind_the_pivot(run);
-    let mut order: Vec<_> = run
-        .slots()
-        .filter(|index| compensation(run.spec(*index)).is_some())
-        .filter(|index| !kept[index.get()])
-        .filter(|index| wants_undo(run, *index))
+fn undo_order(run: &RunState, whose: UndoOf) -> Vec<Slot> {
+    let members = match whose {
+        UndoOf::Run => run.slots().collect(),
+        UndoOf::Block(slot) => run.slots_inside(slot),
+    };
+    let kept = behind_a_pivot(run, whose, &members);
+    let mut order: Vec<_> = members
+        .into_iter()
+        .filter(|slot| compensation(run.spec(*slot)).is_some())
+        .filter(|slot| !kept.contains(slot))
+        .filter(|slot| wants_undo(run, *slot))
         .collect();
-    order.sort_by_key(|index| std::cmp::Reverse(run.step(*index).ended_order));
+    order.sort_by_key(|slot| std::cmp::Reverse(run.step(*slot).ended_order));
     order
 }
 
 /// Completed steps, and those that ended by silence and may have changed the world all the same.
-fn wants_undo(run: &RunState, index: Slot) -> bool {
-    let step = run.step(index);
+fn wants_undo(run: &RunState, slot: Slot) -> bool {
+    let step = run.step(slot);
+    if step.undone_by.is_some() {
+        return false;
+    }
     match step.outcome {
         Some(StepStatus::Completed) => true,
         Some(StepStatus::Failed | StepStatus::Cancelled) => {
             let unknown = step.task.as_ref().is_some_and(|task| task.effect_unknown);
-            unknown && !run.spec(index).idempotent
+            unknown && !run.spec(slot).idempotent
         }
         _ => false,
     }
 }
 
 /// What was ordered before a completed irreversible step stays as it is.
-fn behind_the_pivot(run: &RunState) -> Vec<bool> {
-    let mut kept = vec![false; run.steps.len()];
-    let mut open: Vec<_> = run
-        .slots()
-        .filter(|index| run.spec(*index).effects == Effects::Irreversible)
-        .filter(|index| run.step(*index).outcome == Some(StepStatus::Completed))
-        .collect();
-    while let Some(index) = open.pop() {
-        for need in run.needs(index) {
-            if !std::mem::replace(&mut kept[need.get()], true) {
+fn behind_a_pivot(run: &RunState, whose: UndoOf, members: &[Slot]) -> BTreeSet<Slot> {
+    let mut kept = BTreeSet::new();
+    let pivots = members.iter().copied();
+    let pivots = pivots
+        .filter(|slot| run.spec(*slot).effects == Effects::Irreversible)
+        .filter(|slot| run.step(*slot).outcome == Some(StepStatus::Completed));
+    for pivot in pivots {
+        let mut at = pivot;
+        loop {
+            keep_needs(run, at, &mut kept);
+            let pass = run.pass(run.step(at).pass);
+            let Some(owner) = pass.owner.filter(|owner| whose != UndoOf::Block(*owner)) else {
+                break;
+            };
+            if let (StepKind::Loop(_), Some(round)) = (&run.spec(owner).kind, pass.round) {
+                let earlier = run.step(owner).block.iter().flat_map(|block| &block.passes);
+                for id in earlier.filter(|id| run.pass(**id).round < Some(round)) {
+                    kept.extend(run.slots_within(*id));
+                }
+            }
+            at = owner;
+        }
+    }
+    kept
+}
+
+fn keep_needs(run: &RunState, slot: Slot, kept: &mut BTreeSet<Slot>) {
+    let mut open = vec![slot];
+    while let Some(slot) = open.pop() {
+        for need in run.needs(slot) {
+            if kept.insert(need) {
+                kept.extend(run.slots_inside(need));
                 open.push(need);
             }
         }
     }
-    kept
+}
+
+/// Whether `later` can only have begun after `earlier` had ended.
+fn comes_after(run: &RunState, later: Slot, earlier: Slot) -> bool {
+    let chain = |slot: Slot| {
+        let outwards =
+            std::iter::successors(Some(slot), |slot| run.pass(run.step(*slot).pass).owner);
+        let mut chain: Vec<_> = outwards.collect();
+        chain.reverse();
+        chain
+    };
+    let (late, early) = (chain(later), chain(earlier));
+    let parted = late.iter().zip(&early).position(|(a, b)| a != b);
+    let Some(place) = parted else {
+        // One of them is a block around the other: its own undo stands for its end.
+        return late.len() < early.len();
+    };
+    let (late, early) = (late[place], early[place]);
+    let passes = (run.step(late).pass, run.step(early).pass);
+    if passes.0 == passes.1 {
+        let mut open = vec![late];
+        while let Some(slot) = open.pop() {
+            for need in run.needs(slot) {
+                if need == early {
+                    return true;
+                }
+                open.push(need);
+            }
+        }
+        return false;
+    }
+    let owner = run.pass(passes.0).owner.map(|slot| &run.spec(slot).kind);
+    match owner {
+        Some(StepKind::Foreach(_) | StepKind::Parallel(_)) => false,
+        _ => run.step(late).ended_order > run.step(early).ended_order,
+    }
+}
+
+impl RunState {
+    /// The steps of a pass, and those inside of them.
+    fn slots_within(&self, pass: PassId) -> Vec<Slot> {
+        let mut found = Vec::new();
+        let mut open = vec![pass];
+        while let Some(pass) = open.pop() {
+            for slot in self.slots_of(pass) {
+                found.push(slot);
+                let step = self.step(slot);
+                open.extend(step.block.iter().flat_map(|block| &block.passes));
+                open.extend(step.handler);
+            }
+        }
+        found
+    }
+
+    /// The steps inside of a step.
+    fn slots_inside(&self, slot: Slot) -> Vec<Slot> {
+        let step = self.step(slot);
+        let passes = step.block.iter().flat_map(|block| &block.passes);
+        let passes = passes.chain(&step.handler);
+        passes.flat_map(|pass| self.slots_within(*pass)).collect()
+    }
+
+    /// The steps whose undos are in the queue or in work, of one saga.
+    fn undone_now(&self, whose: UndoOf) -> impl Iterator<Item = Slot> {
+        let undoing = self.undoing.get(&whose);
+        undoing
+            .into_iter()
+            .flat_map(|undoing| undoing.under_way.iter().copied())
+    }
 }

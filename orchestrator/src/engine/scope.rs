@@ -1,10 +1,10 @@
 //! What expressions of a run can read.
 
-use phisync_workflows::expr::{Scope, Value};
-use phisync_workflows::machine::Template;
+use phisync_workflows::expr::{Expr, Scope, Value};
+use phisync_workflows::machine::{StepKind, Template};
 use serde_json::Value as Json;
 
-use super::pass::PassId;
+use super::pass::{Pass, PassId, Slot};
 use super::run::RunState;
 use super::step::StepState;
 use super::{Failure, Moment, RawJson, Trigger};
@@ -18,6 +18,31 @@ pub(super) struct Extra<'a> {
     pub error: Option<ErrorInScope<'a>>,
     /// `self`, in `compensate`.
     pub itself: Option<&'a StepState>,
+    /// `iter`, between two iterations.
+    pub iteration: Option<Iteration<'a>>,
+    /// The block whose inner steps are seen, at its end.
+    pub block: Option<Slot>,
+}
+
+/// One iteration of a loop.
+#[derive(Clone, Copy)]
+pub(super) struct Iteration<'a> {
+    /// Which, from 1.
+    pub round: u32,
+    /// How many there may be.
+    pub max: u32,
+    /// What it got from the one before.
+    pub carry: &'a RawJson,
+}
+
+impl Iteration<'_> {
+    fn value(self) -> Value {
+        Value::map([
+            ("index", Value::Int(i64::from(self.round))),
+            ("is_last", Value::Bool(self.round >= self.max)),
+            ("carry", raw(self.carry)),
+        ])
+    }
 }
 
 /// An error, and where it happened.
@@ -47,16 +72,134 @@ impl ErrorInScope<'_> {
 pub(super) struct RunScope<'a> {
     run: &'a RunState,
     moment: Moment,
+    /// From where it is looked.
+    pass: PassId,
     extra: Extra<'a>,
 }
 
 impl<'a> RunScope<'a> {
-    pub(super) fn new(run: &'a RunState, moment: Moment) -> Self {
-        Self::with(run, moment, Extra::default())
+    /// What a step in `pass` sees.
+    pub(super) fn new(run: &'a RunState, moment: Moment, pass: PassId) -> Self {
+        Self {
+            run,
+            moment,
+            pass,
+            extra: Extra::default(),
+        }
     }
 
-    pub(super) fn with(run: &'a RunState, moment: Moment, extra: Extra<'a>) -> Self {
-        Self { run, moment, extra }
+    /// The same, and what only this place has.
+    pub(super) fn with(self, extra: Extra<'a>) -> Self {
+        Self { extra, ..self }
+    }
+
+    /// Whether a condition is true.
+    pub(super) fn holds(&self, condition: &Expr) -> Result<bool, Failure> {
+        let holds = condition.eval_bool(self);
+        holds.map_err(|error| Failure::new("expr", error.to_string()))
+    }
+
+    /// The value of a bare expression.
+    pub(super) fn json(&self, expr: &Expr) -> Result<Json, Failure> {
+        let value = expr.eval(self).and_then(Value::into_json);
+        value.map_err(|error| Failure::new("expr", error.to_string()))
+    }
+
+    /// A name that a body around gives: an item and its place, the iteration, the error that is
+    /// handled.
+    fn given(&self, name: &str) -> Option<Value> {
+        let mut at = Some(self.pass);
+        while let Some(pass) = at.map(|id| self.run.pass(id)) {
+            if let Some(value) = self.given_by(pass, name) {
+                return Some(value);
+            }
+            at = pass.outer;
+        }
+        None
+    }
+
+    fn given_by(&self, pass: &Pass, name: &str) -> Option<Value> {
+        let Some(slot) = pass.owner else {
+            let handler = self.run.machine.on_failure();
+            let handles = handler.is_some_and(|handler| handler.body == pass.body);
+            return self
+                .run
+                .error
+                .as_ref()
+                .filter(|_| handles && name == "error")
+                .map(|failure| {
+                    let step = self.run.failed_step.as_deref();
+                    ErrorInScope {
+                        failure,
+                        attempt: 1,
+                        step,
+                    }
+                    .value()
+                });
+        };
+        let step = self.run.step(slot);
+        let spec = self.run.spec(slot);
+        match &spec.kind {
+            _ if name == "error" => self.handled(slot, pass),
+            StepKind::Foreach(each) if each.body == pass.body => {
+                let place = pass.round?;
+                if name == each.index_as {
+                    return Some(Value::Int(i64::from(place)));
+                }
+                let many = step.block.as_ref()?.many()?;
+                let item = many
+                    .items
+                    .get(place as usize)
+                    .filter(|_| name == each.as_name);
+                item.map(raw)
+            }
+            StepKind::Loop(spec) if spec.body == pass.body && name == "iter" => {
+                let iteration = Iteration {
+                    round: pass.round?,
+                    max: spec.max,
+                    carry: pass.carry.as_ref()?,
+                };
+                Some(iteration.value())
+            }
+            _ => None,
+        }
+    }
+
+    /// The error that a pass through a handler handles.
+    fn handled(&self, slot: Slot, pass: &Pass) -> Option<Value> {
+        let step = self.run.step(slot);
+        let handler = step.handler.map(|id| self.run.pass(id));
+        let name = self.run.name(slot);
+        let attempt = step.task.as_ref().map_or(1, |task| task.attempt.max(1));
+        if handler.is_some_and(|handler| handler.first == pass.first && handler.body == pass.body) {
+            let failure = step.error.as_ref()?;
+            let step = Some(name.as_str());
+            return Some(
+                ErrorInScope {
+                    failure,
+                    attempt,
+                    step,
+                }
+                .value(),
+            );
+        }
+        let StepKind::Try(spec) = &self.run.spec(slot).kind else {
+            return None;
+        };
+        spec.catch.iter().find(|catch| catch.body == pass.body)?;
+        let rounds = self.run.rounds_below(Some(slot), None);
+        let tried = self.run.pass(self.run.last_pass(spec.body, &rounds)?);
+        let (at, failure) = tried.error.as_ref()?;
+        let at = at.map(|slot| self.run.name(slot));
+        let step = at.as_deref();
+        Some(
+            ErrorInScope {
+                failure,
+                attempt,
+                step,
+            }
+            .value(),
+        )
     }
 
     /// Evaluates the entries of an `input:` or `outputs:` into one JSON object.
@@ -118,7 +261,13 @@ impl Scope for RunScope<'_> {
                 ]))
             }
             "result" => self.extra.result.map(raw),
-            "error" => self.extra.error.map(ErrorInScope::value),
+            "vars" => {
+                Some(Value::map(self.run.vars.iter().map(|(name, value)| {
+                    (name.as_str(), Value::from_json(value))
+                })))
+            }
+            "iter" if self.extra.iteration.is_some() => self.extra.iteration.map(Iteration::value),
+            "error" if self.extra.error.is_some() => self.extra.error.map(ErrorInScope::value),
             "self" => self.extra.itself.map(|step| {
                 let mut fields = Vec::new();
                 if let Some(task) = &step.task {
@@ -131,13 +280,14 @@ impl Scope for RunScope<'_> {
                 fields.push(("output", output));
                 Value::map(fields)
             }),
-            _ => None,
+            name => self.given(name),
         }
     }
 
     fn step(&self, id: &str) -> Option<Value> {
         let step = self.run.machine.step_named(id)?;
-        let step = self.run.step(self.run.seen_from(PassId::MAIN, step)?);
+        let step = self.run.seen_from(self.pass, self.extra.block, step)?;
+        let step = self.run.step(step);
         let mut fields = Vec::new();
         if let Some(word) = step.outcome_word() {
             fields.push(("outcome", Value::string(word)));

@@ -1,15 +1,14 @@
-//! The graph's progress: which steps start, are skipped or can never start, once others have
-//! ended, and when the run as a whole is through.
+//! The progress of a body: which steps start, are skipped or can never start, once others have
+//! ended.
 
-use phisync_state::Timestamp;
-use phisync_workflows::machine::{Join, Step, StepKind};
+use phisync_workflows::machine::{Join, OnFailure, Step, StepKind};
 
-use super::decide::Draft;
+use super::decide::{Draft, Work};
 use super::event::{CancelReason, RunEvent};
 use super::pass::{PassId, PassStatus, Slot};
 use super::scope::RunScope;
-use super::status::{Phase, StepStatus};
-use super::{Failure, RawJson, Undo};
+use super::status::StepStatus;
+use super::{Failure, RawJson};
 
 /// What a step's needs allow.
 enum Readiness {
@@ -21,19 +20,32 @@ enum Readiness {
 impl Draft<'_> {
     /// Does what is on the work list, and what follows from that, until nothing moves any more.
     pub(super) fn settle(&mut self) {
-        while let Some(slot) = self.work.pop_front() {
-            let step = self.run.step(slot);
-            let moves = self.run.pass(step.pass).status == PassStatus::Forward;
-            if moves && step.status == StepStatus::Pending {
-                match self.readiness(slot) {
-                    Readiness::NotYet => continue,
-                    Readiness::Never => self.cut_off(slot),
-                    Readiness::Now => self.start_step(slot),
+        loop {
+            while let Some(work) = self.work.pop_front() {
+                match work {
+                    Work::Check(slot) => self.check(slot),
+                    Work::Pass(pass) => self.end_pass(pass),
+                    Work::Block(slot) => self.go_on(slot),
                 }
-                self.follow(slot);
+            }
+            if !self.end_run_if_quiet() {
+                return;
             }
         }
-        self.close_if_quiet();
+    }
+
+    /// Starts a step whose needs are met, or cuts it off if they cannot be.
+    fn check(&mut self, slot: Slot) {
+        let step = self.run.step(slot);
+        let moves = self.run.pass(step.pass).status == PassStatus::Forward;
+        if !moves || step.status != StepStatus::Pending {
+            return;
+        }
+        match self.readiness(slot) {
+            Readiness::NotYet => {}
+            Readiness::Never => self.cut_off(slot),
+            Readiness::Now => self.start_step(slot),
+        }
     }
 
     /// Puts what the end of `slot` means for others on the work list; called after each of its
@@ -45,24 +57,42 @@ impl Draft<'_> {
         };
         let pass = step.pass;
         let moves = self.run.pass(pass).status == PassStatus::Forward;
-        if outcome == StepStatus::Failed && moves && !self.run.spec(slot).on_failure.goes_on() {
-            let failure = step.error.clone();
-            let failure = failure.unwrap_or_else(|| Failure::new("task.failed", "no reason given"));
-            self.fail_run(Some(slot), failure);
-            return;
+        let on_failure = self.run.spec(slot).on_failure;
+        if outcome == StepStatus::Failed && moves {
+            match on_failure {
+                OnFailure::Fail => {
+                    let failure = step.error.clone();
+                    let unknown = || Failure::new("task.failed", "no reason given");
+                    self.fail_pass(pass, Some(slot), failure.unwrap_or_else(unknown));
+                    return;
+                }
+                OnFailure::Handle { .. } => {
+                    self.enter(Some(slot), "handler", None);
+                    return;
+                }
+                OnFailure::Continue => {}
+            }
         }
-        let machine = self.machine();
-        let dependants = machine.dependants(step.spec).iter();
+        self.check_dependants(slot);
+        if self.run.pass(pass).open == 0 {
+            self.work.push_back(Work::Pass(pass));
+        }
+    }
+
+    /// Puts the steps that need `slot` on the work list.
+    pub(super) fn check_dependants(&mut self, slot: Slot) {
         let run = &*self.run;
+        let (pass, spec) = (run.step(slot).pass, run.step(slot).spec);
+        let dependants = run.machine.dependants(spec).iter();
         let slots = dependants.filter_map(|step| run.slot_in(pass, *step));
-        self.work.extend(slots);
+        self.work.extend(slots.map(Work::Check));
     }
 
     fn readiness(&self, slot: Slot) -> Readiness {
         let step = self.run.spec(slot);
         let (mut succeeded, mut open) = (0u32, 0u32);
         for need in self.run.needs(slot) {
-            match self.run.step(need).outcome {
+            match self.run.settled(need) {
                 None => open += 1,
                 Some(StepStatus::Completed) => succeeded += 1,
                 Some(StepStatus::Cancelled) if step.join == Join::All => return Readiness::Never,
@@ -84,7 +114,7 @@ impl Draft<'_> {
         }
     }
 
-    /// A join that cannot be met any more cancels its step and fails the run.
+    /// A join that cannot be met any more cancels its step and fails the body.
     fn cut_off(&mut self, slot: Slot) {
         let error = self.missing_need(slot);
         self.emit(RunEvent::StepCancelled {
@@ -92,7 +122,8 @@ impl Draft<'_> {
             reason: CancelReason::Upstream,
             at: self.moment.now,
         });
-        self.fail_run(Some(slot), error);
+        let pass = self.run.step(slot).pass;
+        self.fail_pass(pass, Some(slot), error);
     }
 
     /// Why a join cannot be met: the first need that brought an error, or else that ended without
@@ -123,22 +154,22 @@ impl Draft<'_> {
         if step.join == Join::First {
             self.stop_needs(slot);
         }
-        match self.first_fact(slot, step) {
-            Ok(event) => self.emit(event),
-            Err(error) => self.emit(RunEvent::StepFailed {
-                step: self.run.name(slot),
-                error,
-                at: self.moment.now,
-            }),
+        let event = self.first_fact(slot, step);
+        self.begin_with(slot, event);
+        if let StepKind::Finish(spec) = &step.kind
+            && self.run.step(slot).status == StepStatus::Completed
+        {
+            self.finish(slot, spec);
         }
     }
 
     /// The fact with which a step begins, or the reason why it cannot.
     fn first_fact(&self, slot: Slot, step: &Step) -> Result<RunEvent, Failure> {
-        let scope = RunScope::new(self.run, self.moment);
+        let scope = RunScope::new(self.run, self.moment, self.run.step(slot).pass);
+        let name = || self.run.name(slot);
+        let at = self.moment.now;
         if let Some(condition) = &step.condition {
-            let holds = condition.eval_bool(&scope);
-            if !holds.map_err(|error| Failure::new("expr", error.to_string()))? {
+            if !scope.holds(condition)? {
                 return Ok(RunEvent::StepSkipped {
                     step: self.run.name(slot),
                     at: self.moment.now,
@@ -155,6 +186,23 @@ impl Draft<'_> {
                     Some(data) => Some(RawJson::from_value(&scope.value(data)?)),
                     None => None,
                 },
+            }),
+            StepKind::Foreach(_)
+            | StepKind::Loop(_)
+            | StepKind::Switch(_)
+            | StepKind::Parallel(_)
+            | StepKind::Try(_)
+            | StepKind::Do(_) => self.block_started(slot, step),
+            StepKind::Wait(spec) => self.timer_set(slot, spec),
+            StepKind::Set(spec) => Ok(RunEvent::StepCompleted {
+                step: name(),
+                output: self.new_values(slot, spec)?,
+                at,
+            }),
+            StepKind::Finish(_) => Ok(RunEvent::StepCompleted {
+                step: name(),
+                output: RawJson::from_value(&serde_json::Value::Null),
+                at,
             }),
             // The compiler refuses these (PHI119).
             kind => Err(Failure::new(
@@ -178,71 +226,55 @@ impl Draft<'_> {
     /// Ends what can end at once; asks the holders of running tasks to stop.
     pub(super) fn stop_open_steps(&mut self, pass: PassId, reason: CancelReason) {
         for slot in self.run.slots_of(pass) {
-            if self.run.step(slot).outcome.is_none() {
-                self.stop_step(slot, reason);
+            match (self.run.step(slot).outcome, self.run.open_handler(slot)) {
+                (None, _) => self.stop_step(slot, reason),
+                (Some(_), Some(handler)) => self.stop_pass(handler, reason),
+                (Some(_), None) => {}
             }
         }
     }
 
     fn stop_step(&mut self, slot: Slot, reason: CancelReason) {
-        let step = self.run.name(slot);
-        if self.run.step(slot).status == StepStatus::Running {
+        let step = self.run.step(slot);
+        if step.block.is_some() {
+            self.cancel_block(slot, reason);
+        } else if step.status == StepStatus::Running {
             self.emit(RunEvent::TaskCancelRequested {
-                step,
+                step: self.run.name(slot),
                 undo: false,
                 reason,
             });
         } else {
             self.emit(RunEvent::StepCancelled {
-                step,
+                step: self.run.name(slot),
                 reason,
                 at: self.moment.now,
             });
         }
     }
 
-    /// Turns the run from forward to failing.
-    pub(super) fn fail_run(&mut self, step: Option<Slot>, error: Failure) {
-        self.emit(RunEvent::RunFailing {
-            step: step.map(|slot| self.run.name(slot)),
-            error,
-            at: self.moment.now,
-        });
-        self.stop_open_steps(PassId::MAIN, CancelReason::RunFailed);
-    }
-
-    /// Closes the run, or begins to undo it, once every step has its outcome.
-    pub(super) fn close_if_quiet(&mut self) {
-        if self.run.pass(PassId::MAIN).open > 0 {
-            return;
-        }
-        match self.run.phase {
-            Phase::Forward => self.complete_run(),
-            Phase::Failing | Phase::Cancelling => self.begin_undo(),
-            Phase::Compensating | Phase::Closed => {}
-        }
-    }
-
-    fn complete_run(&mut self) {
-        let machine = self.machine();
-        let outputs = RunScope::new(self.run, self.moment).object(machine.outputs());
-        match outputs {
-            Ok(outputs) => self.emit(RunEvent::RunCompleted {
-                outputs,
+    /// Turns a pass from forward to failing, and what is open in it to its end.
+    pub(super) fn fail_pass(&mut self, pass: PassId, step: Option<Slot>, error: Failure) {
+        let step = step.map(|slot| self.run.name(slot));
+        let reason = if pass == PassId::MAIN {
+            self.emit(RunEvent::RunFailing {
+                step,
+                error,
                 at: self.moment.now,
-            }),
-            Err(error) => self.fail_run(None, error),
-        }
-    }
-
-    /// Closes a run that failed or was cancelled.
-    pub(super) fn close_badly(&mut self, undo: Undo) {
-        let at: Timestamp = self.moment.now;
-        let event = if self.run.cancelled_by.is_some() {
-            RunEvent::RunCancelled { undo, at }
+            });
+            CancelReason::RunFailed
         } else {
-            RunEvent::RunFailed { undo, at }
+            self.emit(RunEvent::PassFailing {
+                pass: self.run.pass_name(pass),
+                step: step.unwrap_or_default(),
+                error,
+                at: self.moment.now,
+            });
+            CancelReason::BodyFailed
         };
-        self.emit(event);
+        self.stop_open_steps(pass, reason);
+        if self.run.pass(pass).open == 0 {
+            self.work.push_back(Work::Pass(pass));
+        }
     }
 }

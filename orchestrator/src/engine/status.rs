@@ -35,8 +35,14 @@ pub enum Phase {
     Failing,
     /// Was cancelled; waits for what is still running.
     Cancelling,
+    /// Is to complete; waits for what is still running.
+    Finishing,
+    /// Has failed; runs its `on_failure`.
+    Handling,
     /// Undoing its steps.
     Compensating,
+    /// Runs its `finally`.
+    Cleaning,
     /// Nothing any more.
     Closed,
 }
@@ -49,7 +55,10 @@ impl Phase {
             Self::Forward => "forward",
             Self::Failing => "failing",
             Self::Cancelling => "cancelling",
+            Self::Finishing => "finishing",
+            Self::Handling => "handling",
             Self::Compensating => "compensating",
+            Self::Cleaning => "cleaning",
             Self::Closed => "closed",
         }
     }

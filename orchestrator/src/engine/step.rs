@@ -3,7 +3,8 @@
 use phisync_state::Timestamp;
 use phisync_workflows::StepIndex;
 
-use super::pass::PassId;
+use super::block::Block;
+use super::pass::{PassId, Slot};
 use super::{Failure, RawJson, StepStatus, TaskStatus, Waker};
 
 /// The agent that holds a task.
@@ -101,6 +102,15 @@ pub struct Approval {
     pub verdicts: Vec<Verdict>,
 }
 
+/// Whose steps are undone together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UndoOf {
+    /// The run's.
+    Run,
+    /// A block's.
+    Block(Slot),
+}
+
 /// One step of one run.
 #[derive(Clone, Debug)]
 pub struct StepState {
@@ -118,6 +128,14 @@ pub struct StepState {
     pub undo: Option<Box<TaskState>>,
     /// The decision it waits for.
     pub approval: Option<Box<Approval>>,
+    /// The bodies it runs, once it has begun.
+    pub block: Option<Box<Block>>,
+    /// The pass through its `on_failure`, once it is entered.
+    pub handler: Option<PassId>,
+    /// Until when it waits: a timer, the delay of a loop, the back-off of a block.
+    pub due: Option<Timestamp>,
+    /// Whose undoing it belongs to, once it is to be undone.
+    pub undone_by: Option<UndoOf>,
     /// Its output.
     pub output: Option<RawJson>,
     /// Why it failed.
@@ -142,6 +160,10 @@ impl StepState {
             task: None,
             undo: None,
             approval: None,
+            block: None,
+            handler: None,
+            due: None,
+            undone_by: None,
             output: None,
             error: None,
             started_at: None,

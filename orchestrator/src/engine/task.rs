@@ -11,11 +11,12 @@ use phisync_workflows::schema::Schema;
 use super::decide::Draft;
 use super::event::{CancelReason, RunEvent, Then};
 use super::input::Rejection;
-use super::pass::Slot;
+use super::pass::{PassId, PassStatus, Slot};
 use super::retry;
 use super::run::Clock;
 use super::scope::{ErrorInScope, Extra, RunScope};
 use super::status::{Phase, TaskStatus};
+use super::step::UndoOf;
 use super::{Failure, RawJson};
 
 /// The rules of one task, from the step or from its `compensate`.
@@ -61,7 +62,7 @@ pub(super) fn compensation(step: &Step) -> Option<&Compensation> {
 impl Draft<'_> {
     /// The fact that puts a step's task into the queue.
     pub(super) fn task_ready(&self, slot: Slot, step: &Step) -> Result<RunEvent, Failure> {
-        let scope = RunScope::new(self.run, self.moment);
+        let scope = RunScope::new(self.run, self.moment, self.run.step(slot).pass);
         let rules = self.rules_of(slot, false, step)?;
         Ok(RunEvent::TaskReady {
             step: self.run.name(slot),
@@ -87,19 +88,22 @@ impl Draft<'_> {
         let step = machine.step(self.run.step(index).spec);
         let rules = self.rules_of(index, true, step)?;
         let cancelled = Failure::new("cancelled", "the run was cancelled");
-        let scope = RunScope::with(
-            self.run,
-            self.moment,
-            Extra {
-                itself: Some(self.run.step(index)),
-                error: Some(ErrorInScope {
-                    failure: self.run.error.as_ref().unwrap_or(&cancelled),
-                    attempt: self.failed_attempt(),
-                    step: self.run.failed_step.as_deref(),
-                }),
-                ..Extra::default()
-            },
-        );
+        let whose = self.run.step(index).undone_by.unwrap_or(UndoOf::Run);
+        let own = self.run.undoing.get(&whose).and_then(|u| u.error.as_ref());
+        let (failed, by) = match whose {
+            UndoOf::Run => (self.run.failed_step.clone(), self.run.error.as_ref()),
+            UndoOf::Block(block) => (Some(self.run.name(block)), own),
+        };
+        let pass = self.run.step(index).pass;
+        let scope = RunScope::new(self.run, self.moment, pass).with(Extra {
+            itself: Some(self.run.step(index)),
+            error: Some(ErrorInScope {
+                failure: by.unwrap_or(&cancelled),
+                attempt: self.failed_attempt(),
+                step: failed.as_deref(),
+            }),
+            ..Extra::default()
+        });
         let input = compensation(step).map_or(&[][..], |undo| &undo.input);
         Ok(RunEvent::TaskReady {
             step: self.run.name(index),
@@ -208,7 +212,9 @@ impl Draft<'_> {
                     result: Some(&output),
                     ..Extra::default()
                 };
-                match RunScope::with(self.run, self.moment, extra).value(template) {
+                let pass = self.run.step(index).pass;
+                let scope = RunScope::new(self.run, self.moment, pass).with(extra);
+                match scope.value(template) {
                     Ok(value) => Some(RawJson::from_value(&value)),
                     Err(error) => {
                         self.end_attempt(index, undo, Some(token), error, Some(false), None);
@@ -275,10 +281,12 @@ impl Draft<'_> {
             queue_deadline,
         });
         if self.run.existing(index, undo)?.cancel_requested {
-            let reason = match self.run.phase {
-                Phase::Forward => CancelReason::Outrun,
-                Phase::Cancelling => CancelReason::RunCancelled,
-                Phase::Failing | Phase::Compensating | Phase::Closed => CancelReason::RunFailed,
+            let pass = self.run.pass(self.run.step(index).pass);
+            let reason = match (pass.status, self.run.phase) {
+                (PassStatus::Stopping, _) => pass.stopped.unwrap_or(CancelReason::BodyFailed),
+                (PassStatus::Forward, _) => CancelReason::Outrun,
+                (_, Phase::Forward) => CancelReason::BodyFailed,
+                _ => CancelReason::RunFailed,
             };
             self.emit(RunEvent::StepCancelled {
                 step: step.to_owned(),
@@ -391,7 +399,7 @@ impl Draft<'_> {
     }
 
     /// Whether the policy repeats after this error.
-    fn covers(
+    pub(super) fn covers(
         &self,
         index: Slot,
         retry: &Retry,
@@ -407,18 +415,20 @@ impl Draft<'_> {
         let Some(when) = &retry.when else {
             return true;
         };
+        let name = self.run.name(index);
         let extra = Extra {
             error: Some(ErrorInScope {
                 failure: error,
                 attempt: failed,
-                step: Some(&self.run.spec(index).id),
+                step: Some(&name),
             }),
             itself: Some(self.run.step(index)),
             ..Extra::default()
         };
         // A condition that cannot be evaluated does not hold: the error itself is then final.
-        when.eval_bool(&RunScope::with(self.run, self.moment, extra))
-            .unwrap_or(false)
+        let pass = self.run.step(index).pass;
+        let scope = RunScope::new(self.run, self.moment, pass).with(extra);
+        when.eval_bool(&scope).unwrap_or(false)
     }
 
     fn after_task(&mut self, index: Slot, undo: bool) {
@@ -440,9 +450,14 @@ impl Draft<'_> {
                 Clock::Run => {
                     let limit = self.machine().timeout();
                     let message = format!("the run took longer than {}s", limit.as_secs());
-                    self.fail_run(None, Failure::new("timeout.total", message));
+                    let error = Failure::new("timeout.total", message);
+                    self.fail_pass(PassId::MAIN, None, error);
                 }
                 Clock::Approval { step } => self.expire_approval(step),
+                Clock::Timer { step } => self.timer_rings(step),
+                Clock::Total { step, undo: false } if self.block(step).is_some() => {
+                    self.expire_block(step);
+                }
                 Clock::Total { step, undo } => self.total_is_over(step, undo),
                 Clock::Attempt { step, undo } => self.attempt_is_over(step, undo),
             }

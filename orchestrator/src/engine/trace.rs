@@ -6,11 +6,11 @@ use std::fmt;
 use phisync_state::Timestamp;
 use phisync_workflows::machine::{OnTimeout, StepKind};
 
-use super::event::{RunEvent, Then};
+use super::event::{BlockWork, PassOutcome, RunEvent, Then};
 use super::pass::Slot;
 use super::run::RunState;
 use super::status::{Phase, RunStatus, TaskStatus};
-use super::{Resolution, apply};
+use super::{RawJson, Resolution, apply};
 
 /// One thing that went from one state to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,9 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
     {
         push("run".to_owned(), run_before, run_after, &cause);
     }
+    if let Some((name, from, to)) = pass_change(run, event) {
+        push(format!("body {name}"), from, to, &cause);
+    }
     let (Some(index), Some(before)) = (step, step_before) else {
         return transitions;
     };
@@ -84,7 +87,11 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         // The attempt's own line has said why.
         let own = if tells_a_task(event) { "" } else { &cause };
         push(format!("step {id}"), before.as_str(), after.as_str(), own);
-    } else if let RunEvent::ApprovalDecided { .. } | RunEvent::IncidentResolved { .. } = event {
+    } else if let RunEvent::ApprovalDecided { .. }
+    | RunEvent::IncidentResolved { .. }
+    | RunEvent::BlockFailing { .. }
+    | RunEvent::BlockCancelling { .. } = event
+    {
         push(
             format!("step {id}"),
             before.as_str(),
@@ -93,6 +100,30 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         );
     }
     transitions
+}
+
+/// What a fact about a pass changed, after it was applied.
+fn pass_change<'e>(
+    run: &RunState,
+    event: &'e RunEvent,
+) -> Option<(&'e str, &'static str, &'static str)> {
+    let (name, from) = match event {
+        RunEvent::PassOpened { pass, .. } => (pass, "new"),
+        RunEvent::PassFailing { pass, .. } | RunEvent::PassStopping { pass, .. } => {
+            (pass, "running")
+        }
+        RunEvent::PassEnded { pass, outcome, .. } => (
+            pass,
+            match outcome {
+                PassOutcome::Succeeded => "running",
+                PassOutcome::Failed => "failing",
+                PassOutcome::Cancelled => "cancelling",
+            },
+        ),
+        _ => return None,
+    };
+    let id = run.pass_named(name)?;
+    Some((name, from, run.pass(id).status.as_str()))
 }
 
 fn run_word(run: &RunState) -> &'static str {
@@ -206,12 +237,17 @@ fn undoes(event: &RunEvent) -> bool {
 }
 
 fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
-    use super::CancelReason::{Outrun, RunCancelled, RunFailed, Upstream};
+    use super::CancelReason::{
+        BodyFailed, Outrun, RunCancelled, RunFailed, RunFinished, StateLeft, Upstream,
+    };
     let cancelled = |reason: &super::CancelReason| match reason {
         Upstream => "what it needs cannot come",
         RunFailed => "the run failed",
         RunCancelled => "the run was cancelled",
         Outrun => "another branch was faster",
+        BodyFailed => "what it belongs to failed",
+        RunFinished => "the run was finished",
+        StateLeft => "its state was left",
     };
     let said = |words: &Option<String>| match words {
         Some(words) => format!(": {words}"),
@@ -281,6 +317,48 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
         RunEvent::RunCancelling { by, reason, .. } => {
             format!("cancelled by {by}{}", said(reason))
         }
+        RunEvent::BlockStarted { attempt, work, .. } => {
+            let again = if *attempt > 1 {
+                format!(", attempt {attempt}")
+            } else {
+                String::new()
+            };
+            format!("{}{again}", work_words(work))
+        }
+        RunEvent::BlockFailing { error, .. } => format!("{}: {}", error.code, error.message),
+        RunEvent::BlockCancelling { reason, .. } | RunEvent::PassStopping { reason, .. } => {
+            cancelled(reason).to_owned()
+        }
+        RunEvent::BlockRetried { error, at, due, .. } => {
+            let wait = due.since(*at).as_secs_f64();
+            format!("{}: {}; retry in {wait:.3}s", error.code, error.message)
+        }
+        RunEvent::TimerSet { at, due, .. } => {
+            format!("waits {:.3}s", due.since(*at).as_secs_f64())
+        }
+        RunEvent::PassOpened { .. } => "entered".to_owned(),
+        RunEvent::PassFailing { step, error, .. } => {
+            format!("{step}: {}: {}", error.code, error.message)
+        }
+        RunEvent::PassEnded {
+            error,
+            at,
+            due,
+            exhausted,
+            ..
+        } => match (error, due) {
+            (Some(error), _) => format!("{}: {}", error.code, error.message),
+            (None, Some(due)) => format!("goes on in {:.3}s", due.since(*at).as_secs_f64()),
+            (None, None) if *exhausted => "no iteration is left".to_owned(),
+            (None, None) => String::new(),
+        },
+        RunEvent::RunFinishing {
+            step, recovered, ..
+        } => match step {
+            Some(step) => format!("finished by {step}"),
+            None if *recovered => "made good by its on_failure".to_owned(),
+            None => "all steps have ended".to_owned(),
+        },
         RunEvent::UndoStarted { steps, .. } => format!("undoes {}", steps.join(", ")),
         RunEvent::IncidentOpened { error, .. } => {
             format!("incident: {}: {}", error.code, error.message)
@@ -307,6 +385,23 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
             };
             format!("{error}{undone}")
         }
+    }
+}
+
+fn work_words(work: &BlockWork) -> String {
+    match work {
+        BlockWork::Do | BlockWork::Try => "begins".to_owned(),
+        BlockWork::Parallel => "all branches".to_owned(),
+        BlockWork::Switch { case } => format!("case {case}"),
+        BlockWork::Foreach { items } => {
+            let items = serde_json::from_str::<Vec<RawJson>>(items.text());
+            match items.map(|items| items.len()) {
+                Ok(1) => "1 item".to_owned(),
+                Ok(count) => format!("{count} items"),
+                Err(_) => "no items".to_owned(),
+            }
+        }
+        BlockWork::Loop { .. } => "first iteration".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::expr::Expr;
+use crate::expr::{Expr, time};
 
 use super::{OnExpiry, Template};
 
@@ -13,6 +13,26 @@ pub enum WaitSpec {
     For(Template),
     /// Until a timestamp, as text of RFC 3339. One in the past ends at once.
     Until(Template),
+}
+
+impl WaitSpec {
+    /// The duration or timestamp as text.
+    #[must_use]
+    pub fn template(&self) -> &Template {
+        match self {
+            Self::For(template) | Self::Until(template) => template,
+        }
+    }
+
+    /// When a wait that begins at `now` is over, both in microseconds since 1970. `text` is what
+    /// the template gave; `None` if it is no duration or no timestamp.
+    #[must_use]
+    pub fn end(&self, text: &str, now: i64) -> Option<i64> {
+        match self {
+            Self::For(_) => Some(now.saturating_add(time::parse_duration(text)?)),
+            Self::Until(_) => time::parse_timestamp(text),
+        }
+    }
 }
 
 /// Where an event comes from.

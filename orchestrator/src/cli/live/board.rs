@@ -22,6 +22,8 @@ struct Row {
     state: String,
     agent: Option<String>,
     attempt: u32,
+    /// Of a step that repeats, how many have ended well and badly.
+    tally: (u32, u32),
     /// When it came into this state.
     since: Duration,
     /// When it first left the queue.
@@ -90,6 +92,7 @@ impl Board {
             state: "pending".to_owned(),
             agent: None,
             attempt: 0,
+            tally: (0, 0),
             since: now,
             first: None,
         };
@@ -120,7 +123,7 @@ impl Board {
                 agent,
                 ..
             } => {
-                let row = self.rows.iter_mut().find(|row| row.step == *step)?;
+                let row = self.row(step)?;
                 row.agent = Some(agent.clone());
                 row.attempt = *attempt;
                 row.first.get_or_insert(now);
@@ -191,6 +194,27 @@ impl Board {
             RunEvent::SignalReceived { name, by, .. } => {
                 Some(format!("{}: signal `{name}` from {by}", self.run))
             }
+            RunEvent::BlockStarted { step, .. } => self.set(step, Look::Running, "running", now),
+            RunEvent::BlockFailing { step, error, .. } => self.set(
+                step,
+                Look::Running,
+                &format!("failing, {}", error.code),
+                now,
+            ),
+            RunEvent::BlockCancelling { step, .. } => self.set(step, Look::Off, "stopping", now),
+            RunEvent::BlockRetried { step, error, .. } => self.set(
+                step,
+                Look::Queued,
+                &format!("will retry, {}", error.code),
+                now,
+            ),
+            RunEvent::TimerSet { step, .. } => self.set(step, Look::Queued, "waits", now),
+            // The steps of a body speak for it.
+            RunEvent::PassOpened { .. }
+            | RunEvent::PassFailing { .. }
+            | RunEvent::PassStopping { .. }
+            | RunEvent::PassEnded { .. } => None,
+            RunEvent::RunFinishing { .. } => self.run_is("finishing"),
             RunEvent::RunPaused { .. } => self.run_is("paused"),
             RunEvent::RunResumed { .. } => self.run_is("running"),
             RunEvent::RunFailing { .. } => self.run_is("failing"),
@@ -216,6 +240,12 @@ impl Board {
         }
     }
 
+    /// The row of a step, which it shares with its other rounds.
+    fn row(&mut self, step: &str) -> Option<&mut Row> {
+        let id = step.split(['.', '~']).next().unwrap_or(step);
+        self.rows.iter_mut().find(|row| row.step == id)
+    }
+
     fn run_is(&mut self, state: &'static str) -> Option<String> {
         self.state = state;
         Some(format!("{}: {state}", self.run))
@@ -230,9 +260,21 @@ impl Board {
     }
 
     fn set(&mut self, step: &str, look: Look, state: &str, now: Duration) -> Option<String> {
-        let row = self.rows.iter_mut().find(|row| row.step == step)?;
+        let row = self.row(step)?;
         row.look = look;
         row.state = state.to_owned();
+        if step != row.step {
+            match look {
+                Look::Good => row.tally.0 += 1,
+                Look::Bad => row.tally.1 += 1,
+                _ => {}
+            }
+            row.state.push_str(&match row.tally {
+                (0, 0) => String::new(),
+                (good, 0) => format!(", {good} done"),
+                (good, bad) => format!(", {good} done, {bad} failed"),
+            });
+        }
         row.since = now;
         let mut words = format!("{step}: {state}");
         if matches!(look, Look::Running | Look::Good | Look::Bad | Look::Undoing)
