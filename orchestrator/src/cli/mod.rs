@@ -109,7 +109,7 @@ enum Command {
     /// Start, watch and end runs
     #[command(subcommand)]
     Run(run::Run),
-    /// See when schedules fire
+    /// See when schedules fire, pause them, make up for the past
     #[command(subcommand)]
     Schedule(schedule::Schedule),
     Why(why::Why),

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::engine::{RunId, TaskId};
 
+use super::schedules::ScheduleKey;
+
 /// Facts that wait for the operation's end.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -17,6 +19,8 @@ pub(super) struct Batch {
     pub touched: BTreeSet<RunId>,
     /// The workflows among them.
     pub workflows: BTreeSet<String>,
+    /// The schedules among them.
+    pub schedules: BTreeSet<ScheduleKey>,
     /// The leases as they were before it, in the order in which they were first changed.
     pub leases: Vec<LeaseBefore>,
 }

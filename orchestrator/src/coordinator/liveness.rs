@@ -264,6 +264,7 @@ impl Coordinator {
                     c.due.pop_first();
                 }
             }
+            c.run_schedules(now)?;
             for task in c.leases.expired(now.mono) {
                 let holder = c.leases.holder(&task).unwrap_or("the agent");
                 let why = format!("{holder} sent no heartbeat within its lease");
@@ -339,7 +340,9 @@ impl Coordinator {
     /// every job, so it looks at nobody in particular.
     #[must_use]
     pub fn next_due(&self) -> (Option<Timestamp>, Option<Duration>) {
-        let wall = self.due.first().map(|(at, _)| *at);
+        let run = self.due.first().map(|(at, _)| *at);
+        let wall = [run, self.schedules.next_due()];
+        let wall = wall.into_iter().flatten().min();
         let mono = [
             self.leases.next_expiry(),
             self.next_poll_end(),

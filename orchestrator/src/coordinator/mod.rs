@@ -16,6 +16,8 @@ mod recovery;
 mod refusal;
 mod report;
 mod runs;
+mod schedules;
+mod starts;
 mod tasks;
 mod views;
 
@@ -81,6 +83,7 @@ pub struct Coordinator {
     /// Closed runs whose last fact is not durable yet, so that the store cannot be asked for them.
     just_closed: VecDeque<(Seq, RunState)>,
     due: BTreeSet<(Timestamp, RunId)>,
+    schedules: schedules::Schedules,
     ready: ReadyQueue<TaskId>,
     leases: Leases<TaskId>,
     ledger: Ledger,
@@ -245,6 +248,9 @@ impl Coordinator {
         for id in &batch.touched {
             self.reload(id, now)?;
         }
+        for schedule in &batch.schedules {
+            self.reload_schedule(schedule)?;
+        }
         self.reload_agents()
     }
 
@@ -277,6 +283,7 @@ impl Coordinator {
                 definition: run.state.machine.hash().to_owned(),
             };
             self.closed.insert(id.clone(), closed);
+            self.schedules.run_closed(id);
             if self.last > self.store.head().seq {
                 self.just_closed.push_back((self.last, run.state));
             }

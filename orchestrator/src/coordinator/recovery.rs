@@ -40,6 +40,7 @@ impl Coordinator {
             open: std::collections::BTreeMap::new(),
             closed: std::collections::BTreeMap::new(),
             due: std::collections::BTreeSet::new(),
+            schedules: super::schedules::Schedules::default(),
             ready: ReadyQueue::new(),
             leases: Leases::new(),
             ledger: Ledger::new(),
@@ -65,6 +66,8 @@ impl Coordinator {
         if let Some(problem) = problem {
             return Err(problem);
         }
+        coordinator.schedules.asleep = only_run.is_some();
+        coordinator.wake_schedules();
         coordinator.expect_signs_of_life(now);
         let ids: Vec<_> = coordinator.open.keys().cloned().collect();
         for id in ids {
@@ -99,6 +102,8 @@ impl Coordinator {
             }
         } else if let Some(name) = stream.strip_prefix("workflow/") {
             self.definitions.replay(name, &decode(record)?);
+        } else if let Some(name) = stream.strip_prefix("schedule/") {
+            self.schedules.replay(name, &decode(record)?);
         } else if let Some(name) = stream.strip_prefix("agent/") {
             let AgentEvent::VerdictChanged { to, .. } = decode(record)?;
             self.replay_verdict(name, to, record.version);
@@ -160,6 +165,7 @@ impl Coordinator {
                     definition: state.machine.hash().to_owned(),
                 };
                 self.closed.insert(id.clone(), closed);
+                self.schedules.run_closed(id);
             }
             // The run's own start lost the race: there is no such run.
             Err(Refusal::NotFound { .. }) => {}

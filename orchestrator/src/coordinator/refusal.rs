@@ -4,6 +4,7 @@ use phisync_state::{ReadError, Unknown};
 use phisync_workflows::schema::Violation;
 
 use crate::engine::{BadTaskId, Rejection};
+use crate::schedule::{BadSchedule, ScheduleRejection};
 
 /// What a caller can do about a refusal. HTTP status, exit code and retry policy follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,12 @@ pub enum Refusal {
         /// Everything that is wrong.
         violations: Vec<Violation>,
     },
+    /// A schedule of a workflow that cannot be used.
+    #[error(transparent)]
+    BadSchedule(BadSchedule),
+    /// What a schedule does not do.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleRejection),
     /// Several orchestrators share the store and this one lost every race for it.
     #[error("other writers of the store were faster every time")]
     LostRace,
@@ -105,12 +112,16 @@ impl Refusal {
                 | Rejection::Paused { .. }
                 | Rejection::RunClosed { .. } => RefusalClass::Conflict,
             },
-            Self::NotFound { .. } => RefusalClass::NotFound,
+            Self::NotFound { .. } | Self::Schedule(ScheduleRejection::Withdrawn) => {
+                RefusalClass::NotFound
+            }
             Self::Forbidden(_) => RefusalClass::Forbidden,
             Self::Ambiguous { .. } | Self::Exists(_) => RefusalClass::Conflict,
             Self::BadName { .. }
             | Self::BadTask(_)
             | Self::BadInputs { .. }
+            | Self::BadSchedule(_)
+            | Self::Schedule(_)
             | Self::Unstorable(_) => RefusalClass::Invalid,
             Self::LostRace | Self::Busy => RefusalClass::Busy,
             Self::Unknown(_) | Self::Unreadable(_) => RefusalClass::Unknown,
@@ -133,12 +144,13 @@ impl Refusal {
                 Rejection::Paused { .. } => "paused",
                 Rejection::RunClosed { .. } => "run_closed",
             },
-            Self::NotFound { .. } => "not_found",
+            Self::NotFound { .. } | Self::Schedule(ScheduleRejection::Withdrawn) => "not_found",
             Self::Ambiguous { .. } => "ambiguous",
             Self::Exists(_) => "exists",
             Self::Forbidden(_) => "forbidden",
             Self::BadName { .. } | Self::BadTask(_) => "bad_name",
             Self::BadInputs { .. } => "schema.input",
+            Self::BadSchedule(_) | Self::Schedule(_) => "bad_schedule",
             Self::LostRace => "lost_race",
             Self::Unknown(_) => "unknown_outcome",
             Self::Unreadable(_) => "unreadable",

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use phisync_workflows::Machine;
 use serde_json::{Map, Value};
 
-use crate::engine::{self, Input, RunId, RunState, Start};
+use crate::engine::{self, Input, RunId, RunState};
 use crate::protocol::{Registered, RunDetail, RunSummary, Started, Why};
 
 use super::definitions::{DefinitionEvent, Definitions};
-use super::{Coordinator, Now, OpenRun, Refusal, report};
+use super::schedules::check_schedules;
+use super::starts::{NewRun, bind};
+use super::{Coordinator, Now, Refusal, report};
 
 /// What a new run runs.
 #[derive(Clone, Debug)]
@@ -37,13 +39,15 @@ pub struct ListFilter {
 }
 
 impl Coordinator {
-    /// Registers a workflow version; once more is harmless.
+    /// Registers a workflow version and sets its schedules; once more is harmless.
     ///
     /// # Errors
-    /// Only the store's.
+    /// A schedule that cannot be used; the store's.
     pub fn register(&mut self, machine: &Arc<Machine>, now: Now) -> Result<Registered, Refusal> {
+        check_schedules(machine, now)?;
         self.transact(now, |c| {
             c.register_in_batch(machine);
+            c.set_schedules(machine, now);
             Ok(report::registered(machine))
         })
     }
@@ -102,56 +106,27 @@ impl Coordinator {
             Target::Named(name) => self.workflow(name)?,
             Target::Compiled(machine) => Arc::clone(machine),
         };
-        let inputs = machine.bind_inputs(inputs);
-        let inputs = inputs.map_err(|violations| Refusal::BadInputs {
-            workflow: machine.name().to_owned(),
-            violations,
-        })?;
+        let inputs = bind(&machine, inputs)?;
         let run = match id {
             Some(id) => parse_run_id(id)?,
             None => self.fresh_id(now),
         };
         self.transact(now, |c| {
-            if c.open.contains_key(&run) || c.closed.contains_key(&run) {
+            if c.is_taken(&run) {
                 return Err(Refusal::Exists(run.to_string()));
             }
             c.register_in_batch(&machine);
-            let start = Start {
-                run: run.clone(),
+            let new = NewRun {
+                machine: Arc::clone(&machine),
                 inputs: inputs.clone(),
                 labels: labels.clone(),
                 by: by.to_owned(),
                 trigger: None,
             };
-            let moment = c.moment(now);
-            let (state, decision) = engine::start(Arc::clone(&machine), start, moment);
-            let open = OpenRun { state, due: None };
-            c.open.insert(run.clone(), open);
-            c.record(&run, 0, &decision.events, now);
+            c.begin(&run, new, now);
             Ok(())
         })?;
         self.outcome(&run)
-    }
-
-    /// A name that sorts by time: milliseconds and 20 random bits in base 32 (without i, l, o, u).
-    fn fresh_id(&mut self, now: Now) -> RunId {
-        const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        loop {
-            let millis = u64::try_from(now.wall.as_micros() / 1000).unwrap_or(0);
-            let mut rest = (millis << 20) | (self.entropy.next_u64() & 0xf_ffff);
-            let mut text = Vec::with_capacity(13);
-            while rest > 0 {
-                text.push(char::from(DIGITS[usize::from((rest & 31) as u8)]));
-                rest >>= 5;
-            }
-            let text: String = text.into_iter().rev().collect();
-            if let Some(id) = RunId::parse(&format!("r{text}"))
-                && !self.open.contains_key(&id)
-                && !self.closed.contains_key(&id)
-            {
-                return id;
-            }
-        }
     }
 
     /// Where a run stands, in short.

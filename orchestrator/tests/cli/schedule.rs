@@ -62,3 +62,18 @@ fn a_wrong_flag_is_a_usage_error() {
     assert_snapshot!(next("@daily", "--from tomorrow"));
     assert_snapshot!(next("@daily", "-n 1001"));
 }
+
+#[test]
+fn changes_of_the_clocks_are_shown_on_the_clocks_themselves() {
+    let berlin = "-n 3 --from 2026-03-28T12:00:00Z --timezone Europe/Berlin";
+    assert_snapshot!(next("30 2 * * *", berlin));
+    let skipping = format!("{berlin} --gap skip");
+    assert_snapshot!(next("30 2 * * *", &skipping));
+    let autumn = "-n 3 --from 2026-10-24T12:00:00Z --timezone Europe/Berlin --overlap twice -o jsonl";
+    assert_snapshot!(next("30 2 * * *", autumn));
+}
+
+#[test]
+fn an_unknown_time_zone_is_invalid_and_the_nearest_is_named() {
+    assert_snapshot!(next("@daily", "--timezone Berlin"));
+}

@@ -49,6 +49,9 @@ fn body(path: &str) -> &'static str {
         "/v1/approvals/{id}/decide" => r#"{"decision": "approve"}"#,
         "/v1/incidents/{id}/resolve" => r#"{"action": "skip", "reason": "a test"}"#,
         "/v1/runs/{id}/signal" => r#"{"name": "a-test"}"#,
+        "/v1/schedules/{name}/{id}/backfill" => {
+            r#"{"from": "2026-11-22T00:00:00Z", "to": "2026-11-22T01:00:00Z"}"#
+        }
         "/v1/tokens" => r#"{"role": "viewer"}"#,
         _ => "{}",
     }

@@ -13,6 +13,7 @@ mod mcp;
 mod people;
 mod problem;
 mod runs;
+mod schedules;
 mod system;
 mod tasks;
 mod unambiguous;
@@ -110,6 +111,12 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/runs/{id}/pause", control::pause),
         Route::post("/v1/runs/{id}/resume", control::resume),
         Route::post("/v1/runs/{id}/signal", control::signal),
+        Route::get("/v1/schedules", schedules::list),
+        Route::get("/v1/schedules/{name}/{id}", schedules::show),
+        Route::post("/v1/schedules/{name}/{id}/pause", schedules::pause),
+        Route::post("/v1/schedules/{name}/{id}/resume", schedules::resume),
+        Route::post("/v1/schedules/{name}/{id}/trigger", schedules::trigger),
+        Route::post("/v1/schedules/{name}/{id}/backfill", schedules::backfill),
         Route::post("/v1/tasks/poll", tasks::poll),
         Route::post("/v1/tasks/{id}/heartbeat", tasks::heartbeat),
         Route::post("/v1/tasks/{id}/complete", tasks::complete).body_max(RESULT_BYTES_MAX),
