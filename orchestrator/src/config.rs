@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::plain;
+use crate::cli::{DurabilityMode, plain};
 
 /// The file's name.
 pub(crate) const FILE_NAME: &str = "phisync.toml";
@@ -31,6 +31,8 @@ pub(crate) struct Config {
 pub(crate) struct Serve {
     /// Where it listens.
     pub(crate) listen: Option<SocketAddr>,
+    /// What its answers survive.
+    pub(crate) durability: Option<DurabilityMode>,
 }
 
 /// Why the settings are unknown.

@@ -10,7 +10,9 @@ mod crash;
 mod crashes;
 mod directory;
 mod fixtures;
+mod full;
 mod laws;
+mod modes;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod snapshots;
