@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cli::{DurabilityMode, plain};
+use crate::cli::plain;
 
 /// The file's name.
 pub(crate) const FILE_NAME: &str = "phisync.toml";
@@ -31,8 +31,6 @@ pub(crate) struct Config {
 pub(crate) struct Serve {
     /// Where it listens.
     pub(crate) listen: Option<SocketAddr>,
-    /// What its answers survive.
-    pub(crate) durability: Option<DurabilityMode>,
 }
 
 /// Why the settings are unknown.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::check;
 use crate::diagnostic::{Diagnostic, Note, Sink};
+use crate::expr::Type;
 use crate::fingerprint;
 use crate::lower::{self, Cx};
-use crate::machine::{Body, Machine, Owner, Saga, Shape, StepIndex};
+use crate::machine::{Body, CallSpec, InputSpec, Machine, Owner, Step, StepIndex};
 use crate::source::{SourceText, Span};
 use crate::syntax::{self, Document, Pragmas};
 
@@ -133,8 +134,8 @@ fn workflows(
         let Some(mut draft) = lower::read(&mut cx, &document.root) else {
             continue;
         };
-        let order = lower::order::Order::of(&draft.steps);
-        let filled = lower::fill(&mut cx, &mut draft, &order);
+        let order = lower::order::Order::of(&draft.steps, draft.bodies());
+        let filled = lower::fill(&mut cx, &mut draft, &order, &Strangers);
         check::all(&mut cx, &draft, &order, catalog, mark);
         let identity = (draft.name.clone(), draft.version.clone());
         if !draft.name.is_empty() {
@@ -175,6 +176,7 @@ fn machine(
     filled: lower::Filled,
 ) -> Machine {
     let hash = fingerprint::of(&document.root);
+    let bodies = draft.bodies().to_vec();
     let steps: Vec<_> = draft.steps.into_iter().map(|draft| draft.step).collect();
     let mut dependants: Vec<Vec<StepIndex>> = vec![Vec::new(); steps.len()];
     for (index, step) in (0_u32..).map(StepIndex).zip(&steps) {
@@ -193,29 +195,66 @@ fn machine(
         description: draft.description,
         labels: filled.labels,
         metadata: filled.metadata,
-        inputs: draft.inputs,
+        inputs: draft.declared.inputs,
         outputs: filled.outputs,
-        vars: Vec::new(),
-        config: Vec::new(),
-        secrets: Vec::new(),
+        output_types: filled.output_types,
+        vars: draft.declared.vars,
+        config: draft.declared.config,
+        secrets: draft.declared.secrets,
         timeout: draft.timeout,
-        concurrency: None,
-        saga: Saga::AUTO,
-        schedules: Vec::new(),
-        triggers: Vec::new(),
-        on_failure: None,
-        finally: None,
-        states: None,
-        bodies: vec![Body {
-            owner: Owner::Run,
-            shape: Shape::Graph,
-            steps: (0_u32..).take(steps.len()).map(StepIndex).collect(),
-        }],
-        repeats: vec![0; steps.len()],
+        concurrency: draft.concurrency,
+        saga: draft.saga,
+        schedules: draft.schedules,
+        triggers: draft.triggers,
+        on_failure: draft.on_failure,
+        finally: draft.finally,
+        states: draft.states.map(|states| states.body),
+        repeats: repeats(&bodies, &steps),
+        bodies,
         by_id: lower::index_by_id(&steps),
         steps,
         graph: order.graph,
         dependants,
         rank: order.rank,
+    }
+}
+
+/// How many items, iterations and visits tell the instances of each step apart.
+fn repeats(bodies: &[Body], steps: &[Step]) -> Vec<u8> {
+    let mut repeats: Vec<u8> = Vec::with_capacity(steps.len());
+    for step in steps {
+        // A block stands before what is inside, so its own number is known.
+        let outside = |outer: StepIndex| repeats[outer.get()];
+        repeats.push(match bodies[step.body.get()].owner {
+            Owner::Run | Owner::OnFailure | Owner::Finally => 0,
+            Owner::State(_) => 1,
+            Owner::Handler(outer) => outside(outer),
+            Owner::Block(outer) => outside(outer) + u8::from(steps[outer.get()].kind.repeats()),
+        });
+    }
+    repeats
+}
+
+/// What is known of a workflow that others call.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Its inputs.
+    pub inputs: Vec<InputSpec>,
+    /// The names and types of its outputs.
+    pub outputs: Vec<(String, Type)>,
+}
+
+/// Who can be called.
+pub(crate) trait Callees {
+    /// The workflow that a call means; `None`: nothing is known of it.
+    fn interface(&self, call: &CallSpec) -> Option<&Interface>;
+}
+
+/// Nobody is known.
+struct Strangers;
+
+impl Callees for Strangers {
+    fn interface(&self, _: &CallSpec) -> Option<&Interface> {
+        None
     }
 }

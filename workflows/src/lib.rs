@@ -20,7 +20,9 @@ pub mod schema;
 pub mod source;
 mod syntax;
 
-pub use compile::{Catalog, CatalogAgent, CatalogPerson, Compiled, compile, compile_registered};
+pub use compile::{
+    Catalog, CatalogAgent, CatalogPerson, Compiled, Interface, compile, compile_registered,
+};
 pub use diagnostic::{Diagnostic, Edit, Severity};
 pub use explain::{Explanation, explain};
 pub use fix::{Applied, Fixed, fix};

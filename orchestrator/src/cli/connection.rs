@@ -11,7 +11,6 @@ use std::time::Duration;
 use clap::Args;
 use phisync::protocol::Health;
 use phisync::runtime::{ServeOptions, Server, StartError};
-use phisync_state::Durability;
 
 use super::api::{Api, CallError};
 use super::data_dir::DataDir;
@@ -178,8 +177,6 @@ pub(crate) fn start(
         agents_file,
         announce,
         only_run,
-        durability: Durability::Sync,
-        expect_head: None,
     })?)
 }
 

@@ -1,7 +1,5 @@
 //! Why an operation was refused, and which kind of refusal that is.
 
-use std::sync::Arc;
-
 use phisync_state::{ReadError, Unknown};
 use phisync_workflows::schema::Violation;
 
@@ -23,8 +21,6 @@ pub enum RefusalClass {
     Unknown,
     /// Too many at once: later.
     Busy,
-    /// The disk has no room; nothing happened. Later.
-    Full,
 }
 
 /// Why an operation had no effect (or, for `Unknown`, may have had one).
@@ -97,9 +93,6 @@ pub enum Refusal {
     /// The server has more to do than it can hold.
     #[error("the server is busy")]
     Busy,
-    /// The disk has no room: only reads are answered.
-    #[error("nothing can be written: {0}")]
-    Full(Arc<str>),
 }
 
 impl Refusal {
@@ -131,7 +124,6 @@ impl Refusal {
             | Self::Schedule(_)
             | Self::Unstorable(_) => RefusalClass::Invalid,
             Self::LostRace | Self::Busy => RefusalClass::Busy,
-            Self::Full(_) => RefusalClass::Full,
             Self::Unknown(_) | Self::Unreadable(_) => RefusalClass::Unknown,
         }
     }
@@ -164,7 +156,6 @@ impl Refusal {
             Self::Unreadable(_) => "unreadable",
             Self::Unstorable(_) => "unstorable",
             Self::Busy => "busy",
-            Self::Full(_) => "disk_full",
         }
     }
 

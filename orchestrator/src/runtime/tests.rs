@@ -11,8 +11,6 @@ fn server(data: &std::path::Path) -> Server {
         agents_file: None,
         announce: false,
         only_run: None,
-        durability: phisync_state::Durability::Sync,
-        expect_head: None,
     };
     Server::start(&options).expect("a free directory and a free port")
 }

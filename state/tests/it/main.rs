@@ -10,9 +10,7 @@ mod crash;
 mod crashes;
 mod directory;
 mod fixtures;
-mod full;
 mod laws;
-mod modes;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod snapshots;

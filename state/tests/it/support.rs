@@ -20,8 +20,6 @@ pub(crate) fn small() -> FileOptions {
             preallocate: 512,
         },
         seal_after: Duration::from_secs(3600),
-        reserve: 0,
-        ..FileOptions::default()
     }
 }
 

@@ -5,21 +5,16 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Where the build of this very test lies.
-#[derive(Debug)]
-pub struct BuildPlace {
+pub(super) struct BuildPlace {
     /// The target directory.
-    pub target: PathBuf,
+    pub(super) target: PathBuf,
     /// Its part for this profile, where binaries are.
     profile: PathBuf,
 }
 
 impl BuildPlace {
     /// From the path of this executable: `TARGET/PROFILE/deps/it-HASH`.
-    ///
-    /// # Panics
-    /// When this is no test that cargo built.
-    #[must_use]
-    pub fn of_this_test() -> Self {
+    pub(super) fn of_this_test() -> Self {
         let this = std::env::current_exe().expect("a test knows its own executable");
         let mut above = this.ancestors().skip(2).map(Path::to_owned);
         let profile = above

@@ -18,7 +18,7 @@ impl Declared<'_, '_> {
         let fields: Vec<&str> = term.path().split('.').collect();
         let schema = match fields.as_slice() {
             ["inputs", name, rest @ ..] => {
-                let inputs = &self.draft.inputs;
+                let inputs = &self.draft.declared.inputs;
                 let input = inputs.iter().find(|input| input.name == *name);
                 input.map(|input| (&input.schema, rest))
             }

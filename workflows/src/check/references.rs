@@ -42,29 +42,32 @@ pub(super) fn implied_needs(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order, i
 pub(super) fn unused(cx: &mut Cx<'_>, draft: &Draft<'_>) {
     let mut policies = BTreeSet::new();
     let mut schemas = BTreeSet::new();
+    for step in &draft.steps {
+        let undo = step
+            .map
+            .get("compensate")
+            .and_then(|entry| entry.value.as_map());
+        for body in std::iter::once(step.map).chain(undo) {
+            policies_used(body, &mut policies);
+            if let Some(output) = body.get("output") {
+                names(&output.value, &mut schemas);
+            }
+        }
+        for (kind, key) in [("approval", "form"), ("accept", "schema")] {
+            let fields = step.map.get(kind).and_then(|entry| entry.value.as_map());
+            if let Some(schema) = fields.and_then(|fields| fields.get(key)) {
+                names(&schema.value, &mut schemas);
+            }
+        }
+    }
     for entry in &draft.root.entries {
         match entry.key.as_str() {
-            "steps" => {
-                let steps = entry.value.as_seq().unwrap_or_default();
-                for step in steps.iter().filter_map(Node::as_map) {
-                    policies_used(step, &mut policies);
-                    let undo = step
-                        .get("compensate")
-                        .and_then(|entry| entry.value.as_map());
-                    for body in std::iter::once(step).chain(undo) {
-                        policies_used(body, &mut policies);
-                        if let Some(output) = body.get("output") {
-                            names(&output.value, &mut schemas);
-                        }
-                    }
-                }
-            }
             "defaults" => {
                 if let Some(map) = entry.value.as_map() {
                     policies_used(map, &mut policies);
                 }
             }
-            "inputs" | "schemas" => names(&entry.value, &mut schemas),
+            "inputs" | "vars" | "config" | "schemas" => names(&entry.value, &mut schemas),
             _ => {}
         }
     }

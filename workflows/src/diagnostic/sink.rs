@@ -85,6 +85,19 @@ impl Note {
         self
     }
 
+    /// The same finding in other words.
+    pub(crate) fn reword(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
+    pub(crate) fn edit_if(self, edit: Option<(Span, String)>) -> Self {
+        match edit {
+            Some((span, replacement)) => self.edit(span, replacement),
+            None => self,
+        }
+    }
+
     /// A change that answers the finding.
     pub(crate) fn edit(mut self, span: Span, replacement: impl Into<String>) -> Self {
         self.0.edit = Some(Edit {

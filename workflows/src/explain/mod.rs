@@ -91,6 +91,11 @@ const EXPLANATIONS: &[(&str, &str)] = &[
          the range.",
     ),
     (
+        "PHI105",
+        "A workflow has one main body: `steps`, a graph by `needs`, or `states`, a finite state \
+         machine. Make it two workflows, of which one calls the other.",
+    ),
+    (
         "PHI106",
         "A step does exactly one thing: `prompt`, `task`, `approval` or `fail`.",
     ),
@@ -133,6 +138,12 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "The text is written in a dialect that this version does not read.",
     ),
     (
+        "PHI116",
+        "The steps of `do:`, of handlers and of branches run one after the other, in the order in \
+         which they are written: each needs the one before it, and nobody says so. Write `steps:` \
+         for a graph by `needs`.",
+    ),
+    (
         "PHI118",
         "Two keys say the same thing in two ways. Keep one.",
     ),
@@ -156,19 +167,44 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "The expression names something that does not exist at this place.",
     ),
     (
+        "PHI204",
+        "Nobody sees into a block from outside: its steps may exist many times, or not at all. \
+         What a block hands on is its output, made by its `yield`.",
+    ),
+    (
         "PHI205",
         "An expression may read a step only if that step comes before, through `needs`. \
          Otherwise it would depend on who is faster.",
     ),
     (
+        "PHI206",
+        "A state machine names a state that is not there: in `initial`, in `to` of a transition \
+         or of a timeout.",
+    ),
+    (
         "PHI207",
         "The schema or retry policy is not defined in this workflow.",
+    ),
+    (
+        "PHI209",
+        "A call, a schedule or a trigger gives an input that the workflow does not declare, or a \
+         call leaves out one that it needs.",
+    ),
+    (
+        "PHI210",
+        "Two `foreach` inside each other call their items the same, so that the steps of the \
+         inner one cannot read the outer item. Name one with `as` (or its index with `index_as`).",
     ),
     ("PHI211", "Nothing uses the definition."),
     (
         "PHI212",
         "A step's output exists only after the step, so its own expressions cannot read it. In \
          `yield` it is called `result`.",
+    ),
+    (
+        "PHI213",
+        "A workflow can name only the secrets of its list `secrets`, and read only the settings \
+         that it declares in `config`.",
     ),
     ("PHI215", "The need is there through another need already."),
     ("PHI301", "The expression is not CEL."),
@@ -195,6 +231,10 @@ const EXPLANATIONS: &[(&str, &str)] = &[
     (
         "PHI307",
         "A condition is a bool. Nothing else counts as true or false.",
+    ),
+    (
+        "PHI308",
+        "A `foreach` runs once per item of a list, or once per entry of a map.",
     ),
     (
         "PHI309",
@@ -237,8 +277,22 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "The step waits for one that always fails the run.",
     ),
     (
+        "PHI404",
+        "A run begins in the state that `initial` names, and ends in one that is `final`.",
+    ),
+    (
+        "PHI411",
+        "Somebody has to say what happens when no case is true: a list of steps, `fail`, or \
+         `skip`.",
+    ),
+    (
         "PHI413",
         "The join wants more successes than there are needs.",
+    ),
+    (
+        "PHI415",
+        "Everything that repeats is bounded, so that every run ends: a loop by `max`, a cycle of \
+         states by `max_visits`.",
     ),
     (
         "PHI417",
@@ -252,6 +306,10 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "PHI501",
         "Everything that waits is bounded. Say how long a decision may take, and with \
          `on_timeout` what happens then.",
+    ),
+    (
+        "PHI502",
+        "An event may never come. Everything that waits is bounded.",
     ),
     (
         "PHI503",
@@ -345,6 +403,16 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "PHI706",
         "An undo has to run by itself: it cannot wait for people or events, and is not undone \
          in turn.",
+    ),
+    (
+        "PHI711",
+        "A change names, in `in`, a tree that `participants` does not declare.",
+    ),
+    (
+        "PHI802",
+        "Values of steps are written to the journal and shown to people, so a secret cannot be \
+         part of one. It is handed to an agent by name, and neither its value nor a hash of it is \
+         ever stored.",
     ),
 ];
 

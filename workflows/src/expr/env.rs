@@ -25,8 +25,15 @@ pub enum StepView {
     },
     /// Exists, but nothing orders it before (PHI205).
     NotBefore,
-    /// The very step that holds the expression (PHI212).
+    /// The very step that holds the expression, or one around it (PHI212).
     Own,
+    /// In a body that cannot be seen into from here (PHI204).
+    Hidden {
+        /// Where it is, as "inside `block`".
+        place: String,
+        /// What to do instead.
+        help: String,
+    },
 }
 
 impl Env {
@@ -56,6 +63,18 @@ impl Env {
         let mut env = self.clone();
         Arc::make_mut(&mut env.certain).extend(ids.into_iter().map(Into::into));
         env
+    }
+
+    /// The type of a root variable.
+    #[must_use]
+    pub fn type_of(&self, name: &str) -> Option<Type> {
+        self.variables.get(name).cloned()
+    }
+
+    /// Whether there is a root variable of this name.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.variables.contains_key(name)
     }
 
     pub(super) fn variables(&self) -> &BTreeMap<String, Type> {

@@ -255,8 +255,41 @@ impl Type {
         }
     }
 
+    /// The type of the items that a `foreach` goes through; those of a map are `{key, value}`.
+    pub(crate) fn items(&self) -> Option<Type> {
+        let entry = |value: Type| Type::object([("key", Type::String), ("value", value)]);
+        match self {
+            Self::Any => Some(Type::Any),
+            Self::List(item) => Some(item.as_ref().clone()),
+            Self::Map(value) => Some(entry(value.as_ref().clone())),
+            Self::Object(object) => {
+                let types = object.fields().map(|(_, field)| field.ty.clone());
+                let joined = types.reduce(|a, b| a.join(&b));
+                let closed = joined.filter(|_| !object.open);
+                Some(entry(closed.unwrap_or(Type::Any)))
+            }
+            _ => None,
+        }
+    }
+
+    /// This map with the fields of another; `None` if one of them is no map with known fields.
+    pub(crate) fn with_fields_of(&self, other: &Self) -> Option<Type> {
+        let (object, more) = match (self, other) {
+            (Self::Any | Self::Map(_), Self::Object(more)) => {
+                return Some(more.as_ref().clone().open().into());
+            }
+            (Self::Object(object), Self::Object(more)) => (object, more),
+            _ => return None,
+        };
+        let mut joined = object.as_ref().clone();
+        for (name, field) in more.fields() {
+            joined.insert(name.to_owned(), field.clone());
+        }
+        Some(joined.into())
+    }
+
     /// Whether a value of the one can ever equal a value of the other.
-    pub(super) fn comparable(&self, other: &Self) -> bool {
+    pub(crate) fn comparable(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any | Self::Null, _) | (_, Self::Any | Self::Null) => true,
             (a, b) if a.is_number() && b.is_number() => true,

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
+use super::declared::Declared;
 use super::fields::IdForm;
-use super::keys::{DEFAULTS, WORKFLOW};
+use super::keys::{COMPAT, DEFAULTS, RECOVER, WORKFLOW};
+use super::outline::{Outline, is_recover};
 use super::policy::{self, Defaults, Policies};
 use super::schemas::Schemas;
 use super::step::{self, Common};
-use super::{Cx, Draft, StepDraft, kinds};
+use super::{Cx, Draft, saga, starts, states, version};
 use crate::diagnostic::Note;
-use crate::machine::{InputSpec, StepIndex};
+use crate::machine::{RunHandler, Saga, StepIndex};
 use crate::source::Span;
 use crate::syntax::{Map, Node};
 
@@ -57,16 +59,18 @@ pub(crate) fn read<'n>(cx: &mut Cx<'_>, root: &'n Node) -> Option<Draft<'n>> {
         if entry.value.as_scalar().is_none() || entry.value.is_null() {
             cx.wrong_type("version", "a quoted semantic version", &entry.value);
         }
-        kinds::version(cx, &entry.value)
+        version::version(cx, &entry.value)
     });
     let literal =
         |cx: &mut Cx<'_>, key: &str| map.get(key).and_then(|entry| cx.literal(key, &entry.value));
     let title = literal(cx, "title");
     let description = literal(cx, "description");
     let schemas = Schemas::read(cx, map.get("schemas").map(|entry| &entry.value));
-    let inputs = inputs(cx, map, &schemas);
+    let declared = Declared::read(cx, map, &schemas);
+    let outline = Outline::of(cx, map);
+    cx.sink.enter(root.span);
     let retry_policies = retry_policies(cx, map);
-    let defaults = defaults(cx, map, &retry_policies);
+    let defaults = defaults(cx, map, &retry_policies, &outline);
     let timeout = map
         .get("timeout")
         .and_then(|entry| cx.duration("timeout", &entry.value));
@@ -77,7 +81,35 @@ pub(crate) fn read<'n>(cx: &mut Cx<'_>, root: &'n Node) -> Option<Draft<'n>> {
             cx.id(&output.key, output.key_span, IdForm::Snake);
         }
     }
-    let steps = steps(cx, map, start, &defaults, &retry_policies, &schemas);
+    main_body(cx, map, start);
+    compat(cx, map);
+    let saga = map
+        .get("saga")
+        .map_or(Saga::AUTO, |entry| saga::read(cx, &entry.value, Saga::AUTO));
+    let concurrency = starts::concurrency(cx, map);
+    let schedules = starts::schedules(cx, map);
+    let triggers = starts::triggers(cx, map);
+    let on_failure = run_handler(cx, map, &outline);
+    let finally = map.get("finally").and_then(|entry| {
+        if entry.value.as_seq().is_some_and(<[Node]>::is_empty) {
+            cx.empty("finally", entry.value.span);
+        }
+        outline.body_at(&entry.value)
+    });
+    let common = Common {
+        defaults: &defaults,
+        policies: &retry_policies,
+        schemas: &schemas,
+        outline: &outline,
+        vars: &declared.vars,
+        secrets: &declared.secrets,
+    };
+    let mut steps = Vec::with_capacity(outline.places.len());
+    for (index, place) in (0_u32..).map(StepIndex).zip(&outline.places) {
+        cx.sink.enter(place.span);
+        steps.push(step::read(cx, index, &common));
+    }
+    let states = states::read(cx, map, &common);
     cx.sink.enter(root.span);
     Some(Draft {
         root: map,
@@ -87,9 +119,17 @@ pub(crate) fn read<'n>(cx: &mut Cx<'_>, root: &'n Node) -> Option<Draft<'n>> {
         version,
         title,
         description,
-        inputs,
+        declared,
         timeout: timeout.unwrap_or(DAY),
         retry_policies,
+        concurrency,
+        saga,
+        schedules,
+        triggers,
+        on_failure,
+        finally,
+        states,
+        outline,
         steps,
     })
 }
@@ -109,27 +149,6 @@ fn dialect(cx: &mut Cx<'_>, map: &Map) {
             .edit(entry.value.span, DIALECT.to_string()),
         );
     }
-}
-
-fn inputs(cx: &mut Cx<'_>, map: &Map, schemas: &Schemas) -> Vec<InputSpec> {
-    let Some(fields) = map
-        .get("inputs")
-        .and_then(|entry| cx.map("inputs", &entry.value))
-    else {
-        return Vec::new();
-    };
-    let mut inputs = Vec::with_capacity(fields.entries.len());
-    for entry in &fields.entries {
-        cx.id(&entry.key, entry.key_span, IdForm::Snake);
-        let schema = schemas.schema(cx, &entry.value);
-        let default = schema.default().cloned();
-        inputs.push(InputSpec {
-            name: entry.key.clone(),
-            schema,
-            default,
-        });
-    }
-    inputs
 }
 
 fn retry_policies<'n>(cx: &mut Cx<'_>, map: &'n Map) -> Policies<'n> {
@@ -160,7 +179,12 @@ fn retry_policies<'n>(cx: &mut Cx<'_>, map: &'n Map) -> Policies<'n> {
     policies
 }
 
-fn defaults<'n>(cx: &mut Cx<'_>, map: &'n Map, policies: &Policies<'n>) -> Defaults<'n> {
+fn defaults<'n>(
+    cx: &mut Cx<'_>,
+    map: &'n Map,
+    policies: &Policies<'n>,
+    outline: &Outline<'n>,
+) -> Defaults<'n> {
     let mut defaults = Defaults::default();
     let Some(fields) = map
         .get("defaults")
@@ -172,7 +196,7 @@ fn defaults<'n>(cx: &mut Cx<'_>, map: &'n Map, policies: &Policies<'n>) -> Defau
     for entry in &fields.entries {
         match entry.key.as_str() {
             "assign" => {
-                if let Some((assign, written)) = policy::assign(cx, &entry.value) {
+                if let Some((assign, written)) = policy::assign(cx, &entry.value, outline) {
                     defaults.assign = Some(assign);
                     defaults.reassignments_written = written;
                 }
@@ -183,6 +207,10 @@ fn defaults<'n>(cx: &mut Cx<'_>, map: &'n Map, policies: &Policies<'n>) -> Defau
                 let written = entry.value.as_map();
                 defaults.lease_written = written.is_some_and(|map| map.get("lease").is_some());
             }
+            "on_failure" if entry.value.as_map().is_some() => {
+                let wanted = "`fail` or `continue`";
+                cx.wrong_type("on_failure", wanted, &entry.value);
+            }
             "on_failure" => defaults.on_failure = policy::on_failure(cx, &entry.value),
             _ => {}
         }
@@ -190,60 +218,86 @@ fn defaults<'n>(cx: &mut Cx<'_>, map: &'n Map, policies: &Policies<'n>) -> Defau
     defaults
 }
 
-fn steps<'n>(
-    cx: &mut Cx<'_>,
-    map: &'n Map,
-    start: Span,
-    defaults: &Defaults<'n>,
-    policies: &Policies<'n>,
-    schemas: &Schemas,
-) -> Vec<StepDraft<'n>> {
-    let Some(entry) = map.get("steps") else {
-        if map.get("states").is_none() {
-            cx.missing("a workflow", "steps", start, "steps:");
+/// `steps` or `states`, exactly one of them.
+fn main_body(cx: &mut Cx<'_>, map: &Map, start: Span) {
+    match (map.get("steps"), map.get("states")) {
+        (None, None) => cx.missing("a workflow", "steps", start, "steps:"),
+        (Some(steps), Some(states)) => {
+            let (first, second) = if steps.key_span.start < states.key_span.start {
+                (steps, states)
+            } else {
+                (states, steps)
+            };
+            cx.sink.push(
+                Note::error(
+                    "PHI105",
+                    second.key_span,
+                    "a workflow has exactly one of `steps` and `states`",
+                )
+                .also(first.key_span, "the main body")
+                .help("make it two workflows; one can `call` the other"),
+            );
         }
-        return Vec::new();
-    };
-    let Some(items) = entry.value.as_seq() else {
-        cx.wrong_type("steps", "a list of steps", &entry.value);
-        return Vec::new();
-    };
+        (Some(steps), None) => {
+            if steps.value.as_seq().is_some_and(<[Node]>::is_empty) {
+                cx.empty("steps", steps.value.span);
+            }
+            for key in ["initial", "limits"] {
+                if let Some(entry) = map.get(key) {
+                    cx.sink.push(
+                        Note::error(
+                            "PHI107",
+                            entry.key_span,
+                            format!("`{key}` does not apply to `steps`"),
+                        )
+                        .help("it belongs to `states`"),
+                    );
+                }
+            }
+        }
+        (None, Some(_)) => {}
+    }
+}
+
+/// `on_failure` of the workflow. What `recover` says is read with the expressions.
+fn run_handler(cx: &mut Cx<'_>, map: &Map, outline: &Outline<'_>) -> Option<RunHandler> {
+    let entry = map.get("on_failure")?;
+    let items = entry.value.as_seq()?;
     if items.is_empty() {
-        cx.sink.push(Note::error(
-            "PHI108",
-            entry.value.span,
-            "`steps` must not be empty",
-        ));
+        cx.empty("on_failure", entry.value.span);
     }
-    // Steps that cannot be named are left out, so the places of the others are counted anew.
-    let mut ids = step::ids(cx, items);
-    let mut places: Vec<(StepIndex, String)> = ids
-        .iter()
-        .map(|(id, (index, _))| (*index, id.clone()))
-        .collect();
-    places.sort();
-    for (position, (_, id)) in (0_u32..).zip(&places) {
-        if let Some((index, _)) = ids.get_mut(id) {
-            *index = StepIndex(position);
+    let recover = items.last().filter(|item| is_recover(item));
+    if let Some(fields) = recover.and_then(|item| item.as_map()) {
+        for other in fields.entries.iter().filter(|entry| entry.key != "recover") {
+            let message = format!("unknown key `{}` beside `recover`", other.key);
+            cx.sink.push(Note::error("PHI101", other.key_span, message));
+        }
+        let inner = fields.get("recover").filter(|entry| !entry.value.is_null());
+        if let Some(inner) = inner.and_then(|entry| cx.map("recover", &entry.value)) {
+            cx.keys(inner, &RECOVER);
         }
     }
-    let common = Common {
-        defaults,
-        policies,
-        schemas,
-        ids: &ids,
+    Some(RunHandler {
+        body: outline.body_at(&entry.value)?,
+        recover: recover.map(|_| Vec::new()),
+    })
+}
+
+/// `compat`: a run stays on its version, so far.
+fn compat(cx: &mut Cx<'_>, map: &Map) {
+    let Some(entry) = map.get("compat") else {
+        return;
     };
-    let mut steps = Vec::with_capacity(places.len());
-    for (original, id) in &places {
-        let item = &items[original.get()];
-        let Some(step_map) = item.as_map() else {
-            continue;
-        };
-        cx.sink.enter(item.span);
-        let id_span = ids[id].1;
-        steps.push(step::read(cx, step_map, id, id_span, &common));
+    let Some(fields) = cx.map("compat", &entry.value) else {
+        return;
+    };
+    cx.keys(fields, &COMPAT);
+    if let Some(adopt) = fields.get("adopt") {
+        let choices = [("never", false), ("safe_points", true)];
+        if cx.one_of("adopt", &adopt.value, &choices) == Some(true) {
+            cx.not_yet("`compat`", "safe_points", adopt.value.span);
+        }
     }
-    steps
 }
 
 /// Labels without expressions: those of a step.

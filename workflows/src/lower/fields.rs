@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::Cx;
 use super::duration;
+use super::kinds::ROOTS;
 use crate::diagnostic::{Note, Severity};
 use crate::source::Span;
-use crate::syntax::{Kind, Map, Node, Scalar, Shape, Style, yaml11_note};
+use crate::syntax::{Entry, Kind, Map, Node, Scalar, Shape, Style, yaml11_note};
 
 /// Words of CEL and names of the engine that no id may be.
 const RESERVED: &[&str] = &[
@@ -68,6 +69,54 @@ impl Cx<'_> {
         }
         self.wrong_type(key, "a map", node);
         None
+    }
+
+    /// The one of a few keys that `map` has to have.
+    pub(super) fn one_key<'n>(
+        &mut self,
+        map: &'n Map,
+        place: &str,
+        keys: &[&str],
+        span: Span,
+    ) -> Option<&'n Entry> {
+        let mut written = map
+            .entries
+            .iter()
+            .filter(|entry| keys.contains(&entry.key.as_str()));
+        let Some(first) = written.next() else {
+            let list = keys.join("` or `");
+            self.sink.push(
+                Note::error("PHI102", span, format!("{place} needs `{list}`"))
+                    .help(format!("exactly one of {}", words(keys.iter().copied()))),
+            );
+            return None;
+        };
+        for second in written {
+            self.sink.push(excluded(
+                (&second.key, second.key_span),
+                (&first.key, first.key_span),
+                "the other one",
+            ));
+        }
+        Some(first)
+    }
+
+    /// Says that something must not be empty.
+    pub(super) fn empty(&mut self, key: &str, span: Span) {
+        let message = format!("`{key}` must not be empty");
+        self.sink.push(Note::error("PHI108", span, message));
+    }
+
+    /// Whether a name is none of those that expressions have everywhere.
+    pub(super) fn not_a_root(&mut self, name: &str, span: Span) -> bool {
+        let free = !ROOTS.contains(&name);
+        if !free {
+            self.sink.push(
+                Note::error("PHI110", span, format!("`{name}` is reserved"))
+                    .label("a name that expressions have of the engine"),
+            );
+        }
+        free
     }
 
     pub(super) fn missing(&mut self, place: &str, key: &str, span: Span, example: &str) {
@@ -313,6 +362,22 @@ impl Cx<'_> {
         self.sink.push(note);
         false
     }
+}
+
+/// PHI118 about the key at the first place.
+pub(super) fn excluded(second: (&str, Span), first: (&str, Span), label: &str) -> Note {
+    // Named in the order in which people think of them.
+    let (a, b) = if second.0 == "prompt" {
+        (first.0, second.0)
+    } else {
+        (second.0, first.0)
+    };
+    Note::error(
+        "PHI118",
+        second.1,
+        format!("`{a}` and `{b}` exclude each other"),
+    )
+    .also(first.1, label)
 }
 
 /// "`a`, `b` and `c`".

@@ -1,7 +1,4 @@
-//! Which keys stand where.
-//!
-//! Every map of the language has its table here. `later` are keys that the language has and this
-//! version does not run: they are refused by name, so that nothing written is ever ignored.
+//! Which keys stand where: every map of the language has its table here.
 
 use super::Cx;
 use crate::diagnostic::Note;
@@ -12,12 +9,15 @@ pub(super) struct Keys {
     /// As in "unknown key in a step".
     pub(super) place: &'static str,
     pub(super) allowed: &'static [&'static str],
-    pub(super) later: &'static [&'static str],
 }
 
-pub(super) const WORKFLOW: Keys = Keys {
-    place: "a workflow",
-    allowed: &[
+const fn keys(place: &'static str, allowed: &'static [&'static str]) -> Keys {
+    Keys { place, allowed }
+}
+
+pub(super) const WORKFLOW: Keys = keys(
+    "a workflow",
+    &[
         "phisync",
         "workflow",
         "version",
@@ -27,21 +27,19 @@ pub(super) const WORKFLOW: Keys = Keys {
         "metadata",
         "inputs",
         "outputs",
+        "vars",
         "schemas",
         "retry_policies",
-        "defaults",
-        "timeout",
-        "steps",
-    ],
-    later: &[
-        "vars",
         "task_types",
         "secrets",
         "config",
+        "defaults",
+        "timeout",
         "concurrency",
         "saga",
         "schedule",
         "triggers",
+        "steps",
         "states",
         "initial",
         "limits",
@@ -49,16 +47,29 @@ pub(super) const WORKFLOW: Keys = Keys {
         "finally",
         "compat",
     ],
-};
+);
 
-pub(super) const STEP: Keys = Keys {
-    place: "a step",
-    allowed: &[
+pub(super) const STEP: Keys = keys(
+    "a step",
+    &[
         "id",
         "task",
         "prompt",
         "approval",
+        "call",
+        "foreach",
+        "loop",
+        "switch",
+        "parallel",
+        "try",
+        "do",
+        "wait",
+        "wait_for",
+        "emit",
+        "set",
+        "files",
         "fail",
+        "finish",
         "needs",
         "join",
         "if",
@@ -77,74 +88,201 @@ pub(super) const STEP: Keys = Keys {
         "idempotent",
         "compensate",
         "key",
+        "accept",
+        "saga",
     ],
-    later: &[
-        "call", "foreach", "loop", "switch", "parallel", "try", "wait", "wait_for", "emit", "set",
-        "files", "do", "finish", "accept", "saga",
+);
+
+pub(super) const ACTIVITY: Keys = keys(
+    "an activity",
+    &[
+        "task",
+        "prompt",
+        "approval",
+        "call",
+        "foreach",
+        "loop",
+        "switch",
+        "parallel",
+        "try",
+        "do",
+        "steps",
+        "wait",
+        "wait_for",
+        "emit",
+        "set",
+        "files",
+        "title",
+        "description",
+        "labels",
+        "input",
+        "output",
+        "yield",
+        "assign",
+        "timeout",
+        "timeouts",
+        "retry",
+        "effects",
+        "idempotent",
+        "compensate",
+        "key",
+        "accept",
+        "saga",
     ],
-};
+);
 
-/// Kinds of the language that this version does not run.
-pub(super) const LATER_KINDS: &[&str] = &[
-    "call", "foreach", "loop", "switch", "parallel", "try", "wait", "wait_for", "emit", "set",
-    "files", "do", "finish",
-];
+pub(super) const TASK: Keys = keys("`task`", &["type", "prompt", "attachments", "secrets"]);
 
-pub(super) const TASK: Keys = Keys {
-    place: "`task`",
-    allowed: &["type", "prompt"],
-    later: &["attachments", "secrets"],
-};
+pub(super) const ACCEPT: Keys = keys("`accept`", &["files", "schema"]);
 
-pub(super) const APPROVAL: Keys = Keys {
-    place: "`approval`",
-    allowed: &[
+pub(super) const ACCEPT_FILE: Keys = keys("a file of `accept`", &["path", "exists", "sha256"]);
+
+pub(super) const APPROVAL: Keys = keys(
+    "`approval`",
+    &[
         "from",
         "quorum",
+        "veto",
         "prompt",
         "show",
+        "options",
+        "form",
         "timeout",
         "on_timeout",
+        "escalate",
         "not_same_as",
         "on_reject",
     ],
-    later: &["veto", "options", "form", "escalate"],
-};
+);
 
-pub(super) const APPROVERS: Keys = Keys {
-    place: "`from`",
-    allowed: &["roles", "users", "agents"],
-    later: &[],
-};
+pub(super) const APPROVERS: Keys = keys("`from`", &["roles", "users", "agents"]);
 
-pub(super) const FAIL: Keys = Keys {
-    place: "`fail`",
-    allowed: &["code", "message", "data"],
-    later: &[],
-};
+pub(super) const ESCALATE: Keys = keys("`escalate`", &["after", "to"]);
 
-pub(super) const ASSIGN: Keys = Keys {
-    place: "`assign`",
-    allowed: &[
+pub(super) const CALL: Keys = keys(
+    "`call`",
+    &["workflow", "version", "wait", "on_parent_cancel"],
+);
+
+pub(super) const FOREACH: Keys = keys(
+    "`foreach`",
+    &[
+        "in",
+        "as",
+        "index_as",
+        "concurrency",
+        "tolerate",
+        "order",
+        "batch",
+        "max_items",
+        "do",
+        "steps",
+    ],
+);
+
+pub(super) const TOLERATE: Keys = keys("`tolerate`", &["count", "percent"]);
+
+pub(super) const LOOP: Keys = keys(
+    "`loop`",
+    &[
+        "max",
+        "while",
+        "until",
+        "carry",
+        "next",
+        "delay",
+        "backoff",
+        "max_delay",
+        "on_exhausted",
+        "do",
+        "steps",
+    ],
+);
+
+pub(super) const SWITCH: Keys = keys("`switch`", &["cases", "default"]);
+
+pub(super) const CASE: Keys = keys("a case", &["id", "when", "do", "steps", "yield"]);
+
+pub(super) const PARALLEL: Keys = keys(
+    "`parallel`",
+    &["branches", "join", "fail_fast", "concurrency"],
+);
+
+pub(super) const TRY: Keys = keys("`try`", &["do", "steps", "catch", "finally", "saga"]);
+
+pub(super) const CATCH: Keys = keys("`catch`", &["errors", "when", "do", "then"]);
+
+pub(super) const HANDLER: Keys = keys("`on_failure`", &["do", "then"]);
+
+pub(super) const WAIT: Keys = keys("`wait`", &["for", "until"]);
+
+pub(super) const WAIT_FOR: Keys = keys(
+    "`wait_for`",
+    &[
+        "event",
+        "signal",
+        "match",
+        "when",
+        "from_start",
+        "count",
+        "timeout",
+        "on_timeout",
+    ],
+);
+
+pub(super) const EMIT: Keys = keys("`emit`", &["event", "data", "key", "to"]);
+
+pub(super) const FILES: Keys = keys(
+    "`files`",
+    &[
+        "participants",
+        "root",
+        "changes",
+        "allow",
+        "lock",
+        "prepare_timeout",
+        "on_conflict",
+        "verify",
+    ],
+);
+
+pub(super) const PARTICIPANT: Keys = keys("a participant", &["root"]);
+
+pub(super) const CHANGE: Keys = keys(
+    "a change",
+    &[
+        "in", "path", "op", "content", "patch", "to", "expect", "mode",
+    ],
+);
+
+pub(super) const EXPECT: Keys = keys("`expect`", &["sha256", "exists"]);
+
+pub(super) const FAIL: Keys = keys("`fail`", &["code", "message", "data"]);
+
+pub(super) const FINISH: Keys = keys("`finish`", &["outputs"]);
+
+pub(super) const RECOVER: Keys = keys("`recover`", &["outputs"]);
+
+pub(super) const ASSIGN: Keys = keys(
+    "`assign`",
+    &[
         "agent",
         "capabilities",
+        "pool",
         "prefer",
         "exclude",
         "priority",
         "reassignments",
+        "sticky",
+        "not_same_as",
     ],
-    later: &["pool", "sticky", "not_same_as"],
-};
+);
 
-pub(super) const TIMEOUTS: Keys = Keys {
-    place: "`timeouts`",
-    allowed: &["queue", "lease", "run", "total"],
-    later: &[],
-};
+pub(super) const TIMEOUTS: Keys = keys("`timeouts`", &["queue", "lease", "run", "total"]);
 
-pub(super) const RETRY: Keys = Keys {
-    place: "`retry`",
-    allowed: &[
+pub(super) const RETRY: Keys = keys(
+    "`retry`",
+    &[
         "max_attempts",
         "backoff",
         "delay",
@@ -157,24 +295,16 @@ pub(super) const RETRY: Keys = Keys {
         "when",
         "reassign",
     ],
-    later: &[],
-};
+);
 
-pub(super) const DEFAULTS: Keys = Keys {
-    place: "`defaults`",
-    allowed: &["assign", "retry", "timeouts", "on_failure"],
-    later: &[],
-};
+pub(super) const DEFAULTS: Keys =
+    keys("`defaults`", &["assign", "retry", "timeouts", "on_failure"]);
 
-pub(super) const JOIN: Keys = Keys {
-    place: "`join`",
-    allowed: &["at_least"],
-    later: &[],
-};
+pub(super) const JOIN: Keys = keys("`join`", &["at_least"]);
 
-pub(super) const COMPENSATION: Keys = Keys {
-    place: "`compensate`",
-    allowed: &[
+pub(super) const COMPENSATION: Keys = keys(
+    "`compensate`",
+    &[
         "task",
         "prompt",
         "title",
@@ -185,28 +315,89 @@ pub(super) const COMPENSATION: Keys = Keys {
         "timeout",
         "timeouts",
         "retry",
+        "call",
+        "files",
+        "emit",
+        "do",
     ],
-    later: &["call", "files", "emit", "do"],
-};
+);
+
+pub(super) const SAGA: Keys = keys(
+    "`saga`",
+    &["mode", "order", "triggers", "on_compensation_failure"],
+);
+
+pub(super) const CONCURRENCY: Keys = keys("`concurrency`", &["key", "max", "on_conflict"]);
+
+pub(super) const SCHEDULE: Keys = keys(
+    "a schedule",
+    &[
+        "id",
+        "cron",
+        "every",
+        "timezone",
+        "dst",
+        "input",
+        "overlap",
+        "catchup",
+        "catchup_window",
+        "jitter",
+        "start_at",
+        "end_at",
+        "enabled",
+    ],
+);
+
+pub(super) const DST: Keys = keys("`dst`", &["gap", "overlap"]);
+
+pub(super) const TRIGGER: Keys = keys(
+    "a trigger",
+    &["event", "match", "when", "input", "dedupe_key", "rate"],
+);
+
+pub(super) const RATE: Keys = keys("`rate`", &["max", "per"]);
+
+pub(super) const LIMITS: Keys = keys("`limits`", &["transitions"]);
+
+pub(super) const STATE: Keys = keys(
+    "a state",
+    &[
+        "activity",
+        "entry",
+        "exit",
+        "timeout",
+        "max_visits",
+        "transitions",
+        "final",
+        "outputs",
+        "error",
+    ],
+);
+
+pub(super) const STATE_TIMEOUT: Keys = keys("`timeout` of a state", &["after", "to"]);
+
+pub(super) const TRANSITION: Keys = keys(
+    "a transition",
+    &[
+        "outcome", "event", "signal", "errors", "match", "when", "set", "to",
+    ],
+);
+
+pub(super) const COMPAT: Keys = keys("`compat`", &["adopt"]);
 
 impl Cx<'_> {
-    /// Reports every key of `map` that does not belong there.
+    /// Reports every key of `map` that does not belong there, and those that this version does
+    /// not run.
     pub(super) fn keys(&mut self, map: &Map, keys: &Keys) {
         for entry in &map.entries {
             let key = entry.key.as_str();
-            if keys.allowed.contains(&key) || key.starts_with("x-") {
+            if key.starts_with("x-") {
                 continue;
             }
-            if keys.later.contains(&key) {
-                self.later(&format!("`{key}`"), entry.key_span);
+            if keys.allowed.contains(&key) {
+                self.not_yet(keys.place, key, entry.key_span);
                 continue;
             }
-            let list = keys
-                .allowed
-                .iter()
-                .map(|k| format!("`{k}`"))
-                .collect::<Vec<_>>()
-                .join(", ");
             let mut note = Note::error(
                 "PHI101",
                 entry.key_span,
@@ -216,21 +407,12 @@ impl Cx<'_> {
                 Some(near) if map.get(near).is_none() => note
                     .label(format!("did you mean `{near}`?"))
                     .edit(entry.key_span, near),
-                _ => note,
+                _ => {
+                    let list: Vec<_> = keys.allowed.iter().map(|k| format!("`{k}`")).collect();
+                    note.help(format!("allowed keys: {}", list.join(", ")))
+                }
             };
-            self.sink.push(note.help(format!("allowed keys: {list}")));
+            self.sink.push(note);
         }
-    }
-
-    /// Refuses something of the language that this version does not run.
-    pub(super) fn later(&mut self, what: &str, span: crate::source::Span) {
-        self.sink.push(
-            Note::error(
-                "PHI119",
-                span,
-                format!("{what} is not supported by this version of phisync"),
-            )
-            .label("part of the language, not of this version"),
-        );
     }
 }

@@ -6,6 +6,7 @@
 //! understood, so that one mistake does not hide another. The rules about what is wise, as
 //! opposed to what can be read, are in [`crate::check`].
 
+mod declared;
 mod document;
 pub(crate) mod duration;
 mod expressions;
@@ -13,18 +14,24 @@ mod fields;
 mod keys;
 mod kinds;
 mod needs_edit;
+mod not_yet;
 pub(crate) mod order;
+mod outline;
 mod policy;
+mod saga;
 mod schemas;
+mod starts;
+mod states;
 mod step;
 mod types;
 mod value;
+mod version;
 
 use std::time::Duration;
 
 use crate::diagnostic::Sink;
 use crate::expr::nearest;
-use crate::machine::{InputSpec, Step};
+use crate::machine::{Body, BodyIndex, Concurrency, RunHandler, Saga, Schedule, Step, Trigger};
 use crate::source::{SourceText, Span};
 use crate::syntax::Map;
 
@@ -78,10 +85,25 @@ pub(crate) struct Draft<'n> {
     pub(crate) version: Option<String>,
     pub(crate) title: Option<String>,
     pub(crate) description: Option<String>,
-    pub(crate) inputs: Vec<InputSpec>,
+    pub(crate) declared: declared::Declared,
     pub(crate) timeout: Duration,
     pub(crate) retry_policies: policy::Policies<'n>,
+    pub(crate) concurrency: Option<Concurrency>,
+    pub(crate) saga: Saga,
+    pub(crate) schedules: Vec<Schedule>,
+    pub(crate) triggers: Vec<Trigger>,
+    pub(crate) on_failure: Option<RunHandler>,
+    pub(crate) finally: Option<BodyIndex>,
+    pub(crate) states: Option<states::StatesDraft<'n>>,
+    pub(crate) outline: outline::Outline<'n>,
+    /// All steps, nested ones too, in file order.
     pub(crate) steps: Vec<StepDraft<'n>>,
+}
+
+impl Draft<'_> {
+    pub(crate) fn bodies(&self) -> &[Body] {
+        &self.outline.bodies
+    }
 }
 
 /// A step as far as it was understood: its expressions are filled in last.

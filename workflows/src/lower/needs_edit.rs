@@ -1,6 +1,5 @@
 //! The applicable edit of PHI205: one more need.
 
-use super::kinds;
 use crate::source::Span;
 use crate::syntax::{Map, Node};
 
@@ -33,7 +32,7 @@ impl NeedsEdit {
             };
             let end = id.value.span.end as usize;
             let at = Span::new(end, end);
-            let indent = (!map.flow).then(|| kinds::indentation(text, id.key_span));
+            let indent = (!map.flow).then(|| indentation(text, id.key_span));
             return Self::New { at, indent };
         };
         let span = entry.value.span;
@@ -67,4 +66,11 @@ impl NeedsEdit {
             Self::Replace { span, old } => Some((*span, format!("[{old}, {id}]"))),
         }
     }
+}
+/// The white space before the first thing on a key's line, with its dash made blank.
+pub(super) fn indentation(text: &str, key: Span) -> String {
+    let start = text[..key.start as usize]
+        .rfind('\n')
+        .map_or(0, |at| at + 1);
+    " ".repeat(text[start..key.start as usize].chars().count())
 }

@@ -1,20 +1,24 @@
-//! The graph of needs: what comes before what, for certain and at all.
+//! The order of steps: what comes before what, for certain and at all.
 
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::DiGraph;
 
 use super::StepDraft;
-use crate::machine::{Join, StepIndex};
+use crate::machine::{Body, Join, Owner, StateIndex, StepIndex};
 
 /// What the needs of all steps say about their order.
 pub(crate) struct Order {
     /// An edge leads from a step to the step that needs it; nodes stand in file order.
     pub(crate) graph: DiGraph<StepIndex, ()>,
-    /// All steps, each after its needs (as far as there is no cycle).
+    /// All steps, each after its needs (as far as there is no cycle) and after the block that it
+    /// is in.
     pub(crate) sequence: Vec<usize>,
-    /// For each step the steps before it on some path.
+    /// Sorts the steps of a body, each after its needs.
+    place: Vec<usize>,
+    /// For each step the steps before it on some path, across bodies.
     pub(crate) before: Vec<StepSet>,
-    /// For each step the steps that have an outcome whenever it starts.
+    /// For each step the steps of its own and of the enclosing bodies that have an outcome
+    /// whenever it starts.
     pub(crate) decided_before: Vec<StepSet>,
     /// One shortest cycle per knot, each from its first step in the file.
     pub(crate) cycles: Vec<Vec<usize>>,
@@ -53,7 +57,7 @@ impl StepSet {
 }
 
 impl Order {
-    pub(crate) fn of(steps: &[StepDraft<'_>]) -> Self {
+    pub(crate) fn of(steps: &[StepDraft<'_>], bodies: &[Body]) -> Self {
         let count = steps.len();
         let mut graph = DiGraph::with_capacity(count, count);
         let nodes: Vec<_> = (0_u32..)
@@ -65,8 +69,9 @@ impl Order {
                 graph.add_edge(nodes[need.get()], nodes[index], ());
             }
         }
-        let mut sequence = Vec::with_capacity(count);
+        let mut place = vec![0; count];
         let mut cycles = Vec::new();
+        let mut seen = 0;
         // Iterative, and in reverse topological order.
         for knot in kosaraju_scc(&graph).into_iter().rev() {
             let mut members: Vec<usize> = knot.iter().map(|node| node.index()).collect();
@@ -75,54 +80,177 @@ impl Order {
             if members.len() > 1 || members.first().is_some_and(|index| on_itself(*index)) {
                 cycles.push(shortest_cycle(&members, steps));
             }
-            sequence.extend(members);
+            for member in members {
+                place[member] = seen;
+                seen += 1;
+            }
         }
         cycles.sort();
         let mut order = Self {
             graph,
-            sequence,
+            sequence: Vec::with_capacity(count),
+            place,
             before: vec![StepSet::empty(count); count],
             decided_before: vec![StepSet::empty(count); count],
             cycles,
             rank: vec![0; count],
         };
-        order.close(steps);
+        Closure::new(&mut order, steps, bodies).run();
         order
     }
 
-    /// Whether the step at `first` is before the one at `second` on some path.
+    /// The steps of a body, each after its needs.
+    pub(crate) fn in_body(&self, body: &Body) -> Vec<usize> {
+        let mut steps: Vec<usize> = body.steps.iter().map(|step| step.get()).collect();
+        steps.sort_by_key(|step| self.place[*step]);
+        steps
+    }
+
+    /// Whether the step at `first`, or a block around it, is before the one at `second` on some
+    /// path.
     pub(crate) fn is_before(&self, first: usize, second: usize) -> bool {
         self.before[second].contains(first)
     }
+}
 
-    fn close(&mut self, steps: &[StepDraft<'_>]) {
-        let count = steps.len();
-        for &index in &self.sequence {
-            let step = &steps[index].step;
-            let mut before = StepSet::empty(count);
-            let mut decided: Option<StepSet> = None;
-            let mut rank = 0;
-            let waits_for_all = match step.join {
-                Join::All => true,
-                Join::AtLeast(least) => least as usize == step.needs.len(),
-                Join::Any | Join::First => step.needs.len() <= 1,
-            };
-            for need in &step.needs {
-                let need = need.get();
-                before.add_all(&self.before[need]);
-                before.insert(need);
-                rank = rank.max(self.rank[need] + 1);
-                let mut by_need = self.decided_before[need].clone();
-                by_need.insert(need);
-                match &mut decided {
-                    None => decided = Some(by_need),
-                    Some(decided) if waits_for_all => decided.add_all(&by_need),
-                    Some(decided) => decided.keep_only(&by_need),
+/// Closes the order over needs and over bodies: what is before a block is before all inside it,
+/// and what is inside a block is before all that comes after the block.
+struct Closure<'a, 'n> {
+    order: &'a mut Order,
+    steps: &'a [StepDraft<'n>],
+    bodies: &'a [Body],
+    /// Each body's steps, every one after its needs.
+    sorted: Vec<Vec<usize>>,
+    /// The bodies of each step, those of handlers last.
+    inner: Vec<Vec<usize>>,
+}
+
+impl<'a, 'n> Closure<'a, 'n> {
+    fn new(order: &'a mut Order, steps: &'a [StepDraft<'n>], bodies: &'a [Body]) -> Self {
+        let sorted = bodies.iter().map(|body| order.in_body(body)).collect();
+        let mut inner = vec![Vec::new(); steps.len()];
+        for handlers in [false, true] {
+            for (index, body) in bodies.iter().enumerate() {
+                match body.owner {
+                    Owner::Block(step) if !handlers => inner[step.get()].push(index),
+                    Owner::Handler(step) if handlers => inner[step.get()].push(index),
+                    _ => {}
                 }
             }
-            self.before[index] = before;
-            self.decided_before[index] = decided.unwrap_or_else(|| StepSet::empty(count));
-            self.rank[index] = rank;
+        }
+        Self {
+            order,
+            steps,
+            bodies,
+            sorted,
+            inner,
+        }
+    }
+
+    fn run(mut self) {
+        let nothing = StepSet::empty(self.steps.len());
+        let mut before = nothing.clone();
+        let mut state: Option<(StateIndex, StepSet)> = None;
+        for (index, body) in self.bodies.iter().enumerate() {
+            match body.owner {
+                // The run's handlers come after its main body, however the file is written.
+                Owner::Run => self.body(index, &before, &nothing),
+                Owner::State(current) => {
+                    let earlier = match &state {
+                        Some((of, earlier)) if *of == current => earlier.clone(),
+                        _ => nothing.clone(),
+                    };
+                    self.body(index, &earlier, &nothing);
+                    let mut earlier = earlier;
+                    self.add_inside(index, &mut earlier);
+                    state = Some((current, earlier));
+                }
+                Owner::OnFailure | Owner::Finally | Owner::Block(_) | Owner::Handler(_) => {}
+            }
+        }
+        for owner in [Owner::Run, Owner::OnFailure, Owner::Finally] {
+            for (index, body) in self.bodies.iter().enumerate() {
+                let belongs = body.owner == owner
+                    || owner == Owner::Run && matches!(body.owner, Owner::State(_));
+                if !belongs {
+                    continue;
+                }
+                if matches!(owner, Owner::OnFailure | Owner::Finally) {
+                    self.body(index, &before, &nothing);
+                }
+                self.add_inside(index, &mut before);
+            }
+        }
+    }
+
+    /// `before` and `decided` are those of whatever the body stands in.
+    fn body(&mut self, body: usize, before: &StepSet, decided: &StepSet) {
+        for index in self.sorted[body].clone() {
+            self.step(index, before, decided);
+            let inner = std::mem::take(&mut self.inner[index]);
+            let decided = self.order.decided_before[index].clone();
+            let mut inner_before = self.order.before[index].clone();
+            let is_handler = |body: usize| matches!(self.bodies[body].owner, Owner::Handler(_));
+            let (handlers, blocks): (Vec<_>, Vec<_>) =
+                inner.iter().copied().partition(|body| is_handler(*body));
+            for body in &blocks {
+                self.body(*body, &inner_before, &decided);
+            }
+            // A handler comes after the step itself and all of its bodies.
+            inner_before.insert(index);
+            for body in blocks {
+                self.add_inside(body, &mut inner_before);
+            }
+            for body in handlers {
+                self.body(body, &inner_before, &decided);
+                self.add_inside(body, &mut inner_before);
+            }
+            self.inner[index] = inner;
+        }
+    }
+
+    fn step(&mut self, index: usize, outer: &StepSet, outer_decided: &StepSet) {
+        let step = &self.steps[index].step;
+        let mut before = outer.clone();
+        let mut decided: Option<StepSet> = None;
+        let mut rank = 0;
+        let waits_for_all = match step.join {
+            Join::All => true,
+            Join::AtLeast(least) => least as usize == step.needs.len(),
+            Join::Any | Join::First => step.needs.len() <= 1,
+        };
+        for need in &step.needs {
+            let need = need.get();
+            before.add_all(&self.order.before[need]);
+            before.insert(need);
+            for inner in self.inner[need].clone() {
+                self.add_inside(inner, &mut before);
+            }
+            rank = rank.max(self.order.rank[need] + 1);
+            let mut by_need = self.order.decided_before[need].clone();
+            by_need.insert(need);
+            match &mut decided {
+                None => decided = Some(by_need),
+                Some(decided) if waits_for_all => decided.add_all(&by_need),
+                Some(decided) => decided.keep_only(&by_need),
+            }
+        }
+        let mut decided = decided.unwrap_or_else(|| StepSet::empty(self.steps.len()));
+        decided.add_all(outer_decided);
+        self.order.before[index] = before;
+        self.order.decided_before[index] = decided;
+        self.order.rank[index] = rank;
+        self.order.sequence.push(index);
+    }
+
+    /// Adds all steps of a body, those of inner bodies too.
+    fn add_inside(&self, body: usize, set: &mut StepSet) {
+        let mut open = vec![body];
+        while let Some(body) = open.pop() {
+            for step in &self.sorted[body] {
+                set.insert(*step);
+                open.extend(&self.inner[*step]);
+            }
         }
     }
 }

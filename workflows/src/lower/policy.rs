@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::keys::{ASSIGN, RETRY, TIMEOUTS};
-use super::{Cx, fields};
+use super::outline::Outline;
+use super::{Cx, fields, step};
 use crate::diagnostic::Note;
 use crate::machine::{
     Assign, Backoff, Effects, ErrorPattern, Jitter, OnFailure, Priority, Reassign, Retry, Timeouts,
@@ -56,7 +57,11 @@ pub(super) struct Defaults<'n> {
 }
 
 /// An assignment, and whether it says how often a task may be put back.
-pub(super) fn assign(cx: &mut Cx<'_>, node: &Node) -> Option<(Assign, bool)> {
+pub(super) fn assign(
+    cx: &mut Cx<'_>,
+    node: &Node,
+    outline: &Outline<'_>,
+) -> Option<(Assign, bool)> {
     const DEFAULT_REASSIGNMENTS: u32 = 3;
     let mut assign = Assign {
         reassignments: DEFAULT_REASSIGNMENTS,
@@ -87,6 +92,22 @@ pub(super) fn assign(cx: &mut Cx<'_>, node: &Node) -> Option<(Assign, bool)> {
     assign.capabilities.dedup();
     assign.prefer = list(cx, "prefer");
     assign.exclude = list(cx, "exclude");
+    assign.pool = map
+        .get("pool")
+        .and_then(|entry| cx.name("pool", &entry.value));
+    if let Some(entry) = map.get("sticky")
+        && let Some(name) = cx.name("sticky", &entry.value)
+    {
+        assign.sticky = outline.step_named(&name);
+        if assign.sticky.is_none() {
+            let span = entry.value.span;
+            let note = step::unknown_step(cx, "sticky", &name, span, outline.ids());
+            cx.sink.push(note);
+        }
+    }
+    if let Some(entry) = map.get("not_same_as") {
+        assign.not_same_as = step::named(cx, "not_same_as", &entry.value, outline);
+    }
     if let Some(entry) = map.get("priority") {
         assign.priority = priority(cx, &entry.value).unwrap_or_default();
     }
@@ -96,19 +117,18 @@ pub(super) fn assign(cx: &mut Cx<'_>, node: &Node) -> Option<(Assign, bool)> {
             .integer("reassignments", &entry.value, 0..=100)
             .unwrap_or(DEFAULT_REASSIGNMENTS);
     }
-    if assign.agent.is_none() && assign.capabilities.is_empty() && map.get("agent").is_none() {
-        let (place, span) = ("`assign`", node.span);
-        if map.get("capabilities").is_none()
-            && map.get("priority").is_none()
-            && reassignments.is_none()
-        {
-            cx.missing(
-                place,
-                "agent",
-                span,
-                "agent: NAME` or `capabilities: [NAME]",
-            );
-        }
+    let says_something = [
+        "agent",
+        "capabilities",
+        "priority",
+        "reassignments",
+        "pool",
+        "sticky",
+        "not_same_as",
+    ];
+    if says_something.iter().all(|key| map.get(key).is_none()) {
+        let example = "agent: NAME` or `capabilities: [NAME]";
+        cx.missing("`assign`", "agent", node.span, example);
     }
     Some((assign, reassignments.is_some()))
 }
@@ -349,7 +369,7 @@ pub(super) fn policy<'n>(cx: &mut Cx<'_>, node: &'n Node) -> Option<RetryDraft<'
     })
 }
 
-fn error_patterns(cx: &mut Cx<'_>, key: &str, node: &Node) -> Vec<ErrorPattern> {
+pub(super) fn error_patterns(cx: &mut Cx<'_>, key: &str, node: &Node) -> Vec<ErrorPattern> {
     let mut patterns = Vec::new();
     for (code, span) in cx.names(key, node) {
         let family = code.split('.').next().unwrap_or_default();
@@ -367,12 +387,8 @@ fn error_patterns(cx: &mut Cx<'_>, key: &str, node: &Node) -> Vec<ErrorPattern> 
     patterns
 }
 
-/// `on_failure` of a step or of `defaults`.
+/// `on_failure` of a step or of `defaults`, when it is a word.
 pub(super) fn on_failure(cx: &mut Cx<'_>, node: &Node) -> Option<OnFailure> {
-    if node.as_map().is_some() || node.as_seq().is_some() {
-        cx.later("a handler in `on_failure`", node.span);
-        return None;
-    }
     let choices = [("fail", OnFailure::Fail), ("continue", OnFailure::Continue)];
     cx.one_of("on_failure", node, &choices)
 }

@@ -1,86 +1,47 @@
 //! One step, without its expressions.
 
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::fields::IdForm;
-use super::keys::{JOIN, STEP};
-use super::policy::{self, Defaults, Policies};
+use super::keys::{ACTIVITY, JOIN, STEP};
+use super::outline::{Outline, Place};
+use super::policy::{self, Defaults, Policies, RetryDraft};
 use super::schemas::Schemas;
 use super::{Cx, StepDraft, kinds};
 use crate::diagnostic::Note;
 use crate::machine::{
-    BodyIndex, Compensate, Effects, Join, OnFailure, Step, StepIndex, StepKind, TaskSpec, Timeouts,
+    Assign, Compensate, Effects, Join, OnFailure, Shape, Step, StepIndex, StepKind, TaskSpec,
+    Timeouts, VarSpec,
 };
 use crate::schema::Schema;
 use crate::source::Span;
-use crate::syntax::{Map, Node, Shape};
+use crate::syntax::{Entry, Map, Node};
 
 /// What holds for every step of a workflow.
 pub(super) struct Common<'c, 'n> {
     pub(super) defaults: &'c Defaults<'n>,
     pub(super) policies: &'c Policies<'n>,
     pub(super) schemas: &'c Schemas,
-    /// All ids of the workflow, with the place in the list and in the text.
-    pub(super) ids: &'c BTreeMap<String, (StepIndex, Span)>,
+    pub(super) outline: &'c Outline<'n>,
+    pub(super) vars: &'c [VarSpec],
+    pub(super) secrets: &'c [String],
 }
 
-/// The ids of all steps; what is wrong with one is reported here.
-pub(super) fn ids(cx: &mut Cx<'_>, items: &[Node]) -> BTreeMap<String, (StepIndex, Span)> {
-    let mut ids: BTreeMap<String, (StepIndex, Span)> = BTreeMap::new();
-    for (index, item) in (0_u32..).map(StepIndex).zip(items) {
-        cx.sink.enter(item.span);
-        let Some(map) = item.as_map() else {
-            cx.sink.push(
-                Note::error(
-                    "PHI103",
-                    item.span,
-                    format!("a step must be a map, found {}", item.type_name()),
-                )
-                .help("write `- id: NAME` and the step's keys below it"),
-            );
-            continue;
-        };
-        let Some(entry) = map.get("id") else {
-            let first = map
-                .entries
-                .first()
-                .map_or(item.span, |entry| entry.key_span);
-            cx.missing("a step", "id", first, "id: NAME");
-            continue;
-        };
-        let Some(id) = cx.text("id", &entry.value) else {
-            continue;
-        };
-        let span = entry.value.span;
-        cx.id(&id, span, IdForm::Snake);
-        if let Some((_, first)) = ids.get(&id) {
-            cx.sink.push(
-                Note::error("PHI201", span, format!("step `{id}` is defined twice"))
-                    .label("again")
-                    .also(*first, "first here"),
-            );
-            continue;
-        }
-        ids.insert(id, (index, span));
-    }
-    ids
-}
-
-/// Reads one step. `None` if it has no id or no kind that this version runs.
+/// Reads one step.
 pub(super) fn read<'n>(
     cx: &mut Cx<'_>,
-    map: &'n Map,
-    id: &str,
-    id_span: Span,
+    index: StepIndex,
     common: &Common<'_, 'n>,
 ) -> StepDraft<'n> {
-    cx.keys(map, &STEP);
-    let kind = kinds::kind(cx, map, id, id_span);
-    let (needs, need_spans) = needs(cx, map, id, common);
+    let place = *common.outline.place(index);
+    let (map, id) = (place.map, place.id);
+    cx.keys(map, if place.is_activity { &ACTIVITY } else { &STEP });
+    let kind = kinds::read(cx, &place, common);
+    let (needs, need_spans) = needs(cx, index, &place, common);
     let join = match map.get("join") {
-        Some(entry) => join(cx, &entry.value, needs.len()).unwrap_or(Join::All),
-        None => Join::All,
+        Some(entry) if in_graph(&place, common) => {
+            join(cx, &entry.value, needs.len(), "needs").unwrap_or(Join::All)
+        }
+        _ => Join::All,
     };
     let literal =
         |cx: &mut Cx<'_>, key: &str| map.get(key).and_then(|entry| cx.literal(key, &entry.value));
@@ -98,56 +59,24 @@ pub(super) fn read<'n>(
     let output = map
         .get("output")
         .map(|entry| common.schemas.schema(cx, &entry.value));
-
-    let defaults = common.defaults;
-    let mut timeouts = kinds::clocks(cx, map, defaults);
-    let mut retry = match map.get("retry") {
-        Some(entry) => policy::retry(cx, &entry.value, common.policies),
-        None => defaults.retry.clone(),
-    }
-    .unwrap_or_else(policy::no_retry);
-    retry.complete(effects, idempotent);
-
-    let written = map
-        .get("assign")
-        .and_then(|entry| policy::assign(cx, &entry.value));
-    let (mut assign, limit_written) = match (written, &defaults.assign) {
-        (Some(written), _) => written,
-        (None, Some(assign)) => (assign.clone(), defaults.reassignments_written),
-        (None, None) => (kinds::unassigned(), false),
-    };
-    if effects == Effects::Irreversible && !idempotent && !limit_written {
-        // Nobody may repeat what cannot be undone and may have happened: a person decides.
-        assign.reassignments = 0;
-    }
-    let on_failure = match map.get("on_failure") {
-        Some(entry) => policy::on_failure(cx, &entry.value),
-        None => defaults.on_failure,
-    };
+    let is_task = kind
+        .as_ref()
+        .is_none_or(|kind| matches!(kind, StepKind::Task(_)));
+    let work = Work::read(cx, map, common, is_task, effects, idempotent);
+    let on_failure = on_failure(cx, map, kind.as_ref(), common);
+    let of_files = matches!(kind, Some(StepKind::Files(_)));
     let (compensate, undo_retry_when) = match map.get("compensate") {
-        Some(entry) => kinds::compensate(
-            cx,
-            &entry.value,
-            id,
-            defaults,
-            common.policies,
-            common.schemas,
-        ),
+        Some(entry) => kinds::compensate(cx, &entry.value, id, of_files, common),
+        None if of_files => (Compensate::Revert, None),
         None => (Compensate::Absent, None),
     };
     let mut kind = kind;
-    if let Some(StepKind::Approval(approval)) = &mut kind {
-        approval.not_same_as = not_same_as(cx, map, common);
-    }
-    if matches!(kind, Some(StepKind::Approval(_) | StepKind::Fail(_))) {
-        // `defaults` speak of tasks.
-        assign = kinds::unassigned();
-        timeouts = Timeouts::default();
-        retry = policy::no_retry();
+    if let (Some(StepKind::Task(task)), Some(entry)) = (&mut kind, map.get("accept")) {
+        task.accept = kinds::accept(cx, &entry.value, common);
     }
     let step = Step {
         id: id.to_owned(),
-        body: BodyIndex::MAIN,
+        body: place.body,
         title,
         description,
         labels,
@@ -160,10 +89,10 @@ pub(super) fn read<'n>(
         input: Vec::new(),
         output: output.unwrap_or_else(Schema::any),
         yields: None,
-        assign,
-        timeouts,
-        retry: retry.retry,
-        on_failure: on_failure.unwrap_or(OnFailure::Fail),
+        assign: work.assign,
+        timeouts: work.timeouts,
+        retry: work.retry.retry,
+        on_failure,
         effects,
         idempotent,
         compensate,
@@ -173,19 +102,97 @@ pub(super) fn read<'n>(
     StepDraft {
         step,
         map,
-        id_span,
+        id_span: place.id_span,
         need_spans,
-        retry_when: retry.when,
-        retry_errors_written: retry.errors_written,
+        retry_when: work.retry.when,
+        retry_errors_written: work.retry.errors_written,
         undo_retry_when,
     }
+}
+
+/// Who works on a step, for how long, how often.
+struct Work<'n> {
+    assign: Assign,
+    timeouts: Timeouts,
+    retry: RetryDraft<'n>,
+}
+
+impl<'n> Work<'n> {
+    /// `defaults` speak of tasks: other kinds have only what they say themselves.
+    fn read(
+        cx: &mut Cx<'_>,
+        map: &'n Map,
+        common: &Common<'_, 'n>,
+        is_task: bool,
+        effects: Effects,
+        idempotent: bool,
+    ) -> Self {
+        let defaults = common.defaults;
+        let timeouts = kinds::clocks(cx, map, defaults);
+        let mut retry = match map.get("retry") {
+            Some(entry) => policy::retry(cx, &entry.value, common.policies),
+            None if is_task => defaults.retry.clone(),
+            None => None,
+        }
+        .unwrap_or_else(policy::no_retry);
+        retry.complete(effects, idempotent);
+        let written = map
+            .get("assign")
+            .and_then(|entry| policy::assign(cx, &entry.value, common.outline));
+        let (mut assign, limit_written) = match (written, &defaults.assign) {
+            (Some(written), _) => written,
+            (None, Some(assign)) => (assign.clone(), defaults.reassignments_written),
+            (None, None) => (kinds::unassigned(), false),
+        };
+        if effects == Effects::Irreversible && !idempotent && !limit_written {
+            // Nobody may repeat what cannot be undone and may have happened: a person decides.
+            assign.reassignments = 0;
+        }
+        if !is_task {
+            return Self {
+                assign: kinds::unassigned(),
+                timeouts: Timeouts::default(),
+                retry,
+            };
+        }
+        Self {
+            assign,
+            timeouts,
+            retry,
+        }
+    }
+}
+
+fn on_failure(
+    cx: &mut Cx<'_>,
+    map: &Map,
+    kind: Option<&StepKind>,
+    common: &Common<'_, '_>,
+) -> OnFailure {
+    let written = match map.get("on_failure") {
+        Some(entry) => match entry.value.as_map() {
+            Some(fields) => kinds::handler(cx, fields, entry.key_span, common),
+            None => policy::on_failure(cx, &entry.value),
+        },
+        // The end of a body is no failure that one could live with.
+        None if matches!(kind, Some(StepKind::Fail(_) | StepKind::Finish(_))) => None,
+        None => common.defaults.on_failure,
+    };
+    written.unwrap_or(OnFailure::Fail)
+}
+
+fn in_graph(place: &Place<'_>, common: &Common<'_, '_>) -> bool {
+    common.outline.body(place.body).shape == Shape::Graph
 }
 
 fn effects(cx: &mut Cx<'_>, map: &Map, kind: Option<&StepKind>) -> Effects {
     let Some(entry) = map.get("effects") else {
         return match kind {
-            Some(StepKind::Approval(_) | StepKind::Fail(_)) => Effects::None,
-            _ => Effects::Write,
+            None
+            | Some(
+                StepKind::Task(_) | StepKind::Call(_) | StepKind::Files(_) | StepKind::Emit(_),
+            ) => Effects::Write,
+            Some(_) => Effects::None,
         };
     };
     let choices = [
@@ -200,53 +207,113 @@ fn effects(cx: &mut Cx<'_>, map: &Map, kind: Option<&StepKind>) -> Effects {
 
 fn needs(
     cx: &mut Cx<'_>,
-    map: &Map,
-    id: &str,
+    index: StepIndex,
+    place: &Place<'_>,
     common: &Common<'_, '_>,
 ) -> (Vec<StepIndex>, Vec<Span>) {
-    let Some(entry) = map.get("needs") else {
+    if !in_graph(place, common) {
+        return in_sequence(cx, index, place, common);
+    }
+    let Some(entry) = place.map.get("needs") else {
         return (Vec::new(), Vec::new());
     };
     let mut found: Vec<(StepIndex, Span)> = Vec::new();
     for (name, span) in cx.names("needs", &entry.value) {
-        let Some((index, _)) = common.ids.get(&name) else {
-            let note = unknown_step(cx, "needs", &name, span, id, common);
+        let known = common.outline.step_named(&name);
+        let here = known.filter(|need| common.outline.place(*need).body == place.body);
+        let Some(need) = here else {
+            let note = match known {
+                Some(_) => Note::error(
+                    "PHI202",
+                    span,
+                    format!("`needs` names `{name}`, which is in another body"),
+                )
+                .label("not a step of this list")
+                .help("a step needs steps of its own list; the block around it can need others"),
+                None => {
+                    let siblings = &common.outline.body(place.body).steps;
+                    let ids = siblings.iter().map(|step| common.outline.place(*step).id);
+                    unknown_step(cx, "needs", &name, span, ids.filter(|id| *id != place.id))
+                }
+            };
             cx.sink.push(note);
             continue;
         };
-        if let Some((_, first)) = found.iter().find(|(seen, _)| seen == index) {
+        if let Some((_, first)) = found.iter().find(|(seen, _)| *seen == need) {
             cx.sink.push(
                 Note::error("PHI104", span, format!("`needs` names `{name}` twice"))
                     .also(*first, "first here"),
             );
             continue;
         }
-        found.push((*index, span));
+        found.push((need, span));
     }
     found.into_iter().unzip()
 }
 
-fn unknown_step(
+/// In a sequence each step needs the one before it, and nobody writes so.
+fn in_sequence(
+    cx: &mut Cx<'_>,
+    index: StepIndex,
+    place: &Place<'_>,
+    common: &Common<'_, '_>,
+) -> (Vec<StepIndex>, Vec<Span>) {
+    for key in ["needs", "join"] {
+        // An activity stands alone, and its keys say so.
+        let Some(entry) = place.map.get(key).filter(|_| !place.is_activity) else {
+            continue;
+        };
+        cx.sink.push(
+            Note::error(
+                "PHI116",
+                entry.key_span,
+                format!("`{key}` inside a sequence: steps there run in order"),
+            )
+            .help("remove it, or write `steps:` instead of `do:`")
+            .edit_if(removal(cx.source.text(), place.map, entry)),
+        );
+    }
+    let siblings = &common.outline.body(place.body).steps;
+    let before = siblings
+        .iter()
+        .position(|step| *step == index)
+        .and_then(|position| position.checked_sub(1));
+    match before {
+        Some(before) => (vec![siblings[before]], vec![place.id_span]),
+        None => (Vec::new(), Vec::new()),
+    }
+}
+
+/// The change that takes a key with a value on one line away, if that is simple.
+fn removal(text: &str, map: &Map, entry: &Entry) -> Option<(Span, String)> {
+    let (start, end) = (entry.key_span.start as usize, entry.value.span.end as usize);
+    let first = map.entries.first()?;
+    if first.key == entry.key || text[start..end].contains('\n') {
+        return None;
+    }
+    let from = if map.flow {
+        text[..start].rfind(',')?
+    } else {
+        text[..start].rfind('\n')?
+    };
+    let blank = text[from + 1..start].trim().is_empty();
+    blank.then(|| (Span::new(from, end), String::new()))
+}
+
+/// PHI202 with the nearest of the ids that would do.
+pub(super) fn unknown_step<'i>(
     cx: &mut Cx<'_>,
     key: &str,
     name: &str,
     span: Span,
-    own: &str,
-    common: &Common<'_, '_>,
+    ids: impl Iterator<Item = &'i str>,
 ) -> Note {
-    let others = || {
-        common
-            .ids
-            .keys()
-            .map(String::as_str)
-            .filter(|id| *id != own)
-    };
     let note = Note::error(
         "PHI202",
         span,
         format!("`{key}` names unknown step `{name}`"),
     );
-    match cx.nearest(name, others()) {
+    match cx.nearest(name, ids) {
         Some(near) => note
             .label(format!("did you mean `{near}`?"))
             .edit(span, near),
@@ -254,22 +321,19 @@ fn unknown_step(
     }
 }
 
-fn not_same_as(cx: &mut Cx<'_>, map: &Map, common: &Common<'_, '_>) -> Vec<StepIndex> {
-    let list = map
-        .get("approval")
-        .and_then(|entry| entry.value.as_map())
-        .and_then(|approval| approval.get("not_same_as"));
-    let Some(entry) = list else { return Vec::new() };
-    let own = map
-        .get("id")
-        .and_then(|entry| entry.value.as_str())
-        .unwrap_or_default();
+/// The steps that `node` names, wherever in the workflow they stand.
+pub(super) fn named(
+    cx: &mut Cx<'_>,
+    key: &str,
+    node: &Node,
+    outline: &Outline<'_>,
+) -> Vec<StepIndex> {
     let mut indices = Vec::new();
-    for (name, span) in cx.names("not_same_as", &entry.value) {
-        match common.ids.get(&name) {
-            Some((index, _)) => indices.push(*index),
+    for (name, span) in cx.names(key, node) {
+        match outline.step_named(&name) {
+            Some(index) => indices.push(index),
             None => {
-                let note = unknown_step(cx, "not_same_as", &name, span, own, common);
+                let note = unknown_step(cx, key, &name, span, outline.ids());
                 cx.sink.push(note);
             }
         }
@@ -277,8 +341,9 @@ fn not_same_as(cx: &mut Cx<'_>, map: &Map, common: &Common<'_, '_>) -> Vec<StepI
     indices
 }
 
-fn join(cx: &mut Cx<'_>, node: &Node, needs: usize) -> Option<Join> {
-    let Shape::Map(map) = &node.shape else {
+/// How many of `count` needs or branches must succeed.
+pub(super) fn join(cx: &mut Cx<'_>, node: &Node, count: usize, what: &str) -> Option<Join> {
+    let Some(map) = node.as_map() else {
         let choices = [
             ("all", Join::All),
             ("any", Join::Any),
@@ -292,17 +357,17 @@ fn join(cx: &mut Cx<'_>, node: &Node, needs: usize) -> Option<Join> {
         return None;
     };
     let range: RangeInclusive<u32> = 1..=u32::MAX;
-    let count = cx.integer("at_least", &entry.value, range)?;
-    if count as usize > needs {
+    let least = cx.integer("at_least", &entry.value, range)?;
+    if least as usize > count {
         cx.sink.push(
             Note::error(
                 "PHI413",
                 entry.value.span,
-                format!("join can never be met: {count} of {needs} needs"),
+                format!("join can never be met: {least} of {count} {what}"),
             )
-            .help("`at_least` is at most the number of `needs`"),
+            .help(format!("`at_least` is at most the number of `{what}`")),
         );
         return None;
     }
-    Some(Join::AtLeast(count))
+    Some(Join::AtLeast(least))
 }

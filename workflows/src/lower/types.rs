@@ -1,7 +1,7 @@
 //! The types of what the engine itself provides.
 
 use crate::expr::{ObjectType, Type};
-use crate::machine::{Template, TemplatePart};
+use crate::machine::{ApprovalSpec, Template, TemplatePart};
 
 /// `self.input`: the names are certain, the values were evaluated long ago.
 pub(super) fn input_type(input: &[(String, Template)]) -> Type {
@@ -41,12 +41,36 @@ pub(super) fn error_type() -> Type {
         .into()
 }
 
+/// `event`, where one has come: its name, its data, and when it was published.
+pub(super) fn event_type(data: Type) -> Type {
+    Type::object([
+        ("name", Type::String),
+        ("data", data),
+        ("at", Type::Timestamp),
+    ])
+}
+
+/// The output of `files`: a digest is missing where there was no file, or is none any more.
+pub(super) fn file_changes_type() -> Type {
+    let change = ObjectType::default()
+        .field("in", Type::String)
+        .field("path", Type::String)
+        .optional_field("before", Type::String, "the file may be new")
+        .optional_field("after", Type::String, "the file may be gone");
+    Type::object([("txid", Type::String), ("files", Type::list(change.into()))])
+}
+
 /// The output of an approval.
-pub(super) fn approval_type() -> Type {
-    ObjectType::default()
-        .field("decision", Type::one_of(["approve", "reject"]))
+pub(super) fn approval_type(spec: &ApprovalSpec) -> Type {
+    let object = ObjectType::default()
+        .field("decision", Type::one_of(spec.options.iter().cloned()))
         .field("by", Type::list(Type::String))
         .field("at", Type::Timestamp)
-        .optional_field("comment", Type::String, "nobody has to say a word")
-        .into()
+        .optional_field("comment", Type::String, "nobody has to say a word");
+    let why = "time may have run out without an answer";
+    match &spec.form {
+        Some(form) => object.optional_field("form", Type::from_schema(form), why),
+        None => object,
+    }
+    .into()
 }

@@ -9,6 +9,7 @@ use super::Cx;
 use crate::diagnostic::Note;
 use crate::expr::{self, Checked, Env, Expr, ExprError, Type};
 use crate::machine::{Template, TemplatePart};
+use crate::schema::Schema;
 use crate::source::Span;
 use crate::syntax::{Kind, Node, Scalar, ScalarPlaces, Shape};
 
@@ -132,17 +133,65 @@ impl Values<'_, '_> {
         Template::Literal(Json::String(text))
     }
 
+    /// A bare expression for a value, as `in` of a `foreach`.
+    pub(super) fn expression(&mut self, key: &str, node: &Node) -> Option<(Expr, Type)> {
+        self.bare(key, node, "an expression", expr::check)
+    }
+
+    /// A value that has to fit a schema; `place` is what it is for.
+    pub(super) fn fitting(
+        &mut self,
+        node: &Node,
+        schema: Option<&Schema>,
+        place: &str,
+    ) -> Template {
+        let errors = self.cx.sink.mark();
+        let (template, ty) = self.value(node);
+        let Some(schema) = schema.filter(|_| !self.cx.sink.has_errors_since(errors)) else {
+            return template;
+        };
+        if let Template::Literal(value) = &template {
+            for violation in schema.violations(place, value) {
+                let message = format!("`{}` {}", violation.path, violation.message);
+                self.cx.sink.push(Note::error("PHI306", node.span, message));
+            }
+            return template;
+        }
+        let wanted = Type::from_schema(schema);
+        if !ty.comparable(&wanted) {
+            self.expected(node, &wanted.to_string(), &ty);
+        }
+        template
+    }
+
+    /// PHI306 about a whole value.
+    pub(super) fn expected(&mut self, node: &Node, wanted: &str, found: &Type) {
+        let message = format!("expected {wanted}, found {found}");
+        self.cx.sink.push(Note::error("PHI306", node.span, message));
+    }
+
     /// A condition: a bare expression, or one wrapped as a whole.
     pub(super) fn condition(&mut self, key: &str, node: &Node) -> Option<Expr> {
+        self.bare(key, node, "a condition", expr::check_condition)
+            .map(|(expr, _)| expr)
+    }
+
+    fn bare(
+        &mut self,
+        key: &str,
+        node: &Node,
+        what: &str,
+        check: fn(&str, &Env) -> Result<Checked, Vec<ExprError>>,
+    ) -> Option<(Expr, Type)> {
         let Some(scalar) = node.as_scalar().filter(|scalar| scalar.kind != Kind::Null) else {
             if node.is_null() {
-                self.cx.wrong_type(key, "a condition", node);
+                self.cx.wrong_type(key, what, node);
             } else {
                 self.cx.sink.push(
                     Note::error(
                         "PHI103",
                         node.span,
-                        format!("`{key}` must be a condition, found {}", node.type_name()),
+                        format!("`{key}` must be {what}, found {}", node.type_name()),
                     )
                     .help("quote an expression that starts with `[` or `{`"),
                 );
@@ -164,9 +213,10 @@ impl Values<'_, '_> {
                             Piece::Expr(range) => &text[range.clone()],
                         })
                         .collect();
-                    let mut note =
-                        Note::error("PHI313", node.span, "text around `${{ }}` in a condition")
-                            .help("a condition is a bare expression, without `${{ }}`");
+                    let message = format!("text around `${{{{ }}}}` in {what}");
+                    let mut note = Note::error("PHI313", node.span, message).help(format!(
+                        "`{key}` is a bare expression, without `${{{{ }}}}`"
+                    ));
                     if !bare.contains(['"', '\n', '\\']) {
                         note = note.edit(node.span, format!("\"{}\"", bare.trim()));
                     }
@@ -183,9 +233,9 @@ impl Values<'_, '_> {
             ));
             return None;
         }
-        let checked = expr::check_condition(&text[range.clone()], self.env);
+        let checked = check(&text[range.clone()], self.env);
         self.checked(node, scalar, range.start, checked, &mut None)
-            .map(|checked| checked.expr)
+            .map(|checked| (checked.expr, checked.ty))
     }
 
     /// Reports what the checker found; `base` is where the expression starts in the scalar.
@@ -213,6 +263,7 @@ impl Values<'_, '_> {
             )
             .label(error.label.clone())
             .help_if(error.help.clone());
+            let note = undeclared(&error, &scalar.text[base..], note);
             let amended = (self.amend)(&error, &scalar.text[base..], note);
             self.cx.sink.push(amended);
         }
@@ -233,6 +284,25 @@ impl Values<'_, '_> {
             }
         }
     }
+}
+
+/// What is wrong with a name below `config` or `secrets`, which the checker takes for fields or
+/// for nothing at all.
+fn undeclared(error: &ExprError, text: &str, note: Note) -> Note {
+    let before = text.get(..error.range.start).unwrap_or_default().trim_end();
+    let named = text.get(error.range.clone()).unwrap_or_default();
+    if error.code == "PHI304" && before.ends_with("config.") {
+        return note
+            .recode("PHI213")
+            .reword(format!("setting `{named}` is not declared"));
+    }
+    if error.code == "PHI203" && named == "secrets" {
+        return note
+            .recode("PHI802")
+            .reword("a secret flows into a value that is written down")
+            .help("hand it over by name: `task: { type: NAME, secrets: [NAME] }`");
+    }
+    note
 }
 
 fn is_literal(template: &Template) -> bool {

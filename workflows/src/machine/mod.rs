@@ -85,6 +85,7 @@ pub struct Machine {
     pub(crate) metadata: Option<serde_json::Value>,
     pub(crate) inputs: Vec<InputSpec>,
     pub(crate) outputs: Vec<(String, Template)>,
+    pub(crate) output_types: Vec<(String, crate::expr::Type)>,
     pub(crate) vars: Vec<VarSpec>,
     pub(crate) config: Vec<InputSpec>,
     pub(crate) secrets: Vec<String>,
@@ -308,6 +309,15 @@ impl Machine {
     #[must_use]
     pub fn graph(&self) -> &DiGraph<StepIndex, ()> {
         &self.graph
+    }
+
+    /// What others need to know to call it.
+    #[must_use]
+    pub fn interface(&self) -> crate::Interface {
+        crate::Interface {
+            inputs: self.inputs.clone(),
+            outputs: self.output_types.clone(),
+        }
     }
 
     /// Checks the inputs of a new run and fills in defaults.

@@ -163,6 +163,8 @@ fn edit(edit: &Edit) -> String {
     let text = edit.replacement.trim();
     if edit.span.range().is_empty() {
         format!("add `{text}`")
+    } else if text.is_empty() {
+        "remove it".to_owned()
     } else {
         format!("write `{text}`")
     }

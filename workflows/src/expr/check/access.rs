@@ -48,6 +48,12 @@ impl Checker<'_> {
                 range,
                 format!("step `{step}` uses its own output"),
             ),
+            Some(StepView::Hidden { place, help }) => ExprError::new(
+                "PHI204",
+                range,
+                format!("step `{step}` is {place} and not visible here"),
+            )
+            .help(help.clone()),
             None => {
                 let known = self.env.steps().keys().map(String::as_str);
                 let range = range.end - step.len()..range.end;
@@ -161,7 +167,9 @@ impl Checker<'_> {
         let step = path
             .strip_prefix("steps.")
             .and_then(|rest| rest.strip_suffix(".output"));
-        let Some(step) = step.filter(|step| self.env.steps().contains_key(*step)) else {
+        let seen =
+            |step: &&str| matches!(self.env.steps().get(*step), Some(StepView::Visible { .. }));
+        let Some(step) = step.filter(seen) else {
             return;
         };
         if self.unchecked.insert(step.to_owned()) {
