@@ -74,7 +74,9 @@ impl<'a> Lexer<'a> {
         let Some(first) = rest.chars().next() else {
             return Ok(Token::End);
         };
-        if first.is_ascii_digit() {
+        // `.5` is a double: no field starts with a digit.
+        let dotted = first == '.' && digits(&self.rest()[1..]) > 0;
+        if first.is_ascii_digit() || dotted {
             return self.number();
         }
         if let Some((raw, prefix)) = string_prefix(rest) {

@@ -1,5 +1,8 @@
-//! Tests of the language: a table of values, a table of errors, and laws over arbitrary texts.
+//! Tests of the language: tables of values and of errors, the cases of CEL's own definition, another
+//! interpreter as the oracle, and laws over arbitrary texts.
 
+mod conformance;
+mod differential;
 mod errors;
 mod evaluation;
 mod laws;
