@@ -83,6 +83,7 @@ pub const CATALOGUE: &[CodeInfo] = &[
     info("PHI312", "expressions are not evaluated here"),
     info("PHI313", "text around `${{ }}` in a condition"),
     info("PHI314", "function is not deterministic"),
+    info("PHI315", "expression may cost too much"),
     info("PHI316", "division by zero, or index out of range"),
     info("PHI317", "bad regular expression"),
     info("PHI318", "integer out of range"),

@@ -107,6 +107,7 @@ const EXAMPLES: &[Example] = examples! {
     PHI312 => ["Report for ${{ inputs.topic }}" => "Report"];
     PHI313 => ["${{ inputs.deep }} == true" => "inputs.deep == true"];
     PHI314 => ["now()" => "run.now"];
+    PHI315 => ["maxItems: 500" => "maxItems: 100", "free: int[]" => "free: { type: array, items: { type: integer }, maxItems: 20 }"];
     PHI316 => ["/ 0" => "/ 2"];
     PHI317 => ["[a-" => "[a-z]"];
     PHI318 => ["99999999999999999999" => "999999"];

@@ -260,6 +260,12 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "A run has to give the same decisions when it is replayed, so there is no clock and no \
          chance in expressions. `run.now` is the recorded time.",
     ),
+    (
+        "PHI315",
+        "Macros in macros multiply: three of them over lists of a hundred items take a million \
+         steps, and an evaluation ends at 100,000. It is an error where the schemas allow lists that \
+         long, and a warning where they say nothing. Bound the lists with `maxItems`.",
+    ),
     ("PHI316", "The operation fails in every run."),
     ("PHI317", "The pattern is not a regular expression."),
     ("PHI318", "Integers have 64 bits."),

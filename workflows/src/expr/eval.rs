@@ -12,7 +12,7 @@ use super::function::Function;
 use super::{Map, Scope, Value, call, format, operators, value};
 
 /// Steps of one evaluation.
-const FUEL: u64 = 100_000;
+pub(super) const FUEL: u64 = 100_000;
 
 /// Why there is no value.
 #[derive(Debug)]

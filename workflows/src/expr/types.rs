@@ -28,8 +28,8 @@ pub enum Type {
     Timestamp,
     /// A length of time.
     Duration,
-    /// A list of one type.
-    List(Arc<Type>),
+    /// A list of one type, and how many items it has at most, if that is known.
+    List(Arc<Type>, Option<u32>),
     /// A map from text to one type.
     Map(Arc<Type>),
     /// A map with known fields.
@@ -148,7 +148,13 @@ impl Type {
     /// A list of `item`.
     #[must_use]
     pub fn list(item: Type) -> Self {
-        Self::List(Arc::new(item))
+        Self::list_of(item, None)
+    }
+
+    /// A list of at most `most` items.
+    #[must_use]
+    pub fn list_of(item: Type, most: Option<u32>) -> Self {
+        Self::List(Arc::new(item), most)
     }
 
     /// A map from text to `value`.
@@ -199,7 +205,7 @@ impl Type {
     #[must_use]
     pub fn is_scalar(&self) -> bool {
         match self {
-            Self::List(_) | Self::Map(_) | Self::Object(_) | Self::Optional(_) => false,
+            Self::List(..) | Self::Map(_) | Self::Object(_) | Self::Optional(_) => false,
             Self::Any
             | Self::Null
             | Self::Bool
@@ -227,7 +233,7 @@ impl Type {
     fn weight(&self) -> u32 {
         match self {
             Self::Object(object) => object.weight.saturating_add(1),
-            Self::List(inner) | Self::Map(inner) | Self::Optional(inner) => {
+            Self::List(inner, _) | Self::Map(inner) | Self::Optional(inner) => {
                 inner.weight().saturating_add(1)
             }
             Self::Any
@@ -248,7 +254,10 @@ impl Type {
             (a, b) if a == b => a.clone(),
             (a, b) if a.is_number() && b.is_number() => Self::Double,
             (a, b) if a.is_text() && b.is_text() => Self::String,
-            (Self::List(a), Self::List(b)) => Self::list(a.join(b)),
+            (Self::List(a, most_a), Self::List(b, most_b)) => {
+                let most = most_a.zip(*most_b).map(|(a, b)| a.max(b));
+                Self::list_of(a.join(b), most)
+            }
             (Self::Optional(a), Self::Optional(b)) => a.join(b).optional(),
             (Self::Object(a), Self::Object(b)) => a.join(b).into(),
             _ => Self::Any,
@@ -294,7 +303,7 @@ impl Type {
             (Self::Any | Self::Null, _) | (_, Self::Any | Self::Null) => true,
             (a, b) if a.is_number() && b.is_number() => true,
             (a, b) if a.is_text() && b.is_text() => true,
-            (Self::List(a), Self::List(b)) => a.comparable(b),
+            (Self::List(a, _), Self::List(b, _)) => a.comparable(b),
             (a, b) if a.is_map() && b.is_map() => true,
             (Self::Optional(a), Self::Optional(b)) => a.comparable(b),
             (a, b) => a == b,
@@ -313,7 +322,7 @@ impl fmt::Display for Type {
             Self::String | Self::Enum(_) => f.write_str("string"),
             Self::Timestamp => f.write_str("timestamp"),
             Self::Duration => f.write_str("duration"),
-            Self::List(item) => write!(f, "{item}[]"),
+            Self::List(item, _) => write!(f, "{item}[]"),
             Self::Map(_) | Self::Object(_) => f.write_str("map"),
             Self::Optional(inner) => write!(f, "{inner}?"),
         }

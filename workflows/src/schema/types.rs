@@ -28,7 +28,10 @@ impl Schema {
             Shape::Timestamp => Type::Timestamp,
             Shape::Duration => Type::Duration,
             Shape::Enum(values) => enum_type(values),
-            Shape::List(list) => Type::list(list.items.static_type()),
+            Shape::List(list) => {
+                let most = list.length.max.and_then(|most| u32::try_from(most).ok());
+                Type::list_of(list.items.static_type(), most)
+            }
             Shape::Object(object) => object_type(object),
             Shape::OneOf(one_of) => one_of_type(one_of),
         }

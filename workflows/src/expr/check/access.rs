@@ -126,7 +126,7 @@ impl Checker<'_> {
                 let message = format!("`{other}` has no field `{field}`");
                 let error = ExprError::new("PHI304", range, message);
                 self.report(match other {
-                    Type::List(_) => {
+                    Type::List(..) => {
                         error.help("an item first, as `list[0]`, or `list.map(x, x.f)`")
                     }
                     _ => error,
@@ -198,7 +198,7 @@ impl Checker<'_> {
         self.tolerated |= tolerant && !optional && !was_optional;
         let item = match &base {
             Type::Any => Type::Any,
-            Type::List(item) => {
+            Type::List(item, _) => {
                 self.expect_type(index, &index_type, &Type::Int);
                 self.warn_of_negative(index);
                 item.as_ref().clone()

@@ -65,7 +65,7 @@ impl Checker<'_> {
         match function {
             Function::Size => {
                 self.one_of(args[0], &types[0], "string, list or map", |ty| {
-                    ty.is_text() || ty.is_map() || matches!(ty, Type::List(_))
+                    ty.is_text() || ty.is_map() || matches!(ty, Type::List(..))
                 });
                 Type::Int
             }
@@ -127,7 +127,7 @@ impl Checker<'_> {
                 Type::String
             }
             Function::Contains | Function::StartsWith | Function::EndsWith => {
-                if matches!(types[0], Type::List(_)) {
+                if matches!(types[0], Type::List(..)) {
                     let message = format!("expected string, found {}", types[0]);
                     self.report(
                         ExprError::new("PHI306", self.ast.range(args[0]), message)
@@ -156,7 +156,7 @@ impl Checker<'_> {
             Function::Join => {
                 match &types[0] {
                     Type::Any => {}
-                    Type::List(item) => {
+                    Type::List(item, _) => {
                         let item = item.as_ref().clone();
                         self.expect_type(args[0], &item, &Type::String);
                     }
@@ -177,7 +177,7 @@ impl Checker<'_> {
             }
             Function::Format => {
                 self.texts(&args[..1], &types[..1]);
-                if !matches!(types[1], Type::Any | Type::List(_)) {
+                if !matches!(types[1], Type::Any | Type::List(..)) {
                     self.expect_list(args[1], &types[1]);
                 }
                 Type::String
@@ -248,7 +248,7 @@ impl Checker<'_> {
     fn sum(&mut self, arg: NodeId, ty: &Type) -> Type {
         match ty {
             Type::Any => Type::Any,
-            Type::List(item) if **item == Type::Any || item.is_number() => item.as_ref().clone(),
+            Type::List(item, _) if **item == Type::Any || item.is_number() => item.as_ref().clone(),
             other => {
                 let message = format!("expected a list of numbers, found {other}");
                 self.report(ExprError::new("PHI306", self.ast.range(arg), message));

@@ -7,6 +7,7 @@
 
 mod access;
 mod calls;
+mod cost;
 mod facts;
 mod operators;
 
@@ -14,6 +15,8 @@ pub(super) use facts::outcome_test;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+
+use cost::Cost;
 
 use super::ast::{Ast, Coercion, Kind, MacroOp, NodeId};
 use super::parser::{self, Parsed};
@@ -51,7 +54,7 @@ pub fn check_condition(text: &str, env: &Env) -> Result<Checked, Vec<ExprError>>
             let source = if source.len() <= 40 { source } else { "x" };
             let help = match ty {
                 Type::String | Type::Enum(_) => format!("as `{source} != \"\"`"),
-                Type::List(_) | Type::Map(_) | Type::Object(_) => {
+                Type::List(..) | Type::Map(_) | Type::Object(_) => {
                     format!("as `size({source}) > 0`")
                 }
                 Type::Int | Type::Double => format!("as `{source} != 0`"),
@@ -78,7 +81,7 @@ pub fn check_condition(text: &str, env: &Env) -> Result<Checked, Vec<ExprError>>
 pub fn check_text(text: &str, env: &Env) -> Result<Checked, Vec<ExprError>> {
     run(text, env, |checker, ty| {
         if !ty.is_scalar() {
-            let kind = if matches!(ty, Type::List(_)) {
+            let kind = if matches!(ty, Type::List(..)) {
                 "list"
             } else {
                 "map"
@@ -112,6 +115,7 @@ fn run(
         tolerant: false,
         tolerated: false,
         unchecked: BTreeSet::new(),
+        cost: Cost::new(),
     };
     let root = checker.ast.root();
     let ty = checker.present(root);
@@ -121,6 +125,8 @@ fn run(
         .all(|finding| finding.severity != Severity::Error)
     {
         last(&mut checker, &ty);
+        let range = checker.ast.range(root);
+        checker.findings.extend(checker.cost.finding(range));
     }
     let Checker {
         ast, mut findings, ..
@@ -179,6 +185,7 @@ struct Checker<'a> {
     tolerated: bool,
     /// Steps whose missing schema was remarked on.
     unchecked: BTreeSet<String>,
+    cost: Cost,
 }
 
 impl Checker<'_> {
@@ -223,6 +230,7 @@ impl Checker<'_> {
     }
 
     fn note_coercion(&mut self, id: NodeId, ty: &Type) {
+        self.cost.step();
         self.ast.coercions[id.index()] = match ty {
             Type::Double => Some(Coercion::Double),
             Type::Timestamp => Some(Coercion::Timestamp),
@@ -249,9 +257,10 @@ impl Checker<'_> {
             }
             Kind::List(items) => {
                 let items = items.clone();
+                let most = u32::try_from(items.len()).ok();
                 let types = items.into_iter().map(|item| self.present(item));
                 let joined = types.reduce(|joined, ty| joined.join(&ty));
-                Type::list(joined.unwrap_or(Type::Any))
+                Type::list_of(joined.unwrap_or(Type::Any), most)
             }
             Kind::Map(entries) => {
                 let entries = entries.clone();
@@ -398,7 +407,7 @@ impl Checker<'_> {
         body: NodeId,
     ) -> Type {
         let item = match &over_type {
-            Type::List(item) => item.as_ref().clone(),
+            Type::List(item, _) => item.as_ref().clone(),
             Type::Map(_) | Type::Object(_) if op != MacroOp::SortBy => Type::String,
             Type::Any => Type::Any,
             other => {
@@ -412,8 +421,13 @@ impl Checker<'_> {
                 Type::Any
             }
         };
+        let most = match &over_type {
+            Type::List(_, most) => *most,
+            _ => None,
+        };
         self.locals.truncate(slot);
         self.locals.push(item.clone());
+        let outside = self.cost.enter(most);
         if let Some(condition) = condition {
             let ty = self.present(condition);
             self.expect_bool(condition, &ty);
@@ -422,6 +436,7 @@ impl Checker<'_> {
             Some(condition) => self.assuming(condition, true, |checker| checker.present(body)),
             None => self.present(body),
         };
+        self.cost.leave(outside);
         self.locals.truncate(slot);
         match op {
             MacroOp::All | MacroOp::Exists | MacroOp::ExistsOne => {
@@ -430,18 +445,18 @@ impl Checker<'_> {
             }
             MacroOp::Filter => {
                 self.expect_bool(body, &body_type);
-                Type::list(item)
+                Type::list_of(item, most)
             }
-            MacroOp::Map => Type::list(body_type),
+            MacroOp::Map => Type::list_of(body_type, most),
             MacroOp::SortBy => {
                 if matches!(
                     body_type,
-                    Type::List(_) | Type::Map(_) | Type::Object(_) | Type::Null
+                    Type::List(..) | Type::Map(_) | Type::Object(_) | Type::Null
                 ) {
                     let message = format!("{body_type} has no order to sort by");
                     self.report(ExprError::new("PHI306", self.ast.range(body), message));
                 }
-                Type::list(item)
+                Type::list_of(item, most)
             }
         }
     }

@@ -130,7 +130,7 @@ fn has_order(ty: &Type) -> bool {
 
 fn membership(item: &Type, container: &Type) -> bool {
     match container {
-        Type::List(known) => known.comparable(item),
+        Type::List(known, _) => known.comparable(item),
         Type::Map(_) | Type::Object(_) => item.is_text() || *item == Type::Any,
         Type::Any => true,
         _ => false,
@@ -145,7 +145,7 @@ fn arithmetic(op: BinaryOp, left: &Type, right: &Type) -> Option<Type> {
                 Op::Add => {
                     other.is_number()
                         || other.is_text()
-                        || matches!(other, Type::List(_) | Type::Timestamp | Type::Duration)
+                        || matches!(other, Type::List(..) | Type::Timestamp | Type::Duration)
                 }
                 Op::Subtract => {
                     other.is_number() || matches!(other, Type::Timestamp | Type::Duration)
@@ -155,7 +155,7 @@ fn arithmetic(op: BinaryOp, left: &Type, right: &Type) -> Option<Type> {
             };
             let result = match other {
                 Type::String | Type::Enum(_) => Type::String,
-                Type::List(_) => Type::list(Type::Any),
+                Type::List(..) => Type::list(Type::Any),
                 Type::Double => Type::Double,
                 _ => Type::Any,
             };
@@ -164,8 +164,9 @@ fn arithmetic(op: BinaryOp, left: &Type, right: &Type) -> Option<Type> {
         (Type::Int, Type::Int) => Some(Type::Int),
         (a, b) if a.is_number() && b.is_number() && op != Op::Remainder => Some(Type::Double),
         (a, b) if a.is_text() && b.is_text() && op == Op::Add => Some(Type::String),
-        (Type::List(a), Type::List(b)) if op == Op::Add && a.comparable(b) => {
-            Some(Type::list(a.join(b)))
+        (Type::List(a, most_a), Type::List(b, most_b)) if op == Op::Add && a.comparable(b) => {
+            let most = most_a.zip(*most_b).map(|(a, b)| a.saturating_add(b));
+            Some(Type::list_of(a.join(b), most))
         }
         (Type::Timestamp, Type::Timestamp) if op == Op::Subtract => Some(Type::Duration),
         (Type::Timestamp, Type::Duration) if matches!(op, Op::Add | Op::Subtract) => {
