@@ -269,7 +269,7 @@ impl Type {
         let entry = |value: Type| Type::object([("key", Type::String), ("value", value)]);
         match self {
             Self::Any => Some(Type::Any),
-            Self::List(item) => Some(item.as_ref().clone()),
+            Self::List(item, _) => Some(item.as_ref().clone()),
             Self::Map(value) => Some(entry(value.as_ref().clone())),
             Self::Object(object) => {
                 let types = object.fields().map(|(_, field)| field.ty.clone());

@@ -2,7 +2,7 @@
 //! expressions of the profile. Where they differ, the reason stands in [`reason`]: either the profile
 //! leaves CEL on purpose, or the oracle does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 
 use serde_json::{Value as Json, json};
@@ -100,11 +100,14 @@ fn oracle_value(json: &Json) -> cel::Value {
         },
         Json::String(text) => text.as_str().into(),
         Json::Array(items) => items.iter().map(oracle_value).collect::<Vec<_>>().into(),
-        Json::Object(entries) => entries
-            .iter()
-            .map(|(key, value)| (key.clone(), oracle_value(value)))
-            .collect::<HashMap<String, cel::Value>>()
-            .into(),
+        Json::Object(entries) => {
+            let entries = entries
+                .iter()
+                .map(|(key, value)| (key.clone().into(), oracle_value(value)));
+            cel::Value::Map(cel::objects::Map {
+                map: std::sync::Arc::new(entries.collect()),
+            })
+        }
     }
 }
 
