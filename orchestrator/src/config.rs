@@ -6,7 +6,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use phisync::runtime::SnapshotPolicy;
 use serde::Deserialize;
 
 use crate::cli::plain;
@@ -23,6 +25,9 @@ pub(crate) struct Config {
     /// What `phisync serve` does.
     #[serde(default)]
     pub(crate) serve: Serve,
+    /// When snapshots are taken, and what is kept.
+    #[serde(default)]
+    pub(crate) snapshots: Snapshots,
 }
 
 /// The section `[serve]`.
@@ -31,6 +36,44 @@ pub(crate) struct Config {
 pub(crate) struct Serve {
     /// Where it listens.
     pub(crate) listen: Option<SocketAddr>,
+}
+
+/// The section `[snapshots]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Snapshots {
+    /// Minutes after which a server takes the next one, if anything happened.
+    pub(crate) every_minutes: Option<u32>,
+    /// Records after which it does so earlier.
+    pub(crate) records: Option<u64>,
+    /// How many are kept, at least two.
+    pub(crate) keep: Option<u32>,
+    /// Closed runs move into an archive when so many wait, or after a day.
+    pub(crate) archive_from: Option<u32>,
+    /// Days after which archived runs are dropped.
+    pub(crate) closed_days: Option<u32>,
+    /// The most archived runs that are kept.
+    pub(crate) closed_runs: Option<u64>,
+}
+
+impl Snapshots {
+    /// These settings, and the defaults for the rest.
+    pub(crate) fn policy(self) -> SnapshotPolicy {
+        let mut policy = SnapshotPolicy::default();
+        if let Some(minutes) = self.every_minutes {
+            policy.every = Duration::from_secs(60 * u64::from(minutes));
+        }
+        policy.records = self.records.unwrap_or(policy.records);
+        let keeping = &mut policy.keeping;
+        keeping.snapshots = self.keep.map_or(keeping.snapshots, |keep| keep as usize);
+        let archive_from = self.archive_from.map(|count| count as usize);
+        keeping.archive_from = archive_from.unwrap_or(keeping.archive_from);
+        if let Some(days) = self.closed_days {
+            keeping.closed_age = Duration::from_secs(86_400 * u64::from(days));
+        }
+        keeping.closed_count = self.closed_runs.unwrap_or(keeping.closed_count);
+        policy
+    }
 }
 
 /// Why the settings are unknown.

@@ -3,6 +3,10 @@
 //! The wire of agents (tasks, polls, reports) stands in `phisync_agents::protocol`. Requests
 //! refuse unknown fields; answers may gain fields. Times are RFC 3339 in UTC.
 
+mod snapshots;
+
+pub use snapshots::{SnapshotList, SnapshotSummary, SnapshotTaken, TakenSummary};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -52,7 +52,8 @@ fn the_runs_of_version_1_stand_where_they_stood() {
         ..ListFilter::default()
     };
     let mut lines = Vec::new();
-    for run in coordinator.list(&filter) {
+    for row in coordinator.list(&filter) {
+        let run = row.summary;
         let id = phisync::engine::RunId::parse(&run.id).expect("a sound id");
         let why = coordinator.why(&id, None, now).expect("it is there");
         let (undo, text) = (&run.undo, &why.text);

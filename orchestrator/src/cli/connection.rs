@@ -177,6 +177,7 @@ pub(crate) fn start(
         agents_file,
         announce,
         only_run,
+        snapshots: data.config()?.snapshots.policy(),
     })?)
 }
 

@@ -14,6 +14,7 @@ mod crew;
 mod data_dir;
 mod definition;
 mod demo_agent;
+mod doctor;
 mod exec;
 mod exit_code;
 mod explain;
@@ -32,6 +33,7 @@ mod schedule;
 mod schema;
 mod serve;
 mod signals;
+mod snapshot;
 mod store;
 mod task;
 mod team;
@@ -130,6 +132,11 @@ enum Command {
     /// Make and list access tokens
     #[command(subcommand)]
     Token(token::Token),
+    /// Take, list and restore snapshots of the store
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
+    /// Say what is wrong with a data directory, and what to do next
+    Doctor(doctor::Doctor),
     /// Look into a data directory without opening it
     #[command(subcommand)]
     Store(store::Store),
@@ -195,6 +202,8 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Approval(command) => command.run(context),
         Command::Incident(command) => command.run(context),
         Command::Token(command) => command.run(context),
+        Command::Snapshot(command) => command.run(context),
+        Command::Doctor(command) => command.run(context),
         Command::Store(command) => command.run(context),
         Command::Bench(command) => command.run(context),
         Command::DemoAgent(command) => command.run(context),

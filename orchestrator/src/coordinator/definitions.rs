@@ -53,6 +53,11 @@ impl Definitions {
         newest.filter_map(|hash| self.by_hash.get(hash))
     }
 
+    /// All versions of all workflows, by their hashes.
+    pub(super) fn all(&self) -> BTreeMap<String, Arc<Machine>> {
+        self.by_hash.clone()
+    }
+
     /// The version of the workflow's stream.
     pub(super) fn version(&self, name: &str) -> Version {
         self.by_name.get(name).map_or(0, |named| named.version)

@@ -7,6 +7,7 @@
 //! a step ready, which goes to a waiting poll) is appended as one batch.
 
 mod batch;
+mod closed;
 mod control;
 mod definitions;
 mod dispatch;
@@ -33,12 +34,13 @@ use phisync_state::env::Entropy;
 use phisync_state::{AppendError, Seq, Store, Timestamp};
 
 use crate::engine::{self, Input, Moment, RunId, RunState, RunStatus, TaskId};
-use crate::protocol::RunSummary;
 
 use batch::Batch;
+use closed::{ByStart, ClosedRun, ClosedRuns};
 use definitions::Definitions;
 use liveness::Agent;
 
+pub use closed::{ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold};
 pub use dispatch::{Handed, PollId, Polled};
 pub use liveness::{AgentEvent, Evidence};
 pub use people::Decider;
@@ -64,12 +66,6 @@ struct OpenRun {
     due: Option<Timestamp>,
 }
 
-/// Everything that is known about a closed run without reading the store.
-struct ClosedRun {
-    summary: RunSummary,
-    definition: String,
-}
-
 /// See the module.
 pub struct Coordinator {
     store: Arc<dyn Store>,
@@ -79,7 +75,8 @@ pub struct Coordinator {
     registry: Registry,
     definitions: Definitions,
     open: BTreeMap<RunId, OpenRun>,
-    closed: BTreeMap<RunId, ClosedRun>,
+    closed: ClosedRuns,
+    by_start: ByStart,
     /// Closed runs whose last fact is not durable yet, so that the store cannot be asked for them.
     just_closed: VecDeque<(Seq, RunState)>,
     due: BTreeSet<(Timestamp, RunId)>,
@@ -121,8 +118,8 @@ impl Coordinator {
         if let Some(run) = self.open.get(id) {
             return Some((run.state.version, false));
         }
-        self.closed.get(id)?;
-        Some((self.store.version(&id.stream()), true))
+        let closed = self.closed.contains(id);
+        closed.then(|| (self.store.version(&id.stream()), true))
     }
 
     /// Runs `operation` and commits what it decided; again from the start when another writer of
@@ -278,11 +275,7 @@ impl Coordinator {
                 self.due.remove(&(due, id.clone()));
             }
             self.stale_views.run_closed(&run.state);
-            let closed = ClosedRun {
-                summary: report::summary(&run.state),
-                definition: run.state.machine.hash().to_owned(),
-            };
-            self.closed.insert(id.clone(), closed);
+            self.closed.insert(id.clone(), ClosedRun::of(&run.state));
             self.schedules.run_closed(id);
             if self.last > self.store.head().seq {
                 self.just_closed.push_back((self.last, run.state));

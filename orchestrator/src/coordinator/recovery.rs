@@ -13,7 +13,7 @@ use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
 
 use super::definitions::Definitions;
 use super::liveness::{AgentEvent, team};
-use super::{ClosedRun, Coordinator, Now, OpenRun, Refusal, report};
+use super::{ClosedRun, Coordinator, ListPlace, Now, OpenRun, Refusal};
 
 impl Coordinator {
     /// Replays a store. With `only_run`, other open runs stay untouched in the journal: they are
@@ -38,7 +38,8 @@ impl Coordinator {
             registry,
             definitions: Definitions::default(),
             open: std::collections::BTreeMap::new(),
-            closed: std::collections::BTreeMap::new(),
+            closed: super::ClosedRuns::default(),
+            by_start: super::ByStart::new(),
             due: std::collections::BTreeSet::new(),
             schedules: super::schedules::Schedules::default(),
             ready: ReadyQueue::new(),
@@ -96,6 +97,11 @@ impl Coordinator {
             }
             if let Some(run) = self.open.get_mut(&id) {
                 engine::apply(&mut run.state, &event);
+                // After a restore, versions go on behind those that were lost.
+                run.state.version = record.version;
+                if let RunEvent::RunStarted { .. } = &event {
+                    self.by_start.insert(ListPlace::of(&run.state));
+                }
                 if run.state.status != RunStatus::Running {
                     self.file_if_closed(&id);
                 }
@@ -138,6 +144,7 @@ impl Coordinator {
             }
             if let Some(state) = &mut state {
                 engine::apply(state, &event);
+                state.version = record.version;
             }
         }
         state.ok_or_else(|| Refusal::no_run(id.as_str()))
@@ -146,6 +153,7 @@ impl Coordinator {
     /// Forgets what was believed about a run and reads it again.
     pub(super) fn reload(&mut self, id: &RunId, now: Now) -> Result<(), Refusal> {
         if let Some(run) = self.open.remove(id) {
+            self.by_start.remove(&ListPlace::of(&run.state));
             if let Some(due) = run.due {
                 self.due.remove(&(due, id.clone()));
             }
@@ -156,15 +164,14 @@ impl Coordinator {
         self.learn_definition_of(id)?;
         match self.load(id) {
             Ok(state) if state.status == RunStatus::Running => {
+                self.enter(&state);
+                self.closed.remove(id);
                 self.open.insert(id.clone(), OpenRun { state, due: None });
                 self.resume(id, now);
             }
             Ok(state) => {
-                let closed = ClosedRun {
-                    summary: report::summary(&state),
-                    definition: state.machine.hash().to_owned(),
-                };
-                self.closed.insert(id.clone(), closed);
+                self.enter(&state);
+                self.closed.insert(id.clone(), ClosedRun::of(&state));
                 self.schedules.run_closed(id);
             }
             // The run's own start lost the race: there is no such run.

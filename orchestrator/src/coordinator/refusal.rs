@@ -11,6 +11,8 @@ use crate::schedule::{BadSchedule, ScheduleRejection};
 pub enum RefusalClass {
     /// It does not exist.
     NotFound,
+    /// It existed once.
+    Gone,
     /// It is not this caller's to do.
     Forbidden,
     /// The caller lost a race, or is late: trying the same again will not help.
@@ -45,6 +47,11 @@ pub enum Refusal {
         /// Some of them.
         candidates: Vec<String>,
     },
+    /// A closed run that retention dropped.
+    #[error(
+        "run `{0}` was dropped by retention: it was closed longer ago than closed runs are kept"
+    )]
+    Gone(String),
     /// A run of that name exists.
     #[error("run `{0}` exists already")]
     Exists(String),
@@ -115,6 +122,7 @@ impl Refusal {
             Self::NotFound { .. } | Self::Schedule(ScheduleRejection::Withdrawn) => {
                 RefusalClass::NotFound
             }
+            Self::Gone(_) => RefusalClass::Gone,
             Self::Forbidden(_) => RefusalClass::Forbidden,
             Self::Ambiguous { .. } | Self::Exists(_) => RefusalClass::Conflict,
             Self::BadName { .. }
@@ -145,6 +153,7 @@ impl Refusal {
                 Rejection::RunClosed { .. } => "run_closed",
             },
             Self::NotFound { .. } | Self::Schedule(ScheduleRejection::Withdrawn) => "not_found",
+            Self::Gone(_) => "gone",
             Self::Ambiguous { .. } => "ambiguous",
             Self::Exists(_) => "exists",
             Self::Forbidden(_) => "forbidden",

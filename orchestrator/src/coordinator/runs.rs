@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use phisync_state::snapshot::Standing;
 use phisync_workflows::Machine;
 use serde_json::{Map, Value};
 
@@ -12,7 +13,7 @@ use crate::protocol::{Registered, RunDetail, RunSummary, Started, Why};
 use super::definitions::{DefinitionEvent, Definitions};
 use super::schedules::check_schedules;
 use super::starts::{NewRun, bind};
-use super::{Coordinator, Now, Refusal, report};
+use super::{Coordinator, ListPlace, Now, Refusal, report};
 
 /// What a new run runs.
 #[derive(Clone, Debug)]
@@ -32,10 +33,36 @@ pub struct ListFilter {
     pub workflow: Option<String>,
     /// Only with this label.
     pub label: Option<(String, String)>,
-    /// Only older than this run.
-    pub before: Option<String>,
+    /// Only behind this place.
+    pub before: Option<ListPlace>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl ListFilter {
+    /// Whether a run of this status, workflow and labels is shown.
+    pub(super) fn fits(
+        &self,
+        status: &str,
+        workflow: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> bool {
+        self.status.as_ref().is_none_or(|wanted| *wanted == status)
+            && self
+                .workflow
+                .as_ref()
+                .is_none_or(|wanted| *wanted == workflow)
+            && self
+                .label
+                .as_ref()
+                .is_none_or(|(key, value)| labels.get(key) == Some(value))
+    }
+
+    /// Whether a row is shown.
+    #[must_use]
+    pub fn fits_row(&self, row: &RunSummary) -> bool {
+        self.fits(&row.status, &row.workflow, &row.labels)
+    }
 }
 
 impl Coordinator {
@@ -164,11 +191,14 @@ impl Coordinator {
     /// None, or several.
     pub fn resolve_run(&self, prefix: &str) -> Result<RunId, Refusal> {
         let from = parse_run_id(prefix)?;
-        if self.open.contains_key(&from) || self.closed.contains_key(&from) {
+        if self.open.contains_key(&from) || self.closed.contains(&from) {
             return Ok(from);
         }
+        if self.closed.standing(&from) == Standing::Gone {
+            return Err(Refusal::Gone(prefix.to_owned()));
+        }
         let open = self.open.range(from.clone()..).map(|(id, _)| id);
-        let closed = self.closed.range(from..).map(|(id, _)| id);
+        let closed = self.closed.range(from);
         let matches = |id: &&RunId| id.as_str().starts_with(prefix);
         let open = open.take_while(matches).take(4);
         let found: Vec<_> = open.chain(closed.take_while(matches).take(4)).collect();
@@ -180,27 +210,6 @@ impl Coordinator {
                 candidates: several.iter().map(ToString::to_string).collect(),
             }),
         }
-    }
-
-    /// Runs, newest first.
-    #[must_use]
-    pub fn list(&self, filter: &ListFilter) -> Vec<RunSummary> {
-        let open = self.open.values().map(|run| report::summary(&run.state));
-        let closed = self.closed.values().map(|run| run.summary.clone());
-        let fits = |run: &RunSummary| {
-            filter.status.as_ref().is_none_or(|s| *s == run.status)
-                && filter.workflow.as_ref().is_none_or(|w| *w == run.workflow)
-                && filter
-                    .label
-                    .as_ref()
-                    .is_none_or(|(k, v)| run.labels.get(k) == Some(v))
-        };
-        let mut runs: Vec<_> = open.chain(closed).filter(fits).collect();
-        runs.sort_by(|a, b| (&b.started_at, &b.id).cmp(&(&a.started_at, &a.id)));
-        let skip = filter.before.as_ref();
-        let skip = skip.and_then(|id| runs.iter().position(|run| run.id == *id));
-        let skip = skip.map_or(0, |position| position + 1);
-        runs.into_iter().skip(skip).take(filter.limit).collect()
     }
 
     /// Everything about one run.
@@ -237,8 +246,9 @@ impl Coordinator {
         if let Some(run) = self.open.get(id) {
             return Ok(Arc::clone(&run.state.machine));
         }
-        let closed = self.closed.get(id);
-        let closed = closed.ok_or_else(|| Refusal::no_run(id.as_str()))?;
+        let Some(closed) = self.closed.recent(id) else {
+            return Ok(self.load(id)?.machine);
+        };
         let machine = self.definitions.get(&closed.definition);
         machine.ok_or_else(|| Refusal::NotFound {
             what: "definition",

@@ -74,6 +74,11 @@ impl Schedules {
         entry.due = next;
     }
 
+    /// The runs that schedules have started and believe to be open.
+    pub(super) fn runs(&self) -> Vec<RunId> {
+        self.of_run.keys().cloned().collect()
+    }
+
     /// A run has closed: what waited for that is due.
     pub(super) fn run_closed(&mut self, run: &RunId) {
         let Some(key) = self.of_run.remove(run) else {

@@ -43,13 +43,14 @@ impl Coordinator {
         };
         let moment = self.moment(now);
         let (state, decision) = engine::start(new.machine, start, moment);
+        self.enter(&state);
         self.open.insert(run.clone(), OpenRun { state, due: None });
         self.record(run, 0, &decision.events, now);
     }
 
-    /// Whether a run of this name is or was there.
+    /// Whether a run of this name is or was there, as far as is remembered.
     pub(super) fn is_taken(&self, run: &RunId) -> bool {
-        self.open.contains_key(run) || self.closed.contains_key(run)
+        self.open.contains_key(run) || self.closed.is_taken(run)
     }
 
     /// A name that sorts by time: milliseconds and 20 random bits in base 32 (without i, l, o, u).

@@ -32,6 +32,8 @@ pub(super) struct StaleViews {
     runs: BTreeSet<RunId>,
     /// Final views of runs that have left memory.
     closed: BTreeMap<RunId, Value>,
+    /// Runs that are in archives now.
+    archived: Vec<RunId>,
     agents: bool,
     approvals: bool,
     definitions: Vec<Arc<Machine>>,
@@ -52,6 +54,10 @@ impl StaleViews {
         if lived.is_some_and(|lived| lived >= SHORT_RUN) {
             self.closed.insert(run.id.clone(), body(run));
         }
+    }
+
+    pub(super) fn run_archived(&mut self, id: &RunId) {
+        self.archived.push(id.clone());
     }
 
     pub(super) fn agents_changed(&mut self) {
@@ -102,6 +108,13 @@ impl Coordinator {
             });
         }
         views
+    }
+
+    /// The names of views that nobody keeps up any more: of runs that are in archives.
+    pub fn take_dropped_views(&mut self) -> Vec<String> {
+        let archived = std::mem::take(&mut self.stale_views.archived);
+        let names = archived.into_iter().map(|id| format!("workflow-{id}"));
+        names.collect()
     }
 
     /// Definitions whose readable copy is not written yet.

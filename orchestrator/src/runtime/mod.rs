@@ -7,10 +7,12 @@
 mod driver;
 mod paths;
 mod server;
+mod snapshots;
 
 pub use driver::{Handle, Until};
 pub use paths::DataPaths;
 pub use server::{OpenReport, ServeOptions, Server, ServerFailure, StartError, StopError};
+pub use snapshots::{SnapshotFailure, SnapshotPolicy, Snapshots};
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ use crate::identity::{TokenStore, TokenStoreError};
 
 use super::driver::{self, Handle, ViewSink};
 use super::paths::DataPaths;
+use super::snapshots::{self, SnapshotPolicy, Snapshots};
 
 /// Agents files are small.
 const AGENTS_FILE_BYTES_MAX: u64 = 256 << 10;
@@ -39,6 +40,8 @@ pub struct ServeOptions {
     pub announce: bool,
     /// Drive only this run; others stay where they are.
     pub only_run: Option<String>,
+    /// When snapshots are taken, and what is kept.
+    pub snapshots: SnapshotPolicy,
 }
 
 /// What opening the store found.
@@ -127,8 +130,7 @@ impl StartError {
                  directory otherwise"
             }
             Self::Store(OpenError::Corrupt(_)) | Self::Read(ReadError::Corrupt { .. }) => {
-                "nothing was changed; `phisync store fsck` shows the damage: put the file back \
-                 from a copy"
+                "nothing was changed; `phisync doctor` says what can be done"
             }
             Self::Store(OpenError::Newer { .. }) => "use the newer phisync that wrote it",
             Self::Agents(error) => return error.hint.clone(),
@@ -171,6 +173,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     driver: Option<JoinHandle<()>>,
     sockets: Option<JoinHandle<()>>,
+    snapshots: Snapshots,
+    snapshotting: Option<JoinHandle<()>>,
     failed: watch::Receiver<Option<ServerFailure>>,
     instance: String,
 }
@@ -215,7 +219,7 @@ impl Server {
         };
         let catalog = catalog(&registry);
         let shared: Arc<dyn Store> = Arc::<FileStore>::clone(&store);
-        let coordinator = Coordinator::open(
+        let mut coordinator = Coordinator::open(
             Arc::clone(&shared),
             // The first life counts as none, so that tokens of a store that was never restored
             // are small numbers.
@@ -226,6 +230,7 @@ impl Server {
             only_run.as_ref(),
             now,
         )?;
+        coordinator.set_archives(Arc::clone(store.archives()));
         let system = |what| move |source| StartError::System { what, source };
         let views = ViewWriter::start(Arc::clone(&disk), paths.root());
         let views = Arc::new(views.map_err(system("write views"))?);
@@ -249,8 +254,19 @@ impl Server {
             .local_addr()
             .map_err(system("read the listening address"))?;
         let instance = format!("{:016x}", OsEntropy.next_u64());
+        let (snapshots, snapshotting) = snapshots::start(
+            Arc::clone(&store),
+            Arc::clone(&disk),
+            paths.root(),
+            handle.clone(),
+            Arc::clone(&clock),
+            options.snapshots,
+            opened.snapshot.unwrap_or_default(),
+        )
+        .map_err(system("start the thread of the snapshots"))?;
         let app = App {
             handle: handle.clone(),
+            snapshots: snapshots.clone(),
             tokens: Mutex::new(tokens),
             catalog,
             clock,
@@ -276,6 +292,8 @@ impl Server {
             stop,
             driver: Some(driver),
             sockets: Some(sockets),
+            snapshots,
+            snapshotting: Some(snapshotting),
             failed,
             instance,
         };
@@ -356,7 +374,13 @@ impl Server {
         let Some(driver) = self.driver.take() else {
             return Ok(());
         };
+        // One that is being taken asks the coordinator: it comes to its end first.
+        self.snapshots.stop();
+        let snapshotting = self.snapshotting.take().map(JoinHandle::join);
         self.handle.stop();
+        if snapshotting.is_some_and(|joined| joined.is_err()) {
+            tracing::error!("the thread of the snapshots had panicked");
+        }
         for thread in [Some(driver), self.sockets.take()].into_iter().flatten() {
             if thread.join().is_err() {
                 tracing::error!("a thread of the server had panicked");
@@ -464,6 +488,12 @@ fn view_sink(
         for machine in coordinator.take_new_definitions() {
             if let Err(error) = copy_definition(&*disk, &paths, &machine) {
                 tracing::warn!(%error, "a readable copy of a definition was not written");
+            }
+        }
+        for name in coordinator.take_dropped_views() {
+            if let Ok(name) = ViewName::new(&name) {
+                // One that is left out stays a file that nobody reads.
+                let _queued = views.remove(&name);
             }
         }
         let stale = coordinator.take_stale_views(now, all);

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::{ServeOptions, Server, ServerFailure};
+use super::{ServeOptions, Server, ServerFailure, SnapshotPolicy};
 
 fn server(data: &std::path::Path) -> Server {
     let options = ServeOptions {
@@ -11,6 +11,7 @@ fn server(data: &std::path::Path) -> Server {
         agents_file: None,
         announce: false,
         only_run: None,
+        snapshots: SnapshotPolicy::default(),
     };
     Server::start(&options).expect("a free directory and a free port")
 }

@@ -15,6 +15,7 @@ mod interrupt;
 mod project;
 mod schedule;
 mod serve;
+mod snapshot;
 mod store;
 mod tasks;
 mod usage;

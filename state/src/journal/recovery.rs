@@ -136,7 +136,7 @@ pub(crate) fn recover(
 }
 
 /// Removes what an interrupted rotation or recovery left.
-fn sweep(disk: &dyn Disk, data: &Path) -> Result<(), WriteError> {
+pub(crate) fn sweep(disk: &dyn Disk, data: &Path) -> Result<(), WriteError> {
     match disk.remove(&data.join(DIRECTORY).join(TEMPORARY)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(at("remove", "journal/next.tmp")(error))

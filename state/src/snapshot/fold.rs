@@ -325,7 +325,7 @@ impl<'s> Archiving<'s> {
 }
 
 /// Makes the directories of snapshots and archives, durably, unless they are there.
-fn make_dirs(disk: &dyn Disk, data: &Path) -> Result<(), SnapshotError> {
+pub(super) fn make_dirs(disk: &dyn Disk, data: &Path) -> Result<(), SnapshotError> {
     for shown in ["state", SNAPSHOT_DIRECTORY, ARCHIVE_DIRECTORY] {
         let path = data.join(shown);
         let failed = |error| SnapshotError::io("create", shown, error);

@@ -5,8 +5,8 @@
 //! say: `snapshot + the journal behind it = the whole journal`, closed streams apart. It is taken
 //! where a segment ends, while the writer goes on in the next. From the outside in: [`fold`] takes
 //! one from a live store, [`base`] finds the one to start from, [`archives`] reads closed streams,
-//! [`prune`] takes away what nothing needs any more, [`list`] looks without opening; [`layout`],
-//! [`writer`] and [`reader`] are the file format.
+//! [`prune`] takes away what nothing needs any more, [`list`] looks without opening,
+//! [`restore`] begins a new life of a damaged store; [`layout`], [`writer`] and [`reader`] are the file format.
 //!
 //! What a stream means is unknown here: a [`Projection`] tells which are closed.
 
@@ -17,6 +17,7 @@ mod layout;
 pub(crate) mod list;
 pub(crate) mod prune;
 pub(crate) mod reader;
+mod restore;
 mod writer;
 
 pub use archives::{ArchivedRow, Archives, GONE_MAX, Standing};
@@ -24,6 +25,7 @@ pub use base::DamagedSnapshot;
 pub use fold::Taken;
 pub use list::{SnapshotContent, SnapshotInfo, archive_fault, list};
 pub use prune::Pruned;
+pub use restore::{RestoreError, Restored, SEQ_GAP, restore};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -11,6 +11,7 @@ mod crashes;
 mod directory;
 mod fixtures;
 mod laws;
+mod restoring;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod snapshots;

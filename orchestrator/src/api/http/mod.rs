@@ -10,10 +10,12 @@ mod body;
 mod control;
 mod extract;
 mod mcp;
+mod past;
 mod people;
 mod problem;
 mod runs;
 mod schedules;
+mod snapshots;
 mod system;
 mod tasks;
 mod unambiguous;
@@ -29,7 +31,7 @@ use phisync_state::env::Clock;
 use phisync_workflows::Catalog;
 
 use crate::identity::TokenStore;
-use crate::runtime::Handle;
+use crate::runtime::{Handle, Snapshots};
 
 pub use accept::{Doors, serve};
 pub use auth::ACT_AS;
@@ -44,6 +46,8 @@ const RESULT_BYTES_MAX: usize = 8 << 20;
 pub struct App {
     /// The coordinator's thread.
     pub handle: Handle,
+    /// Snapshots and archives.
+    pub snapshots: Snapshots,
     /// Who may call.
     pub tokens: Mutex<TokenStore>,
     /// For what workflows may name.
@@ -102,8 +106,8 @@ pub fn routes() -> Vec<Route> {
         Route::get("/v1/workflows", workflows::list),
         Route::get("/v1/workflows/{name}", workflows::show),
         Route::post("/v1/runs", runs::start),
-        Route::get("/v1/runs", runs::list),
-        Route::get("/v1/runs/{id}", runs::show),
+        Route::get("/v1/runs", past::list),
+        Route::get("/v1/runs/{id}", past::show),
         Route::get("/v1/runs/{id}/events", runs::events),
         Route::get("/v1/runs/{id}/wait", runs::wait),
         Route::get("/v1/runs/{id}/why", runs::why),
@@ -130,6 +134,8 @@ pub fn routes() -> Vec<Route> {
         Route::get("/v1/incidents", people::incidents),
         Route::post("/v1/incidents/{id}/resolve", people::resolve),
         Route::get("/v1/me", system::me),
+        Route::get("/v1/snapshots", snapshots::list),
+        Route::post("/v1/snapshots", snapshots::take),
         Route::get("/v1/tokens", system::tokens),
         Route::post("/v1/tokens", system::create_token),
     ]

@@ -71,6 +71,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal.class() {
             RefusalClass::NotFound => StatusCode::NOT_FOUND,
+            RefusalClass::Gone => StatusCode::GONE,
             RefusalClass::Forbidden => StatusCode::FORBIDDEN,
             RefusalClass::Conflict => StatusCode::CONFLICT,
             RefusalClass::Invalid => StatusCode::UNPROCESSABLE_ENTITY,

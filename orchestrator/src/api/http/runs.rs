@@ -10,28 +10,21 @@ use phisync_workflows::Machine;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::coordinator::{ListFilter, Refusal, Target};
+use crate::coordinator::{Refusal, Target};
 use crate::engine::{RunEvent, RunId, RunState, apply_traced};
 use crate::identity::Caller;
-use crate::protocol::{
-    CancelRequest, EventList, EventRecord, RunDetail, RunList, StartRequest, Started, Why,
-};
+use crate::protocol::{CancelRequest, EventList, EventRecord, StartRequest, Started, Why};
 use crate::runtime::Until;
 
 use super::App;
 use super::body::{Answer, Body};
 use super::extract::{Path, Query};
+use super::past::resolve;
 use super::problem::Problem;
 use super::workflows::compile_one;
 
 /// No request waits longer.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// At most so many runs in one answer.
-const LIST_MAX: usize = 1000;
-
-/// What a list can be narrowed to.
-const STATUSES: [&str; 4] = ["running", "completed", "failed", "cancelled"];
 
 /// A wait in seconds from a request, bounded; nonsense is no wait.
 pub(super) fn bounded_wait(seconds: Option<f64>) -> Duration {
@@ -68,87 +61,6 @@ pub(super) async fn start(
         head,
         body,
     })
-}
-
-async fn resolve(app: &App, prefix: &str) -> Result<RunId, Problem> {
-    let prefix = prefix.to_owned();
-    let (run, _) = app.handle.call(move |c, _| c.resolve_run(&prefix)).await?;
-    Ok(run)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    status: Option<String>,
-    workflow: Option<String>,
-    label: Option<String>,
-    cursor: Option<String>,
-    limit: Option<usize>,
-}
-
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    _caller: Caller,
-    Query(query): Query<ListQuery>,
-) -> Result<Answer<RunList>, Problem> {
-    let label = match query.label.as_deref().map(|label| label.split_once('=')) {
-        None => None,
-        Some(Some((key, value))) => Some((key.to_owned(), value.to_owned())),
-        Some(None) => {
-            let detail = "a label is looked for as `label=KEY=VALUE`";
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            return Err(Problem::new(status, "bad_request", detail));
-        }
-    };
-    if let Some(word) = query
-        .status
-        .as_deref()
-        .filter(|word| !STATUSES.contains(word))
-    {
-        let detail = format!("`{word}` is not a status of a run: {}", STATUSES.join(", "));
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        return Err(Problem::new(status, "bad_request", detail));
-    }
-    let limit = query.limit.unwrap_or(100).clamp(1, LIST_MAX);
-    let filter = ListFilter {
-        status: query.status,
-        workflow: query.workflow,
-        label,
-        before: query.cursor,
-        // One more tells whether there are more.
-        limit: limit + 1,
-    };
-    let (mut runs, head) = app
-        .handle
-        .call(move |c, _| {
-            // Behind a run that is not there would be the whole list again.
-            if let Some(id) = &filter.before {
-                let known = RunId::parse(id).and_then(|run| c.progress(&run));
-                let (what, id) = ("run", id.clone());
-                known.ok_or(Refusal::NotFound { what, id })?;
-            }
-            Ok(c.list(&filter))
-        })
-        .await?;
-    let more = runs.len() > limit;
-    runs.truncate(limit);
-    let next = runs.last().filter(|_| more).map(|run| run.id.clone());
-    Ok(Answer::ok(RunList { runs, next }, head))
-}
-
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    _caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Answer<RunDetail>, Problem> {
-    let (detail, head) = app
-        .handle
-        .call(move |c, _| {
-            let run = c.resolve_run(&id)?;
-            c.detail(&run)
-        })
-        .await?;
-    Ok(Answer::ok(detail, head))
 }
 
 #[derive(Deserialize)]

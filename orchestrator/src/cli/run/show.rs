@@ -13,13 +13,19 @@ use crate::cli::report::Report;
 pub(in crate::cli) struct Show {
     /// Run, or a unique beginning of its id
     run: String,
+
+    /// As it stood at a sequence of the store, or at a time such as 2026-11-22T09:30:00Z
+    #[arg(long, value_name = "SEQ|TIME")]
+    at: Option<String>,
 }
 
 impl Show {
     pub(in crate::cli) fn run(self, context: &Context) -> Result<ExitCode, Report> {
-        let detail = context
-            .place
-            .with_server(None, |api| Ok(super::detail(api, &self.run)?))?;
+        let detail: RunDetail = context.place.with_server(None, |api| {
+            let at = self.at.as_deref().map(|at| ("at", at));
+            let query: Vec<_> = at.into_iter().collect();
+            Ok(api.get(&["v1", "runs", &self.run], &query)?)
+        })?;
         context.output.one(&detail, table)?;
         Ok(ExitCode::Ok)
     }

@@ -1,0 +1,48 @@
+//! Snapshots of the store: list them, take one.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::identity::Caller;
+use crate::protocol::{SnapshotList, SnapshotTaken};
+use crate::runtime::SnapshotFailure;
+
+use super::App;
+use super::problem::Problem;
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+) -> Result<Json<SnapshotList>, Problem> {
+    caller.admin()?;
+    let snapshots = app.snapshots.clone();
+    let listed = tokio::task::spawn_blocking(move || snapshots.list()).await;
+    let listed = listed.map_err(|_| "the reader of the snapshots stopped".to_owned());
+    let listed = listed.and_then(|listed| listed.map_err(|error| error.to_string()));
+    let listed = listed
+        .map_err(|detail| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail))?;
+    Ok(Json(SnapshotList::of(&listed)))
+}
+
+pub(super) async fn take(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+) -> Result<Json<SnapshotTaken>, Problem> {
+    caller.admin()?;
+    match app.snapshots.take().await {
+        Ok(taken) => Ok(Json(SnapshotTaken::of(taken.as_ref()))),
+        Err(SnapshotFailure::Refused(refusal)) => Err(refusal.into()),
+        Err(failure @ SnapshotFailure::Stopping) => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Err(Problem::new(status, "busy", failure.to_string()))
+        }
+        Err(failure @ SnapshotFailure::Snapshot(_)) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            Err(Problem::new(status, "no_snapshot", failure.to_string())
+                .with_hint("the server goes on as before; `phisync doctor` says what is wrong"))
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Closed runs: those that are still in memory, and those that have left it for archives.
+//!
+//! A closed run stays in memory until a snapshot has moved it into an archive; then 16 bytes stay
+//! (`phisync_state::snapshot`), and its row and its records are read when somebody asks. Lists go
+//! by the order in which runs began, from a place on, so that nobody ever sorts all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use phisync_state::snapshot::{Archives, Projection, Row, Standing};
+use phisync_state::{Record, StreamName, Timestamp};
+use phisync_workflows::Machine;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
+use crate::protocol::{RunDetail, RunSummary};
+
+use super::{Coordinator, ListFilter, OpenRun, report};
+
+/// Everything that is known about a closed run without reading the store.
+pub(super) struct ClosedRun {
+    pub(super) began: Timestamp,
+    pub(super) summary: RunSummary,
+    pub(super) definition: String,
+}
+
+impl ClosedRun {
+    pub(super) fn of(run: &RunState) -> Self {
+        Self {
+            began: run.started_at,
+            summary: report::summary(run),
+            definition: run.machine.hash().to_owned(),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct ClosedRuns {
+    recent: BTreeMap<RunId, ClosedRun>,
+    archives: Option<Arc<Archives>>,
+}
+
+impl ClosedRuns {
+    pub(super) fn insert(&mut self, id: RunId, run: ClosedRun) {
+        self.recent.insert(id, run);
+    }
+
+    /// Takes a run back that is open again.
+    pub(super) fn remove(&mut self, id: &RunId) {
+        self.recent.remove(id);
+    }
+
+    /// One that is still in memory.
+    pub(super) fn recent(&self, id: &RunId) -> Option<&ClosedRun> {
+        self.recent.get(id)
+    }
+
+    /// Those in memory whose names sort at or behind this one.
+    pub(super) fn range(&self, from: RunId) -> impl Iterator<Item = &RunId> {
+        self.recent.range(from..).map(|(id, _)| id)
+    }
+
+    pub(super) fn standing(&self, id: &RunId) -> Standing {
+        let archives = self.archives.as_ref();
+        archives.map_or(Standing::Unknown, |archives| {
+            archives.standing(&id.stream())
+        })
+    }
+
+    /// Whether no other run may have this name: there is or was one.
+    pub(super) fn is_taken(&self, id: &RunId) -> bool {
+        self.recent.contains_key(id) || self.standing(id) != Standing::Unknown
+    }
+
+    /// Whether there is such a run, in memory or in an archive.
+    pub(super) fn contains(&self, id: &RunId) -> bool {
+        self.recent.contains_key(id) || matches!(self.standing(id), Standing::Archived(_))
+    }
+}
+
+/// A place in a list of runs: behind the run that began then and has this name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListPlace {
+    /// When the run began.
+    pub began: Timestamp,
+    /// Its name.
+    pub run: RunId,
+}
+
+impl ListPlace {
+    pub(super) fn of(run: &RunState) -> Self {
+        Self {
+            began: run.started_at,
+            run: run.id.clone(),
+        }
+    }
+
+    /// Reads what [`std::fmt::Display`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (began, run) = text.split_once('.')?;
+        Some(Self {
+            began: Timestamp::from_micros(began.parse().ok()?),
+            run: RunId::parse(run)?,
+        })
+    }
+
+    /// The stream that archives know the run by.
+    #[must_use]
+    pub fn stream(&self) -> StreamName {
+        self.run.stream()
+    }
+}
+
+impl std::fmt::Display for ListPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.began.as_micros(), self.run)
+    }
+}
+
+/// A row of a list, with its place.
+#[derive(Clone, Debug)]
+pub struct ListRow {
+    /// Where it stands.
+    pub place: ListPlace,
+    /// What it shows.
+    pub summary: RunSummary,
+}
+
+/// All runs in memory in the order in which they began.
+pub(super) type ByStart = BTreeSet<ListPlace>;
+
+impl Coordinator {
+    /// From now on closed runs may leave memory for these archives.
+    pub fn set_archives(&mut self, archives: Arc<Archives>) {
+        self.closed.archives = Some(archives);
+        // A replay does not meet them.
+        for run in self.schedules.runs() {
+            if !self.open.contains_key(&run) && self.closed.contains(&run) {
+                self.schedules.run_closed(&run);
+            }
+        }
+    }
+
+    /// A run is in memory from now on.
+    pub(super) fn enter(&mut self, run: &RunState) {
+        self.by_start.insert(ListPlace::of(run));
+    }
+
+    /// Runs that are in memory, newest first.
+    #[must_use]
+    pub fn list(&self, filter: &ListFilter) -> Vec<ListRow> {
+        let end = filter.before.clone();
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+        let places = self.by_start.range((Bound::Unbounded, end)).rev();
+        let rows = places.filter_map(|place| {
+            let summary = if let Some(OpenRun { state, .. }) = self.open.get(&place.run) {
+                let (status, workflow) = (state.status.as_str(), state.machine.name());
+                let fits = filter.fits(status, workflow, &state.labels);
+                fits.then(|| report::summary(state))?
+            } else {
+                let summary = &self.closed.recent(&place.run)?.summary;
+                filter.fits_row(summary).then(|| summary.clone())?
+            };
+            let place = place.clone();
+            Some(ListRow { place, summary })
+        });
+        rows.take(filter.limit).collect()
+    }
+
+    /// Everything about a run that is open; `None` if it is not.
+    #[must_use]
+    pub fn detail_if_open(&self, id: &RunId) -> Option<RunDetail> {
+        let run = self.open.get(id)?;
+        Some(report::detail(&run.state))
+    }
+
+    /// A definition by its hash.
+    #[must_use]
+    pub fn definition(&self, hash: &str) -> Option<Arc<Machine>> {
+        self.definitions.get(hash)
+    }
+
+    /// Those of the runs that are in memory, open or closed.
+    #[must_use]
+    pub fn in_memory(&self, runs: &[RunId]) -> BTreeSet<RunId> {
+        let known = |id: &&RunId| self.open.contains_key(id) || self.closed.recent(id).is_some();
+        runs.iter().filter(known).cloned().collect()
+    }
+
+    /// Forgets closed runs that are in archives: looks at some that sort behind `from`, and gives
+    /// where to go on.
+    pub fn forget_archived(&mut self, from: Option<&RunId>) -> Option<RunId> {
+        const AT_ONCE: usize = 512;
+        let start = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let some = self.closed.recent.range((start, Bound::Unbounded));
+        let some: Vec<_> = some.map(|(id, _)| id.clone()).take(AT_ONCE).collect();
+        for id in &some {
+            if let Standing::Archived(_) = self.closed.standing(id)
+                && let Some(run) = self.closed.recent.remove(id)
+            {
+                let (began, run) = (run.began, id.clone());
+                self.by_start.remove(&ListPlace { began, run });
+                self.stale_views.run_archived(id);
+            }
+        }
+        some.last().filter(|_| some.len() == AT_ONCE).cloned()
+    }
+
+    /// What decides which runs a snapshot archives, by the definitions that are known now.
+    #[must_use]
+    pub fn projection(&self) -> RunProjection {
+        RunProjection {
+            machines: self.definitions.all(),
+        }
+    }
+}
+
+/// Tells a snapshot which streams are closed runs, and how lists show them.
+pub struct RunProjection {
+    machines: BTreeMap<String, Arc<Machine>>,
+}
+
+/// A row in an archive.
+#[derive(Serialize, Deserialize)]
+struct ArchivedRun {
+    summary: RunSummary,
+}
+
+/// What a row of an archive shows; `None` if a later version wrote it in another form.
+#[must_use]
+pub fn archived_summary(row: &Row) -> Option<RunSummary> {
+    let run: ArchivedRun = serde_json::from_str(&row.text).ok()?;
+    Some(run.summary)
+}
+
+impl Projection for RunProjection {
+    fn may_be_closed(&self, last: &Record) -> bool {
+        let closing = ["run_completed", "run_failed", "run_cancelled"];
+        let tag = last.event.strip_prefix("{\"").unwrap_or_default();
+        last.stream.as_str().starts_with("run/") && closing.iter().any(|word| tag.starts_with(word))
+    }
+
+    fn row(&self, records: &[Record]) -> Option<Row> {
+        let id = records.first()?.stream.as_str().strip_prefix("run/")?;
+        let run = fold(&RunId::parse(id)?, records, |hash| {
+            self.machines.get(hash).cloned()
+        })?;
+        if run.status == RunStatus::Running {
+            return None;
+        }
+        let summary = report::summary(&run);
+        let row = Row {
+            began: run.started_at,
+            closed: run.closed_at?,
+            text: serde_json::to_string(&ArchivedRun { summary }).ok()?,
+        };
+        Some(row)
+    }
+}
+
+/// Everything about a run that was folded.
+#[must_use]
+pub fn detail_of(run: &RunState) -> RunDetail {
+    report::detail(run)
+}
+
+/// A run as its records tell of it; `None` if one of them is no event, or the definition is unknown.
+pub fn fold(
+    id: &RunId,
+    records: &[Record],
+    machine: impl Fn(&str) -> Option<Arc<Machine>>,
+) -> Option<RunState> {
+    let mut run: Option<RunState> = None;
+    for record in records {
+        let event: RunEvent = serde_json::from_str(&record.event).ok()?;
+        if let RunEvent::RunStarted { definition, .. } = &event {
+            run = Some(RunState::new(machine(definition)?, id.clone()));
+        }
+        let run = run.as_mut()?;
+        engine::apply(run, &event);
+        run.version = record.version;
+    }
+    run
+}
