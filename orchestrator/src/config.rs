@@ -11,7 +11,7 @@ use std::time::Duration;
 use phisync::runtime::SnapshotPolicy;
 use serde::Deserialize;
 
-use crate::cli::plain;
+use crate::cli::{DurabilityMode, plain};
 
 /// The file's name.
 pub(crate) const FILE_NAME: &str = "phisync.toml";
@@ -36,6 +36,8 @@ pub(crate) struct Config {
 pub(crate) struct Serve {
     /// Where it listens.
     pub(crate) listen: Option<SocketAddr>,
+    /// What its answers survive.
+    pub(crate) durability: Option<DurabilityMode>,
 }
 
 /// The section `[snapshots]`.

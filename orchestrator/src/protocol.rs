@@ -20,10 +20,16 @@ fn is_zero(number: &u32) -> bool {
 /// `GET /healthz`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Health {
-    /// `ok`, `stopping` or `failed`.
+    /// `ok`, or `read_only` while the disk takes nothing.
     pub status: String,
-    /// What durable means here: `sync` or `none`.
+    /// Why it is not `ok`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What durable means here: `sync`, `interval` or `none`.
     pub mode: String,
+    /// How often somebody knew a head that this journal never had.
+    #[serde(default)]
+    pub alarms: u64,
     /// The last durable record.
     pub head_seq: u64,
     /// The chain hash after it.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use phisync::protocol::Health;
 use phisync::runtime::{ServeOptions, Server, StartError};
+use phisync_state::Durability;
 
 use super::api::{Api, CallError};
 use super::data_dir::DataDir;
@@ -178,6 +179,8 @@ pub(crate) fn start(
         announce,
         only_run,
         snapshots: data.config()?.snapshots.policy(),
+        durability: Durability::Sync,
+        expect_head: None,
     })?)
 }
 

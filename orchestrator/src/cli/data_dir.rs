@@ -132,6 +132,13 @@ impl DataDir {
         }
     }
 
+    /// Takes back what [`Self::create`] made, unless something lies in it.
+    pub(crate) fn remove_if_empty(&self) {
+        if let Err(error) = std::fs::remove_dir(&self.path) {
+            tracing::debug!(%error, "the new data directory stays");
+        }
+    }
+
     /// The project's settings.
     ///
     /// # Errors

@@ -82,6 +82,7 @@ impl ExitCode {
             404 | 410 => Self::NotFound,
             409 | 412 => Self::Conflict,
             408 | 504 => Self::TimedOut,
+            507 => Self::Unusable,
             400..=499 => Self::Invalid,
             _ => Self::Stopped,
         }
@@ -108,9 +109,11 @@ mod tests {
 
     #[test]
     fn every_refusal_has_its_ending() {
-        let endings: Vec<(u16, u8)> = [400, 401, 403, 404, 409, 410, 412, 422, 429, 500, 503, 504]
-            .map(|status| (status, ExitCode::of_status(status).number()))
-            .to_vec();
+        let endings: Vec<(u16, u8)> = [
+            400, 401, 403, 404, 409, 410, 412, 422, 429, 500, 503, 504, 507,
+        ]
+        .map(|status| (status, ExitCode::of_status(status).number()))
+        .to_vec();
         let expected = [
             (400, 6),
             (401, 4),
@@ -124,6 +127,7 @@ mod tests {
             (500, 70),
             (503, 70),
             (504, 8),
+            (507, 74),
         ];
         assert_eq!(endings, expected);
     }

@@ -50,6 +50,7 @@ use connection::Place;
 use exit_code::ExitCode;
 use output::{Format, Output};
 pub(crate) use report::plain;
+pub(crate) use serve::DurabilityMode;
 
 use report::Report;
 

@@ -4,19 +4,24 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use clap::Args;
-use phisync::runtime::{Server, ServerFailure};
+use phisync::runtime::{ServeOptions, Server, ServerFailure};
+use phisync_state::{Durability, Head};
 use serde::Serialize;
 
 use super::data_dir::DataDir;
 use super::exit_code::ExitCode;
 use super::output::json_line;
 use super::report::Report;
-use super::{Context, connection, signals};
+use super::{Context, signals};
 
 /// Where it listens if nothing says otherwise.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7070);
+
+/// How long what was answered may wait for its sync in the mode `interval`.
+const SYNC_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Serve a data directory: API, scheduler, timers.
 ///
@@ -35,6 +40,35 @@ pub(super) struct Serve {
     /// The team [default: the project's agents.yaml]
     #[arg(long, value_name = "FILE")]
     agents: Option<PathBuf>,
+
+    /// What a 2xx answer survives: `sync` a power cut, `interval` the end of the process and a power
+    /// cut a tenth of a second later, `none` the end of the process [default: sync]
+    #[arg(long, value_enum, value_name = "MODE")]
+    durability: Option<DurabilityMode>,
+
+    /// A head that was seen before, as answers carry it in Phisync-Head; a journal that does not go
+    /// through it is refused with 77
+    #[arg(long, value_name = "SEQ:HASH")]
+    expect_head: Option<Head>,
+}
+
+/// See [`Durability`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DurabilityMode {
+    Sync,
+    Interval,
+    None,
+}
+
+impl From<DurabilityMode> for Durability {
+    fn from(mode: DurabilityMode) -> Self {
+        match mode {
+            DurabilityMode::Sync => Self::Sync,
+            DurabilityMode::Interval => Self::Interval(SYNC_INTERVAL),
+            DurabilityMode::None => Self::None,
+        }
+    }
 }
 
 /// Printed when requests are answered.
@@ -44,20 +78,16 @@ struct Ready<'a> {
     url: &'a str,
     pid: u32,
     head_seq: u64,
+    durability: &'a str,
 }
 
 impl Serve {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
         let data = DataDir::find_or_here(context.place.data.as_deref());
-        if data.create()? {
-            context
-                .output
-                .say(format!("created {}", data.path().display()))?;
-        }
-        let listen = match self.listen {
-            Some(listen) => listen,
-            None => data.config()?.serve.listen.unwrap_or(LISTEN),
-        };
+        let config = data.config()?.serve;
+        let listen = self.listen.or(config.listen).unwrap_or(LISTEN);
+        let mode = self.durability.or(config.durability);
+        let durability = mode.map_or(Durability::Sync, Durability::from);
         let agents = match self.agents {
             Some(agents) => Some(agents),
             None => data.agents_file()?,
@@ -65,27 +95,57 @@ impl Serve {
         let (end, ended) = mpsc::channel();
         let asked = end.clone();
         signals::on_first(move || tell(&asked, Ending::Asked))?;
-        let server = connection::start(&data, listen, agents, None, true)?;
+        let created = data.create()?;
+        let started = Server::start(&ServeOptions {
+            data: data.path().to_owned(),
+            listen,
+            agents_file: agents,
+            announce: true,
+            only_run: None,
+            durability,
+            expect_head: self.expect_head,
+        });
+        let server = match started {
+            Ok(server) => server,
+            Err(error) => {
+                if created {
+                    data.remove_if_empty();
+                }
+                return Err(error.into());
+            }
+        };
+        if created {
+            let created = format!("created {}", data.path().display());
+            context.output.say(created)?;
+        }
         let ready = Ready {
             event: "ready",
             url: server.url(),
             pid: std::process::id(),
             head_seq: server.head().seq.0,
+            durability: durability.name(),
         };
         context.output.text(&json_line(&ready))?;
         watch_server(&server, end)?;
         match ended.recv() {
             Ok(Ending::Asked) | Err(mpsc::RecvError) => {}
             Ok(Ending::Failed(failure)) => {
-                let hint = match &failure {
-                    ServerFailure::Store(_) => {
-                        "nothing that was answered is lost; look at the disk, then serve again"
-                    }
-                    ServerFailure::Panicked => {
-                        "nothing that was answered is lost; serve again, and report what is above"
-                    }
+                let (exit, hint) = match &failure {
+                    ServerFailure::Store(_) => (
+                        ExitCode::Stopped,
+                        "nothing that was answered is lost; look at the disk, then serve again",
+                    ),
+                    ServerFailure::LockLost => (
+                        ExitCode::Locked,
+                        "nothing is written any more, as another server may have started; never \
+                         delete the lock file of a running server",
+                    ),
+                    ServerFailure::Panicked => (
+                        ExitCode::Stopped,
+                        "nothing that was answered is lost; serve again, and report what is above",
+                    ),
                 };
-                return Err(Report::new(ExitCode::Stopped, failure).hint(hint));
+                return Err(Report::new(exit, failure).hint(hint));
             }
         }
         server

@@ -230,6 +230,10 @@ impl Coordinator {
                 self.forget_undone(&batch, now)?;
                 Err(Refusal::Unstorable(reason))
             }
+            Err(AppendError::Full { reason }) => {
+                self.forget_undone(&batch, now)?;
+                Err(Refusal::Full(reason))
+            }
             Err(AppendError::Closed(unknown)) => Err(Refusal::Unknown(unknown)),
         }
     }

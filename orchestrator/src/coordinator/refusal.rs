@@ -1,5 +1,7 @@
 //! Why an operation was refused, and which kind of refusal that is.
 
+use std::sync::Arc;
+
 use phisync_state::{ReadError, Unknown};
 use phisync_workflows::schema::Violation;
 
@@ -23,6 +25,8 @@ pub enum RefusalClass {
     Unknown,
     /// Too many at once: later.
     Busy,
+    /// The disk has no room; nothing happened. Later.
+    Full,
 }
 
 /// Why an operation had no effect (or, for `Unknown`, may have had one).
@@ -100,6 +104,9 @@ pub enum Refusal {
     /// The server has more to do than it can hold.
     #[error("the server is busy")]
     Busy,
+    /// The disk has no room: only reads are answered.
+    #[error("nothing can be written: {0}")]
+    Full(Arc<str>),
 }
 
 impl Refusal {
@@ -132,6 +139,7 @@ impl Refusal {
             | Self::Schedule(_)
             | Self::Unstorable(_) => RefusalClass::Invalid,
             Self::LostRace | Self::Busy => RefusalClass::Busy,
+            Self::Full(_) => RefusalClass::Full,
             Self::Unknown(_) | Self::Unreadable(_) => RefusalClass::Unknown,
         }
     }
@@ -165,6 +173,7 @@ impl Refusal {
             Self::Unreadable(_) => "unreadable",
             Self::Unstorable(_) => "unstorable",
             Self::Busy => "busy",
+            Self::Full(_) => "disk_full",
         }
     }
 

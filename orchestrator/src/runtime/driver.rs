@@ -30,6 +30,12 @@ const JOBS_IN_A_ROW_MAX: usize = 256;
 /// How often views are written, at most.
 const VIEW_PERIOD: Duration = Duration::from_secs(1);
 
+/// How often the lock of the data directory is looked at.
+const GUARD_PERIOD: Duration = Duration::from_secs(2);
+
+/// How long what is due waits after it could not be done.
+const TICK_PAUSE: Duration = Duration::from_secs(1);
+
 /// A longer standstill of this process than this excuses everybody who was silent meanwhile.
 const PAUSE_MIN: Duration = Duration::from_secs(2);
 
@@ -39,6 +45,9 @@ type Reply<T> = oneshot::Sender<Result<(T, Head), Refusal>>;
 
 /// Receives the coordinator about once a second, to write what is out of date.
 pub(super) type ViewSink = Box<dyn FnMut(&mut Coordinator, Now, bool) + Send>;
+
+/// Looks after the data directory; false once nothing may be written any more, which it has seen to.
+pub(super) type Guard = Box<dyn FnMut() -> bool + Send>;
 
 enum Message {
     Job(Job),
@@ -365,6 +374,7 @@ pub(super) fn start(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     views: ViewSink,
+    guard: Guard,
     failing: watch::Sender<Option<ServerFailure>>,
 ) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (jobs, queue) = sync_channel(QUEUE_MAX);
@@ -384,6 +394,9 @@ pub(super) fn start(
         views,
         handle: handle.clone(),
         views_due: Duration::ZERO,
+        guard: Some(guard),
+        guard_due: Duration::ZERO,
+        tick_after: Duration::ZERO,
     };
     let thread = std::thread::Builder::new()
         .name("coordinator".to_owned())
@@ -401,6 +414,11 @@ struct Driver {
     views: ViewSink,
     handle: Handle,
     views_due: Duration,
+    /// Gone once it has found something.
+    guard: Option<Guard>,
+    guard_due: Duration,
+    /// Nothing that is due is tried before.
+    tick_after: Duration,
 }
 
 impl Driver {
@@ -437,9 +455,13 @@ impl Driver {
         let (wall, mono) = self.desk.coordinator.next_due();
         let wall = wall.map(|at| at.since(now.wall));
         let mono = mono.map(|at| at.saturating_sub(now.mono));
+        let due = [wall, mono].into_iter().flatten().min();
+        let due = due.map(|due| due.max(self.tick_after.saturating_sub(now.mono)));
         let views = self.views_due.saturating_sub(now.mono);
+        let guard = self.guard.is_some();
+        let guard = guard.then(|| self.guard_due.saturating_sub(now.mono));
         // The end of a microsecond, so that a deadline is really over when it is looked at.
-        let soonest = [wall, mono, Some(views)].into_iter().flatten().min();
+        let soonest = [due, Some(views), guard].into_iter().flatten().min();
         soonest.unwrap_or(VIEW_PERIOD) + Duration::from_micros(1)
     }
 
@@ -478,10 +500,19 @@ impl Driver {
 
     fn do_duties(&mut self) {
         let now = self.now();
+        if now.mono >= self.guard_due
+            && let Some(mut guard) = self.guard.take()
+        {
+            self.guard_due = now.mono + GUARD_PERIOD;
+            self.guard = guard().then_some(guard);
+        }
         let (wall, mono) = self.desk.coordinator.next_due();
-        if wall.is_some_and(|at| at <= now.wall) || mono.is_some_and(|at| at <= now.mono) {
+        let due = wall.is_some_and(|at| at <= now.wall) || mono.is_some_and(|at| at <= now.mono);
+        if due && now.mono >= self.tick_after {
             if let Err(refusal) = self.desk.coordinator.tick(now) {
                 tracing::error!(%refusal, "what was due could not be done");
+                // It is still due: without a pause it would be tried in a loop.
+                self.tick_after = now.mono + TICK_PAUSE;
             }
             self.tell();
         }

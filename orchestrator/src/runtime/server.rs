@@ -3,14 +3,16 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use phisync_agents::registry::{Registry, RegistryError};
+use phisync_state::env::{self, read_all, replace_file};
 use phisync_state::env::{Clock, Disk, Entropy as _, OsClock, OsDisk, OsEntropy, SeededEntropy};
-use phisync_state::env::{read_all, replace_file};
 use phisync_state::{
-    FileOptions, FileStore, OpenError, Opened, ReadError, Store, Unknown, ViewName, ViewWriter,
+    Durability, FileOptions, FileStore, FsckError, Head, JournalEnd, OpenError, Opened, ReadError,
+    Store, Unknown, ViewName, ViewWriter, Witness, fsck,
 };
 use phisync_workflows::{Catalog, CatalogAgent, CatalogPerson};
 use tokio::sync::watch;
@@ -20,7 +22,7 @@ use crate::coordinator::{Coordinator, Now};
 use crate::engine::RunId;
 use crate::identity::{TokenStore, TokenStoreError};
 
-use super::driver::{self, Handle, ViewSink};
+use super::driver::{self, Guard, Handle, ViewSink};
 use super::paths::DataPaths;
 use super::snapshots::{self, SnapshotPolicy, Snapshots};
 
@@ -42,6 +44,10 @@ pub struct ServeOptions {
     pub only_run: Option<String>,
     /// When snapshots are taken, and what is kept.
     pub snapshots: SnapshotPolicy,
+    /// What durable means.
+    pub durability: Durability,
+    /// A head that was seen before: the journal must go through it.
+    pub expect_head: Option<Head>,
 }
 
 /// What opening the store found.
@@ -68,6 +74,17 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The journal does not go through a head that was seen before.
+    #[error("the data directory is not the one that `{expected}` was seen in: {how}")]
+    RolledBack {
+        /// That head.
+        expected: Head,
+        /// How it shows.
+        how: &'static str,
+    },
+    /// The directory cannot be held against a head.
+    #[error(transparent)]
+    Fsck(#[from] FsckError),
     /// The store opened but cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -107,7 +124,10 @@ impl StartError {
             Self::Store(OpenError::NotUsable { .. }) => 74,
             Self::Store(OpenError::Held { .. }) => 75,
             Self::Store(OpenError::Corrupt(_)) | Self::Read(ReadError::Corrupt { .. }) => 76,
-            Self::Store(OpenError::Newer { .. }) => 78,
+            Self::RolledBack { .. } => 77,
+            Self::Fsck(FsckError::Corrupt(_)) => 76,
+            Self::Fsck(FsckError::Io { .. }) => 74,
+            Self::Fsck(FsckError::Newer { .. }) | Self::Store(OpenError::Newer { .. }) => 78,
             Self::Agents(_) => 6,
             Self::AgentsFile { .. } => 3,
             Self::Tokens(_) | Self::Read(ReadError::Io { .. }) | Self::System { .. } => 74,
@@ -132,6 +152,10 @@ impl StartError {
             Self::Store(OpenError::Corrupt(_)) | Self::Read(ReadError::Corrupt { .. }) => {
                 "nothing was changed; `phisync doctor` says what can be done"
             }
+            Self::RolledBack { .. } => {
+                "an older copy of the directory was put back, or it is another one; nothing was \
+                 changed"
+            }
             Self::Store(OpenError::Newer { .. }) => "use the newer phisync that wrote it",
             Self::Agents(error) => return error.hint.clone(),
             _ => return None,
@@ -146,6 +170,9 @@ pub enum ServerFailure {
     /// The journal cannot be written any more.
     #[error(transparent)]
     Store(Unknown),
+    /// Somebody put another file in the place of the lock: another server may have started.
+    #[error("the lock file of the data directory is not the one that this server locked")]
+    LockLost,
     /// The thread that decides is gone. What it had not appended never happened.
     #[error("a thread of the server panicked: this is a defect of phisync")]
     Panicked,
@@ -197,8 +224,20 @@ impl Server {
         let only_run = only_run.transpose()?;
         let registry = read_team(&*disk, options)?;
         let listener = listen(options.listen)?;
-        let (store, opened) =
-            FileStore::open(Arc::clone(&disk), &options.data, FileOptions::default())?;
+        if let Some(expected) = &options.expect_head {
+            check_head(&*disk, &options.data, expected)?;
+        }
+        let file_options = FileOptions {
+            durability: options.durability,
+            ..FileOptions::default()
+        };
+        let (store, opened) = FileStore::open(Arc::clone(&disk), &options.data, file_options)?;
+        if let Some(doubt) = env::doubtful_place(&options.data) {
+            tracing::warn!(
+                place = doubt,
+                "locks and syncs may mean little here: keep the data directory on a local disk"
+            );
+        }
         if let Some(torn) = &opened.torn {
             tracing::warn!(
                 file = torn.file,
@@ -246,6 +285,7 @@ impl Server {
             shared,
             Arc::clone(&clock),
             sink,
+            guard(&store, failing.clone()),
             failing.clone(),
         )
         .map_err(system("start the coordinator's thread"))?;
@@ -271,13 +311,23 @@ impl Server {
             catalog,
             clock,
             instance: instance.clone(),
+            alarms: AtomicU64::new(0),
         };
         let (stop, stopping) = watch::channel(false);
-        let sockets = start_sockets(listener, app, Doors::at(address), stopping)
-            .map_err(system("serve the address"))?;
+        let sockets = start_sockets(
+            listener,
+            app,
+            Doors::at(address, options.durability),
+            stopping,
+        )
+        .map_err(system("serve the address"))?;
         store.when_failed(Box::new(move |unknown| {
-            // Nobody may wait for it yet; the value stays.
-            failing.send_replace(Some(ServerFailure::Store(unknown)));
+            // Nobody may wait for it yet; the value stays. What came first is the cause.
+            failing.send_if_modified(|failure| {
+                let first = failure.is_none();
+                failure.get_or_insert(ServerFailure::Store(unknown));
+                first
+            });
         }));
         let mut server = Self {
             url: format!("http://{address}"),
@@ -329,7 +379,7 @@ impl Server {
 
     /// The last durable record.
     #[must_use]
-    pub fn head(&self) -> phisync_state::Head {
+    pub fn head(&self) -> Head {
         self.store.head()
     }
 
@@ -399,6 +449,51 @@ impl Drop for Server {
             tracing::error!(%unknown, "the store did not close in order");
         }
     }
+}
+
+/// Stops all writing when the lock of the directory is not ours any more.
+fn guard(store: &Arc<FileStore>, failing: watch::Sender<Option<ServerFailure>>) -> Guard {
+    let store = Arc::downgrade(store);
+    Box::new(move || {
+        let Some(store) = store.upgrade() else {
+            return false;
+        };
+        match store.still_ours() {
+            Ok(true) => true,
+            Ok(false) => {
+                let failure = ServerFailure::LockLost;
+                let reason = failure.to_string();
+                // First the cause, as the store's end is told too.
+                failing.send_replace(Some(failure));
+                store.abandon(&reason);
+                false
+            }
+            // Only a clear answer stops a server that may well be alone.
+            Err(error) => {
+                tracing::warn!(%error, "the lock of the data directory could not be looked at");
+                true
+            }
+        }
+    })
+}
+
+/// Refuses a journal that does not go through a head that was seen before.
+fn check_head(disk: &dyn Disk, data: &Path, expected: &Head) -> Result<(), StartError> {
+    let how = match fsck(disk, data, Some(expected)) {
+        Ok(report) => match (report.end, report.witness) {
+            // Opening says it better; and what was compacted away cannot be told from.
+            (JournalEnd::Corrupt(_), _)
+            | (_, None | Some(Witness::Matches | Witness::Compacted)) => return Ok(()),
+            (_, Some(Witness::Behind)) => "it ends before",
+            (_, Some(Witness::Differs)) => "it has other content there",
+        },
+        Err(FsckError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            "there is no journal"
+        }
+        Err(other) => return Err(other.into()),
+    };
+    let expected = expected.clone();
+    Err(StartError::RolledBack { expected, how })
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -12,6 +12,8 @@ fn server(data: &std::path::Path) -> Server {
         announce: false,
         only_run: None,
         snapshots: SnapshotPolicy::default(),
+        durability: phisync_state::Durability::Sync,
+        expect_head: None,
     };
     Server::start(&options).expect("a free directory and a free port")
 }

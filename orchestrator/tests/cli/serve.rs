@@ -17,8 +17,9 @@ fn the_ready_line_says_where_and_who() {
     let project = Project::initialised();
     let (_server, ready) = serve(&project);
     let keys: Vec<&String> = ready.as_object().expect("an object").keys().collect();
-    assert_eq!(keys, ["event", "url", "pid", "head_seq"]);
+    assert_eq!(keys, ["event", "url", "pid", "head_seq", "durability"]);
     assert_eq!(ready["event"], "ready");
+    assert_eq!(ready["durability"], "sync");
     assert!(project.path(".phisync/server.json").is_file());
 }
 
@@ -38,6 +39,122 @@ fn a_port_that_is_taken_is_told_with_a_way_out() {
     let address = taken.local_addr().expect("it is bound").to_string();
     let transcript = project.transcript(&["serve", "--listen", &address]);
     assert_snapshot!(transcript.replace(&address, "ADDRESS"));
+}
+
+#[test]
+fn a_port_that_is_taken_leaves_no_data_directory_behind() {
+    let project = Project::empty();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let output = project.output(&["serve", "--data", "data", "--listen", &address], "");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(!project.path("data").exists());
+}
+
+#[test]
+fn a_journal_that_never_saw_the_expected_head_is_not_served() {
+    let project = Project::initialised();
+    let head = format!("7:{}", "0".repeat(64));
+    let behind = project.output(
+        &["serve", "--listen", "127.0.0.1:0", "--expect-head", &head],
+        "",
+    );
+    assert_eq!(behind.status.code(), Some(77), "{behind:?}");
+    let listen = ["serve", "--listen", "127.0.0.1:0", "--expect-head"];
+    let nothing = format!("0:{}", "0".repeat(64));
+    let mut server = project.start(&[&listen[..], &[&nothing]].concat());
+    assert!(
+        server.line().contains("ready"),
+        "an empty store went through it"
+    );
+}
+
+#[test]
+fn a_weaker_durability_is_named_wherever_somebody_could_rely_on_it() {
+    let project = Project::initialised();
+    for mode in ["interval", "none", "sync"] {
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--durability", mode];
+        let mut server = project.start(&serve);
+        let ready: Value = serde_json::from_str(&server.line()).expect("one line of JSON");
+        assert_eq!(ready["durability"], mode);
+        let url = ready["url"].as_str().expect("an address");
+        let answer = get(url, "/healthz", "");
+        let header = format!("phisync-durability: {mode}\r\n");
+        assert!(answer.to_lowercase().contains(&header), "{answer}");
+        assert!(answer.contains(&format!("\"mode\":\"{mode}\"")), "{answer}");
+        #[cfg(unix)]
+        server.signal("TERM");
+        #[cfg(unix)]
+        assert_eq!(server.end().0, 0);
+    }
+    assert!(!project.path(".phisync/journal/unsynced").exists());
+}
+
+#[test]
+fn a_client_that_saw_more_raises_an_alarm_and_stops_nobody() {
+    let project = Project::initialised();
+    let (_server, ready) = serve(&project);
+    let url = ready["url"].as_str().expect("an address");
+    let token = std::fs::read_to_string(project.path(".phisync/admin.token")).expect("a token");
+    let ask = |witness: &str| {
+        let headers = format!(
+            "Authorization: Bearer {}\r\nPhisync-Witness: {witness}\r\n",
+            token.trim()
+        );
+        get(url, "/v1/runs", &headers)
+    };
+    for number in 1..4 {
+        let id = format!("r{number}");
+        let start = ["run", "start", "workflows/hello.yaml", "--id", &id];
+        assert!(project.output(&start, "").status.success());
+    }
+    let records = project.json(&["store", "fsck"]);
+    let head = records["head"].as_str().expect("a head").to_owned();
+    let genesis = format!("0:{}", "0".repeat(64));
+    for seen in [&head, &genesis] {
+        assert!(ask(seen).starts_with("HTTP/1.1 200"), "{}", ask(seen));
+    }
+    let (seq, hash) = head.split_once(':').expect("a sequence and a hash");
+    let seq: u64 = seq.parse().expect("a number");
+    let later = format!("{}:{hash}", seq + 1);
+    let other = format!("{seq}:{}", "0".repeat(64));
+    let earlier = format!("{}:{hash}", seq - 1);
+    for never in [&later, &other, &earlier] {
+        let answer = ask(never);
+        assert!(answer.starts_with("HTTP/1.1 412"), "{answer}");
+        assert!(answer.contains("not_this_journal"), "{answer}");
+    }
+    assert!(ask("nonsense").starts_with("HTTP/1.1 400"));
+    assert!(get(url, "/healthz", "").contains("\"alarms\":3"));
+}
+
+/// One request, and all that comes back.
+fn get(url: &str, path: &str, headers: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let address = url.strip_prefix("http://").expect("an address");
+    let mut stream = std::net::TcpStream::connect(address).expect("the server listens");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).expect("it is sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    answer
+}
+
+/// Bug: two servers wrote one journal after somebody had deleted the lock of the first.
+#[cfg(unix)]
+#[test]
+fn a_server_whose_lock_was_deleted_ends_and_writes_nothing_more() {
+    let project = Project::initialised();
+    let (first, _) = serve(&project);
+    std::fs::remove_file(project.path(".phisync/lock")).expect("it is there");
+    let (code, _, stderr) = first.end();
+    assert_eq!(code, 75, "{stderr}");
+    assert!(
+        stderr.contains("another server may have started"),
+        "{stderr}"
+    );
+    assert_eq!(project.json(&["store", "fsck"])["sound"], true);
 }
 
 #[test]

@@ -3,18 +3,21 @@
 //! Whatever was appended during one sync goes out with the next. The order settles under one
 //! mutex that is never held across a disk operation; the index has its own, so that taking a batch
 //! into it does not keep appends waiting. An error ends the thread: nothing is tried twice, everybody
-//! who waits or comes later learns that the outcome is unknown.
+//! who waits or comes later learns that the outcome is unknown. Only a full disk is waited out: no
+//! append is taken meanwhile, see [`super::reserve`].
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::index::Index;
 use super::order::{Batch, Order};
+use super::reserve::Reserve;
 use super::waiters::Waiters;
+use crate::env::{Clock as _, OsClock};
 use crate::journal::reader::Mark;
-use crate::journal::writer::{WriteError, Writer};
+use crate::journal::writer::{Begun, WriteError, Writer};
 use crate::seeded::{self, Bug};
-use crate::{AppendError, Appended, Durable, Entry, Head, Seq, Timestamp, Unknown};
+use crate::{AppendError, Appended, Durability, Durable, Entry, Head, Seq, Timestamp, Unknown};
 
 /// Called once, with the place where the segments that are closed now end.
 type Rotated = Box<dyn FnOnce(Result<Mark, Unknown>) + Send>;
@@ -29,6 +32,8 @@ pub(crate) struct Shared {
     work: Condvar,
     /// The thread has ended.
     ended: Condvar,
+    /// What was taken on a full disk is written, or cannot be.
+    drained: Condvar,
     pub(crate) index: RwLock<Index>,
 }
 
@@ -39,6 +44,28 @@ struct Queue {
     rotate: Vec<Rotated>,
     head: Head,
     phase: Phase,
+    room: Room,
+}
+
+/// How the disk stands.
+enum Room {
+    Enough,
+    /// What was taken is being written with the last room; nothing is taken or refused yet.
+    Draining,
+    /// Everything that was taken is written; nothing is taken now.
+    Full(Arc<str>),
+    /// Something that was taken cannot be written now.
+    Stalled(Unknown),
+}
+
+impl Room {
+    fn refusal(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Enough | Self::Draining => None,
+            Self::Full(reason) => Some(Arc::clone(reason)),
+            Self::Stalled(unknown) => Some(Arc::clone(&unknown.reason)),
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -50,7 +77,8 @@ enum Phase {
 }
 
 impl Shared {
-    pub(crate) fn new(order: Order, index: Index) -> Self {
+    /// `full` says why no append can be taken from the start on, if none can.
+    pub(crate) fn new(order: Order, index: Index, full: Option<Arc<str>>) -> Self {
         let head = index.head().clone();
         Self {
             queue: Mutex::new(Queue {
@@ -60,23 +88,29 @@ impl Shared {
                 rotate: Vec::new(),
                 head,
                 phase: Phase::Open,
+                room: full.map_or(Room::Enough, Room::Full),
             }),
             work: Condvar::new(),
             ended: Condvar::new(),
+            drained: Condvar::new(),
             index: RwLock::new(index),
         }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue
-            .lock()
-            .expect("nothing panics while the order is locked")
+        self.queue.lock().expect(UNPOISONED)
     }
 
     pub(crate) fn append(&self, at: Timestamp, batch: &[Entry]) -> Result<Appended, AppendError> {
         let mut queue = self.queue();
+        // Whoever is refused may read what was taken before: it must be there.
+        let draining = |queue: &mut Queue| matches!(queue.room, Room::Draining);
+        queue = self.drained.wait_while(queue, draining).expect(UNPOISONED);
         if let Some(unknown) = queue.phase.stopped() {
             return Err(unknown.into());
+        }
+        if let Some(reason) = queue.room.refusal() {
+            return Err(AppendError::Full { reason });
         }
         let idle = !queue.order.has_pending();
         let appended = queue.order.append(at, batch)?;
@@ -92,13 +126,14 @@ impl Shared {
         let outcome = if seq <= queue.head.seq {
             Ok(queue.head.clone())
         } else {
-            match &queue.phase {
-                Phase::Open => return queue.waiters.add(seq, then),
-                Phase::Closing if seq <= queue.order.last_seq() => {
+            match (&queue.phase, &queue.room) {
+                (Phase::Open | Phase::Closing, Room::Stalled(unknown)) => Err(unknown.clone()),
+                (Phase::Open, _) => return queue.waiters.add(seq, then),
+                (Phase::Closing, _) if seq <= queue.order.last_seq() => {
                     return queue.waiters.add(seq, then);
                 }
-                Phase::Closing | Phase::Closed => Err(Unknown::closed()),
-                Phase::Failed(unknown) => Err(unknown.clone()),
+                (Phase::Closing | Phase::Closed, _) => Err(Unknown::closed()),
+                (Phase::Failed(unknown), _) => Err(unknown.clone()),
             }
         };
         drop(queue);
@@ -122,6 +157,18 @@ impl Shared {
         }
     }
 
+    /// Why no append is taken for the time being, if none is.
+    pub(crate) fn refuses(&self) -> Option<Arc<str>> {
+        self.queue().room.refusal()
+    }
+
+    /// Writes nothing from now on, whatever was appended.
+    pub(crate) fn abandon(&self, reason: &str) {
+        let reason = Arc::from(reason);
+        finish(self, Phase::Failed(Unknown { reason }));
+        self.work.notify_one();
+    }
+
     pub(crate) fn head(&self) -> Head {
         self.queue().head.clone()
     }
@@ -137,6 +184,9 @@ impl Shared {
         let mut queue = self.queue();
         if let Some(unknown) = queue.phase.stopped() {
             return Err(unknown);
+        }
+        if let Some(reason) = queue.room.refusal() {
+            return Err(Unknown { reason });
         }
         queue.rotate.push(Box::new(move |outcome| {
             if sender.send(outcome).is_err() {
@@ -161,10 +211,7 @@ impl Shared {
             self.work.notify_one();
         }
         while let Phase::Closing = queue.phase {
-            queue = self
-                .ended
-                .wait(queue)
-                .expect("nothing panics while the order is locked");
+            queue = self.ended.wait(queue).expect(UNPOISONED);
         }
         match &queue.phase {
             Phase::Failed(unknown) => Err(unknown.clone()),
@@ -188,8 +235,12 @@ impl Phase {
 enum Job {
     Write(Batch),
     Rotate(Vec<Rotated>),
+    Sync,
     Seal,
+    Refill,
     Close,
+    /// Somebody else ended the store.
+    Leave,
 }
 
 /// Ends the store if the thread is unwound by a callback, so that nobody waits for ever.
@@ -204,107 +255,254 @@ impl Drop for Unwound<'_> {
     }
 }
 
-/// The thread's body: returns when the store is closed or has failed.
-pub(crate) fn run(shared: &Shared, mut writer: Writer, seal_after: Duration) {
-    let _unwound = Unwound(shared);
-    loop {
-        let outcome = match next_job(shared, &writer, seal_after) {
-            Job::Write(batch) => write(shared, &mut writer, batch),
-            Job::Rotate(waiting) => rotate(shared, &mut writer, waiting),
-            Job::Seal => writer.seal().map(|()| shared.note_end(&writer)),
-            Job::Close => match writer.close() {
-                Ok(()) => return finish(shared, Phase::Closed),
-                Err(error) => Err(error),
-            },
-        };
-        if let Err(error) = outcome {
-            tracing::error!(%error, "the journal failed; the store stops");
-            let reason = Arc::from(error.to_string());
-            return finish(shared, Phase::Failed(Unknown { reason }));
-        }
-    }
+/// The owner of the journal's thread.
+pub(crate) struct Committer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) writer: Writer,
+    pub(crate) reserve: Reserve,
+    pub(crate) durability: Durability,
+    /// After how long without an append the journal is sealed.
+    pub(crate) seal_after: Duration,
+    /// For the times between, not for dates.
+    pub(crate) clock: OsClock,
+    /// When what is not synced yet must be, where the mode says so.
+    pub(crate) sync_due: Option<Duration>,
+    /// How often a full disk is tried again.
+    pub(crate) refill_after: Duration,
+    /// When it is tried next.
+    pub(crate) refill_due: Duration,
+    /// What the disk said when it was full.
+    pub(crate) full: Arc<str>,
 }
 
-fn next_job(shared: &Shared, writer: &Writer, seal_after: Duration) -> Job {
-    let mut queue = shared.queue();
-    let mut idle = false;
-    loop {
-        if !queue.rotate.is_empty() {
-            return Job::Rotate(std::mem::take(&mut queue.rotate));
-        }
-        if let Some(batch) = queue.order.take_pending() {
-            return Job::Write(batch);
-        }
-        if let Phase::Closing = queue.phase {
-            return Job::Close;
-        }
-        let invariant = "nothing panics while the order is locked";
-        queue = if writer.is_sealed() {
-            shared.work.wait(queue).expect(invariant)
-        } else if idle {
-            return Job::Seal;
-        } else {
-            let (queue, waited) = shared
-                .work
-                .wait_timeout(queue, seal_after)
-                .expect(invariant);
-            idle = waited.timed_out();
-            queue
-        };
-    }
-}
-
-fn rotate(shared: &Shared, writer: &mut Writer, waiting: Vec<Rotated>) -> Result<(), WriteError> {
-    let begun = match writer.rotate() {
-        Ok(begun) => begun,
-        Err(error) => {
-            let reason: Arc<str> = Arc::from(error.to_string());
-            for then in waiting {
-                then(Err(Unknown {
-                    reason: Arc::clone(&reason),
-                }));
+impl Committer {
+    /// The thread's body: returns when the store is closed or has failed.
+    pub(crate) fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let _unwound = Unwound(&shared);
+        loop {
+            let outcome = match self.next_job() {
+                Job::Write(batch) => self.write(batch),
+                Job::Rotate(waiting) => self.rotate(waiting),
+                Job::Sync => self.writer.sync().map(|()| self.sync_due = None),
+                Job::Seal => self.seal(),
+                Job::Refill => {
+                    self.refill();
+                    Ok(())
+                }
+                Job::Close => match self.writer.close() {
+                    Ok(()) => return finish(&shared, Phase::Closed),
+                    Err(error) if error.is_full() => {
+                        // All that was taken is there; the next start recovers as after a kill.
+                        tracing::warn!(%error, "no room for the seal of a stop in order");
+                        return finish(&shared, Phase::Closed);
+                    }
+                    Err(error) => Err(error),
+                },
+                Job::Leave => return,
+            };
+            if let Err(error) = outcome {
+                tracing::error!(%error, "the journal failed; the store stops");
+                let reason = Arc::from(error.to_string());
+                return finish(&shared, Phase::Failed(Unknown { reason }));
             }
-            return Err(error);
         }
-    };
-    let start = writer.end();
-    if let Some(begun) = begun {
-        let mut index = shared.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.begin_segment(begun.file, begun.header.first, begun.start);
     }
-    for then in waiting {
-        then(Ok(start));
-    }
-    Ok(())
-}
 
-fn write(shared: &Shared, writer: &mut Writer, mut batch: Batch) -> Result<(), WriteError> {
-    let begun = writer.make_room(&batch)?;
-    let start = writer.end();
-    writer.write(&mut batch)?;
-    if seeded::has(writer.disk(), Bug::AnswerBeforeSync) {
-        tell(shared, &writer.end().chain.head(batch.last()));
+    fn next_job(&self) -> Job {
+        let mut queue = self.shared.queue();
+        let idle_since = self.clock.monotonic();
+        loop {
+            if let Phase::Failed(_) = queue.phase {
+                return Job::Leave;
+            }
+            let now = self.clock.monotonic();
+            if self.sync_due.is_some_and(|due| due <= now) {
+                return Job::Sync;
+            }
+            if !queue.rotate.is_empty() {
+                return Job::Rotate(std::mem::take(&mut queue.rotate));
+            }
+            if let Some(batch) = queue.order.take_pending() {
+                return Job::Write(batch);
+            }
+            if let Phase::Closing = queue.phase {
+                return Job::Close;
+            }
+            if self.reserve.is_spent() && !matches!(queue.room, Room::Full(_)) {
+                queue.room = Room::Full(Arc::clone(&self.full));
+                self.shared.drained.notify_all();
+            }
+            let well = matches!(queue.room, Room::Enough);
+            let seals = well && !self.writer.is_sealed() && self.durability != Durability::None;
+            let seal = seals.then(|| (idle_since + self.seal_after, Job::Seal));
+            let refill = (!well).then_some((self.refill_due, Job::Refill));
+            let sync = self.sync_due.map(|due| (due, Job::Sync));
+            let next = [seal, refill, sync].into_iter().flatten();
+            let Some((due, job)) = next.min_by_key(|(due, _)| *due) else {
+                queue = self.shared.work.wait(queue).expect(UNPOISONED);
+                continue;
+            };
+            if due <= now {
+                return job;
+            }
+            let waited = self.shared.work.wait_timeout(queue, due - now);
+            queue = waited.expect(UNPOISONED).0;
+        }
     }
-    let shown = seeded::has(writer.disk(), Bug::ReadBeforeSync);
-    if !shown {
-        writer.sync()?;
-    }
-    let head = {
-        let mut index = shared.index.write().unwrap_or_else(PoisonError::into_inner);
+
+    fn rotate(&mut self, waiting: Vec<Rotated>) -> Result<(), WriteError> {
+        let begun = match self.writer.rotate() {
+            Ok(begun) => begun,
+            Err(error) => {
+                let reason: Arc<str> = Arc::from(error.to_string());
+                for then in waiting {
+                    then(Err(Unknown {
+                        reason: Arc::clone(&reason),
+                    }));
+                }
+                if !error.is_full() {
+                    return Err(error);
+                }
+                self.find_room(&error);
+                return Ok(());
+            }
+        };
+        let start = self.writer.end();
         if let Some(begun) = begun {
+            let index = self.shared.index.write();
+            let mut index = index.unwrap_or_else(PoisonError::into_inner);
             index.begin_segment(begun.file, begun.header.first, begun.start);
         }
-        index.add_batch(&batch, start);
-        index.advance(writer.end());
-        index.head().clone()
-    };
-    if shown {
-        writer.sync()?;
+        for then in waiting {
+            then(Ok(start));
+        }
+        Ok(())
     }
-    shared.queue().order.recycle(batch);
-    tell(shared, &head);
-    Ok(())
+
+    fn seal(&mut self) -> Result<(), WriteError> {
+        match self.writer.seal() {
+            // A seal is not worth an alarm: the next append finds out.
+            Err(error) if error.is_full() => {
+                self.find_room(&error);
+                Ok(())
+            }
+            sealed => sealed.map(|()| {
+                self.sync_due = None;
+                self.shared.note_end(&self.writer);
+            }),
+        }
+    }
+
+    fn write(&mut self, mut batch: Batch) -> Result<(), WriteError> {
+        let mut begun = None;
+        let start = loop {
+            match self.place(&mut batch, &mut begun) {
+                Ok(start) => break start,
+                Err(error) if error.is_full() => {
+                    if !self.find_room(&error) && self.wait_for_room(&error) {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        if seeded::has(self.writer.disk(), Bug::AnswerBeforeSync) {
+            tell(&self.shared, &self.writer.end().chain.head(batch.last()));
+        }
+        let shown = seeded::has(self.writer.disk(), Bug::ReadBeforeSync);
+        if !shown {
+            self.settle()?;
+        }
+        let head = {
+            let index = self.shared.index.write();
+            let mut index = index.unwrap_or_else(PoisonError::into_inner);
+            if let Some(begun) = begun {
+                index.begin_segment(begun.file, begun.header.first, begun.start);
+            }
+            index.add_batch(&batch, start);
+            index.advance(self.writer.end());
+            index.head().clone()
+        };
+        if shown {
+            self.settle()?;
+        }
+        self.shared.queue().order.recycle(batch);
+        tell(&self.shared, &head);
+        Ok(())
+    }
+
+    /// Writes the batch, in the next segment if need be; gives where it begins.
+    fn place(&mut self, batch: &mut Batch, begun: &mut Option<Begun>) -> Result<Mark, WriteError> {
+        // A segment that was begun before the disk was full is not begun again.
+        if let Some(next) = self.writer.make_room(batch)? {
+            *begun = Some(next);
+        }
+        let start = self.writer.end();
+        self.writer.write(batch)?;
+        Ok(start)
+    }
+
+    /// Does for what was written what the mode promises.
+    fn settle(&mut self) -> Result<(), WriteError> {
+        match self.durability {
+            Durability::Sync => self.writer.sync(),
+            Durability::Interval(every) => {
+                let due = self.clock.monotonic() + every;
+                self.sync_due.get_or_insert(due);
+                Ok(())
+            }
+            Durability::None => Ok(()),
+        }
+    }
+
+    /// Gives the reserve away, for what was taken already; false if nothing is left of it.
+    fn find_room(&mut self, error: &WriteError) -> bool {
+        self.writer.spare(true);
+        self.refill_due = self.clock.monotonic() + self.refill_after;
+        self.full = Arc::from(error.to_string());
+        let given = self.reserve.give();
+        if given {
+            tracing::error!(%error, "the disk is full; only reads are answered until there is room");
+            self.shared.queue().room = Room::Draining;
+        }
+        given
+    }
+
+    /// Waits a while for somebody to make room; true if the store is to be closed instead.
+    fn wait_for_room(&mut self, error: &WriteError) -> bool {
+        let reason = Arc::from(error.to_string());
+        let unknown = Unknown { reason };
+        let mut queue = self.shared.queue();
+        if !matches!(queue.room, Room::Stalled(_)) {
+            tracing::error!(%error, "the disk is full, with changes that nobody was told about");
+        }
+        queue.room = Room::Stalled(unknown.clone());
+        self.shared.drained.notify_all();
+        let waiting = queue.waiters.all();
+        drop(queue);
+        for then in waiting {
+            then(Err(unknown.clone()));
+        }
+        let queue = self.shared.queue();
+        let open = |queue: &mut Queue| matches!(queue.phase, Phase::Open);
+        let work = &self.shared.work;
+        let waited = work.wait_timeout_while(queue, self.refill_after, open);
+        !matches!(waited.expect(UNPOISONED).0.phase, Phase::Open)
+    }
+
+    /// Tries to take the reserve again; with it everything is as before.
+    fn refill(&mut self) {
+        self.refill_due = self.clock.monotonic() + self.refill_after;
+        if self.reserve.refill().is_ok() {
+            self.writer.spare(false);
+            self.shared.queue().room = Room::Enough;
+            tracing::info!("there is room again");
+        }
+    }
 }
+
+const UNPOISONED: &str = "nothing panics while the order is locked";
 
 /// Tells everybody who waits for `head` or an earlier one that it is durable.
 fn tell(shared: &Shared, head: &Head) {
@@ -334,7 +532,11 @@ fn finish(shared: &Shared, phase: Phase) {
     let on_failure = std::mem::take(&mut queue.on_failure);
     let rotate = std::mem::take(&mut queue.rotate);
     queue.phase = phase;
+    if let Room::Draining = queue.room {
+        queue.room = Room::Enough;
+    }
     drop(queue);
+    shared.drained.notify_all();
     for then in rotate {
         then(Err(unknown.clone()));
     }

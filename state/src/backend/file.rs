@@ -10,14 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::committer::{self, OnFailure, Shared};
+use super::committer::{Committer, OnFailure, Shared};
 use super::index::{Based, Index};
 use super::order::{self, Order};
-use crate::env::Disk;
-use crate::journal::recovery::{RecoverError, TornTail, recover};
+use super::reserve::Reserve;
+use crate::env::{Access, Disk, OsClock, replace_file};
+use crate::journal::frame::Chain;
+use crate::journal::recovery::{RecoverError, Recovered, TornTail, recover};
 use crate::journal::walk::{Found, WalkError};
 use crate::journal::writer::{Sizes, WriteError};
-use crate::journal::{Corruption, DIRECTORY};
+use crate::journal::{Corruption, DIRECTORY, RELAXED, TEMPORARY};
 use crate::lock::{DirLock, LockError, holder};
 use crate::snapshot::archives::{Archives, Standing};
 use crate::snapshot::base::{self, Anchor, BaseError, DamagedSnapshot};
@@ -37,6 +39,12 @@ pub struct FileOptions {
     pub sizes: Sizes,
     /// How long nothing must be appended before the journal is sealed.
     pub seal_after: Duration,
+    /// What durable means.
+    pub durability: Durability,
+    /// How many bytes are kept for the moment when the disk is full.
+    pub reserve: usize,
+    /// How often a full disk is tried again.
+    pub refill_after: Duration,
 }
 
 impl Default for FileOptions {
@@ -44,6 +52,9 @@ impl Default for FileOptions {
         Self {
             sizes: Sizes::default(),
             seal_after: Duration::from_secs(1),
+            durability: Durability::Sync,
+            reserve: 1 << 20,
+            refill_after: Duration::from_secs(1),
         }
     }
 }
@@ -110,6 +121,7 @@ pub struct FileStore {
     archives: Arc<Archives>,
     /// Held while a snapshot is taken.
     snapshotting: Mutex<()>,
+    durability: Durability,
 }
 
 impl FileStore {
@@ -147,48 +159,29 @@ impl FileStore {
             BaseError::Io(file, source) => unusable(&format!("cannot read `{file}`"))(source),
             BaseError::Newer(file, format) => OpenError::Newer { file, format },
         })?;
-        let anchor = newest
-            .base
-            .as_ref()
-            .map_or(Anchor::START, |base| base.anchor);
-        let mut order = Order::new();
-        let mut index = Index::new(anchor.chain.head(anchor.seq));
         let archives = match &newest.base {
             Some(base) => Archives::load(Arc::clone(&disk), dir, base.pack.header()),
             None => Archives::none(Arc::clone(&disk), dir),
         };
         let archives = Arc::new(archives);
-        order.set_archives(Arc::clone(&archives));
-        if let Some(base) = &newest.base {
-            start_from(base, &mut order, &mut index).map_err(|error| Corruption {
-                file: base.pack.name().to_owned(),
-                offset: 0,
-                last_good: anchor.seq,
-                reason: error.to_string(),
-            })?;
-        }
-        let reached = newest.reached;
-        let recovered = recover(&disk, dir, options.sizes, anchor, reached, &mut |found| {
-            match found {
-                Found::Segment(file, header, start) => {
-                    index.begin_segment(Arc::clone(file), header.first, start);
-                }
-                Found::Batch { start, .. } => index.mark(start),
-                Found::Record(record) => {
-                    let stream = order.restore(record.line)?;
-                    index.add(stream, record.offset, record.text);
-                }
-                Found::End(end) => index.advance(end),
+        let mut reserve = Reserve::new(&disk, dir, options.reserve);
+        let loaded = match load(&disk, dir, options.sizes, &newest, &archives) {
+            // The copy of the last segment needs room: that is what the reserve is for.
+            Err(LoadError::Recover(RecoverError::Write(error)))
+                if error.is_full() && reserve.give() =>
+            {
+                load(&disk, dir, options.sizes, &newest, &archives)
             }
-            Ok(())
-        });
-        let recovered = recovered.map_err(|error| match error {
-            RecoverError::Walk(WalkError::Corrupt(corruption)) => corruption.into(),
-            RecoverError::Walk(WalkError::Newer(file, format)) => OpenError::Newer { file, format },
-            RecoverError::Walk(WalkError::Io(file, source)) => {
-                unusable(&format!("cannot read `{file}`"))(source)
-            }
-            RecoverError::Write(WriteError { verb, file, source }) => {
+            loaded => loaded,
+        };
+        let (order, mut index, recovered) = loaded.map_err(|error| match error {
+            LoadError::Snapshot(corruption) => corruption.into(),
+            LoadError::Recover(RecoverError::Walk(walk)) => match walk {
+                WalkError::Corrupt(corruption) => corruption.into(),
+                WalkError::Newer(file, format) => OpenError::Newer { file, format },
+                WalkError::Io(file, source) => unusable(&format!("cannot read `{file}`"))(source),
+            },
+            LoadError::Recover(RecoverError::Write(WriteError { verb, file, source })) => {
                 unusable(&format!("cannot {verb} `{file}`"))(source)
             }
         })?;
@@ -201,11 +194,30 @@ impl FileStore {
             snapshot: newest.base.as_ref().map(|base| base.anchor.seq),
             damaged_snapshots: newest.damaged,
         };
-        let shared = Arc::new(Shared::new(order, index));
-        let (of_thread, writer) = (Arc::clone(&shared), recovered.writer);
+        promise(&*disk, dir, options.durability).map_err(unusable("cannot note its mode"))?;
+        let full: Option<Arc<str>> = match reserve.refill() {
+            Ok(()) => None,
+            Err(error) => {
+                tracing::warn!(%error, "no room for the reserve: only reads are answered");
+                Some(Arc::from(format!("cannot reserve room: {error}")))
+            }
+        };
+        let shared = Arc::new(Shared::new(order, index, full.clone()));
+        let committer = Committer {
+            shared: Arc::clone(&shared),
+            writer: recovered.writer,
+            reserve,
+            durability: options.durability,
+            seal_after: options.seal_after,
+            clock: OsClock::new(),
+            sync_due: None,
+            refill_after: options.refill_after,
+            refill_due: Duration::ZERO,
+            full: full.unwrap_or_default(),
+        };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || committer::run(&of_thread, writer, options.seal_after))
+            .spawn(move || committer.run())
             .map_err(unusable("cannot start the journal's thread"))?;
         let store = Self {
             shared,
@@ -216,6 +228,7 @@ impl FileStore {
             epoch: opened.epoch,
             archives,
             snapshotting: Mutex::new(()),
+            durability: options.durability,
         };
         Ok((store, opened))
     }
@@ -263,6 +276,12 @@ impl FileStore {
         &self.archives
     }
 
+    /// Writes nothing from now on: the store has failed for this reason. For when somebody else may
+    /// be writing.
+    pub fn abandon(&self, reason: &str) {
+        self.shared.abandon(reason);
+    }
+
     /// Whether the directory's lock is still ours; see [`DirLock::still_ours`].
     ///
     /// # Errors
@@ -305,6 +324,74 @@ fn scan_base(
     })?;
     records.sort_unstable_by_key(|record| record.seq);
     Ok(records.into_iter().all(visit))
+}
+
+/// Why a store could not be taken in.
+enum LoadError {
+    Recover(RecoverError),
+    Snapshot(Corruption),
+}
+
+/// Takes in the newest snapshot, then recovers the journal and takes in what follows it.
+fn load(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    sizes: Sizes,
+    newest: &base::Found,
+    archives: &Arc<Archives>,
+) -> Result<(Order, Index, Recovered), LoadError> {
+    let anchor = newest
+        .base
+        .as_ref()
+        .map_or(Anchor::START, |base| base.anchor);
+    let mut order = Order::new();
+    let mut index = Index::new(anchor.chain.head(anchor.seq));
+    order.set_archives(Arc::clone(archives));
+    if let Some(base) = &newest.base {
+        start_from(base, &mut order, &mut index).map_err(|error| {
+            LoadError::Snapshot(Corruption {
+                file: base.pack.name().to_owned(),
+                offset: 0,
+                last_good: anchor.seq,
+                reason: error.to_string(),
+            })
+        })?;
+    }
+    let recovered = recover(disk, dir, sizes, anchor, newest.reached, &mut |found| {
+        match found {
+            Found::Segment(file, header, start) => {
+                index.begin_segment(Arc::clone(file), header.first, start);
+            }
+            Found::Batch { start, .. } => index.mark(start),
+            Found::Record(record) => {
+                let stream = order.restore(record.line)?;
+                index.add(stream, record.offset, record.text);
+            }
+            Found::End(end) => index.advance(end),
+        }
+        Ok(())
+    });
+    let recovered = recovered.map_err(LoadError::Recover)?;
+    Ok((order, index, recovered))
+}
+
+/// Notes durably that batches will not be synced one by one, or that they will be again; what
+/// recovery may cut depends on it.
+fn promise(disk: &dyn Disk, dir: &Path, durability: Durability) -> io::Result<()> {
+    let journal = dir.join(DIRECTORY);
+    let note = journal.join(RELAXED);
+    let noted = disk.open(&note, Access::Read).is_ok();
+    match durability {
+        Durability::Sync if noted => {
+            disk.remove(&note)?;
+            disk.sync_dir(&journal)
+        }
+        Durability::Sync => Ok(()),
+        Durability::Interval(_) | Durability::None => {
+            let mode = format!("{}\n", durability.name());
+            replace_file(disk, &note, &journal.join(TEMPORARY), mode.as_bytes(), true)
+        }
+    }
 }
 
 /// Creates a directory unless it exists.
@@ -397,7 +484,34 @@ impl Store for FileStore {
     }
 
     fn durability(&self) -> Durability {
-        Durability::Sync
+        self.durability
+    }
+
+    fn went_through(&self, head: &Head) -> Result<bool, ReadError> {
+        let now = self.head();
+        if head.seq >= now.seq {
+            return Ok(*head == now);
+        }
+        if head.seq == Seq(0) {
+            return Ok(*head == Chain::GENESIS.head(Seq(0)));
+        }
+        let segments = {
+            let index = self.shared.index.read();
+            let index = index.unwrap_or_else(PoisonError::into_inner);
+            index.segments_after(Seq(head.seq.0 - 1))
+        };
+        match segments.into_iter().next() {
+            Some((segment, from)) if from.last <= head.seq => {
+                let chain = segment.chain_at(from, head.seq)?;
+                Ok(chain.is_some_and(|chain| chain.head(head.seq) == *head))
+            }
+            // Compacted away: nobody can tell any more.
+            _ => Ok(true),
+        }
+    }
+
+    fn refuses(&self) -> Option<Arc<str>> {
+        self.shared.refuses()
     }
 
     fn close(&self) -> Result<(), Unknown> {

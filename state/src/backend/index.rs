@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::order::{Batch, StreamId};
 use crate::env::DiskFile;
 use crate::journal::display_name;
+use crate::journal::frame::Chain;
 use crate::journal::reader::{Mark, Piece, Reader, Stop};
 use crate::journal::record::{self, Malformed};
 use crate::snapshot::archives::Archives;
@@ -346,6 +347,27 @@ impl Segment {
                 }
                 Err(Stop::Io(error)) => return Err(self.io(&error)),
                 Err(Stop::Invalid(reason)) => return Err(self.corrupt(at, reason)),
+            }
+        }
+    }
+
+    /// The chain after the batch that ends with `seq`, if one does, looked for from a mark on.
+    pub(crate) fn chain_at(&self, from: Mark, seq: Seq) -> Result<Option<Chain>, ReadError> {
+        let mut reader = Reader::new(&*self.file, from, self.end);
+        loop {
+            let Mark {
+                offset,
+                last,
+                chain,
+            } = reader.position();
+            if last >= seq {
+                return Ok((last == seq).then_some(chain));
+            }
+            match reader.next() {
+                Ok(Piece::End) => return Ok(None),
+                Ok(Piece::Seal | Piece::Batch(_)) => {}
+                Err(Stop::Io(error)) => return Err(self.io(&error)),
+                Err(Stop::Invalid(reason)) => return Err(self.corrupt(offset, reason)),
             }
         }
     }

@@ -8,6 +8,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,7 @@ mod file;
 pub(crate) mod index;
 mod memory;
 pub(crate) mod order;
+mod reserve;
 mod waiters;
 
 pub use committer::OnFailure;
@@ -154,6 +156,12 @@ pub enum AppendError {
         /// What is wrong with its name or an event.
         reason: &'static str,
     },
+    /// The disk has no room. Reads go on, and appends are taken again when there is room.
+    #[error("{reason}")]
+    Full {
+        /// What was tried, and the system's words.
+        reason: Arc<str>,
+    },
     /// The store takes nothing any more.
     #[error(transparent)]
     Closed(#[from] Unknown),
@@ -221,8 +229,22 @@ pub type Durable = Box<dyn FnOnce(Result<Head, Unknown>) + Send>;
 pub enum Durability {
     /// Survives power loss.
     Sync,
-    /// Survives nothing: memory.
+    /// Survives the end of the process; a power cut takes back what is younger than this.
+    Interval(Duration),
+    /// Survives the end of the process at most: the system writes when it likes.
     None,
+}
+
+impl Durability {
+    /// Its name for people and programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Interval(_) => "interval",
+            Self::None => "none",
+        }
+    }
 }
 
 /// Why a read failed.
@@ -250,7 +272,8 @@ pub enum ReadError {
 
 /// A set of event streams. All methods may be called from any thread.
 pub trait Store: Send + Sync {
-    /// Puts a whole batch into the order, or nothing. Never waits for the disk. The version a
+    /// Puts a whole batch into the order, or nothing. Never waits for the disk, unless it was just
+    /// found full. The version a
     /// later append sees includes this one.
     ///
     /// # Errors
@@ -288,6 +311,20 @@ pub trait Store: Send + Sync {
 
     /// What durable means here.
     fn durability(&self) -> Durability;
+
+    /// Whether the store went through this head, as far as it can tell.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    fn went_through(&self, head: &Head) -> Result<bool, ReadError> {
+        let now = self.head();
+        Ok(head.seq < now.seq || *head == now)
+    }
+
+    /// Why no append is taken for the time being, if none is; see [`AppendError::Full`].
+    fn refuses(&self) -> Option<Arc<str>> {
+        None
+    }
 
     /// Waits until everything appended is durable, seals, and stops taking appends. Idempotent.
     ///

@@ -12,6 +12,7 @@ mod os;
 mod os_tree;
 #[cfg(any(not(unix), test))]
 mod path_tree;
+mod place;
 mod sim;
 mod tree;
 #[cfg(test)]
@@ -20,6 +21,6 @@ mod tree_tests;
 pub use clock::{Clock, ManualClock};
 pub use disk::{Access, Disk, DiskFile, DiskLock, read_all, replace_file};
 pub use entropy::{Entropy, SeededEntropy};
-pub use os::{OsClock, OsDisk, OsEntropy};
+pub use os::{OsClock, OsDisk, OsEntropy, doubtful_place};
 pub use sim::{Fault, Kind, Lasting, Operation, Profile, SimDisk, Survive};
 pub use tree::{Content, Found, Tree, Trees};

@@ -198,6 +198,16 @@ impl DiskLock for OsLock {
     }
 }
 
+/// Why a data directory at `path` seems to lie where locks and syncs mean little: on the file system of
+/// another machine, or in a folder that is kept in step with one. A guess, for a warning.
+#[must_use]
+pub fn doubtful_place(path: &Path) -> Option<String> {
+    let path = fs::canonicalize(path).ok()?;
+    // Only Linux has it; without it only names are looked at.
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    super::place::doubt(&mounts, &path)
+}
+
 /// Only the owner may read or write what these options create.
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]

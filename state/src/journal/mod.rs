@@ -22,6 +22,10 @@ pub(crate) const DIRECTORY: &str = "journal";
 /// What is being written and has no place yet; swept by recovery.
 pub(crate) const TEMPORARY: &str = "next.tmp";
 
+/// There while batches are not synced one by one: a power cut may then have spoiled any of the last
+/// segment, and recovery cuts at the first that it did.
+pub(crate) const RELAXED: &str = "unsynced";
+
 /// Damage that is not a torn last batch. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{file}` is corrupt at byte {offset}, after sequence {last_good}: {reason}", last_good = .last_good.0)]

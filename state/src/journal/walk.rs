@@ -4,7 +4,8 @@
 //! spoil the last batch. Therefore: an invalid last batch with nothing behind it is a torn tail;
 //! anything else that is invalid is corruption. Commit and seal lines are looked for byte by byte
 //! behind the damage, so that a damaged line end or commit line cannot make acknowledged batches
-//! look like an unfinished one. Nothing here changes a file.
+//! look like an unfinished one. Where batches were not synced one by one, a note beside the segments
+//! says so, and everything from the first invalid byte of the last segment on is a torn tail. Nothing here changes a file.
 
 use std::io;
 use std::path::Path;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use super::frame::{COMMIT_MARK, CONTROL_LINE_MAX, Chain, Control, Header, HeaderError, SEAL_MARK};
 use super::reader::{Located, Mark, Piece, Reader, Stop, content_end};
 use super::record::{Malformed, push_u64};
-use super::{Corruption, DIRECTORY, display_name, segment_first, segment_path};
+use super::{Corruption, DIRECTORY, RELAXED, display_name, segment_first, segment_path};
 use crate::Seq;
 use crate::env::{Access, Disk, DiskFile};
 use crate::seeded::{self, Bug};
@@ -101,12 +102,27 @@ pub(crate) fn walk(
     };
     let mut segments = segments(disk, data)?;
     segments.retain(|first| *first > from.seq);
+    let note = disk.open(&data.join(DIRECTORY).join(RELAXED), Access::Read);
+    let end = match note {
+        Ok(_) => Last::Relaxed,
+        Err(_) => Last::SyncedByBatch,
+    };
     let last = segments.last().copied();
     for first in segments {
-        let is_last = last == Some(first);
-        walk_segment(disk, data, first, is_last, &mut walked, visit)?;
+        let last = if last == Some(first) { end } else { Last::No };
+        walk_segment(disk, data, first, last, &mut walked, visit)?;
     }
     Ok(walked)
+}
+
+/// Whether a segment is the last, and what a power cut can have done to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Last {
+    No,
+    /// Spoil the last batch.
+    SyncedByBatch,
+    /// Spoil any batch.
+    Relaxed,
 }
 
 /// The first sequences of all segments, in order.
@@ -124,7 +140,7 @@ fn walk_segment(
     disk: &dyn Disk,
     data: &Path,
     first: Seq,
-    is_last: bool,
+    last: Last,
     walked: &mut Walked,
     visit: &mut dyn FnMut(Found<'_>) -> Result<(), Malformed>,
 ) -> Result<(), WalkError> {
@@ -169,9 +185,14 @@ fn walk_segment(
             Ok(piece) => piece,
             Err(Stop::Io(error)) => return Err(io_error(error)),
             Err(Stop::Invalid(reason)) => {
-                let careless = seeded::has(disk, Bug::CutAcknowledged);
-                let torn =
-                    is_last && (careless || is_torn(&*file, before, end).map_err(io_error)?);
+                let torn = match last {
+                    Last::No => false,
+                    Last::Relaxed => true,
+                    Last::SyncedByBatch => {
+                        seeded::has(disk, Bug::CutAcknowledged)
+                            || is_torn(&*file, before, end).map_err(io_error)?
+                    }
+                };
                 if !torn {
                     return Err(corrupt(before.offset, before.last, reason));
                 }
@@ -196,7 +217,7 @@ fn walk_segment(
         }
     }
     let reached = reader.position();
-    if !is_last && tail != Tail::Sealed {
+    if last == Last::No && tail != Tail::Sealed {
         return Err(corrupt(
             reached.offset,
             reached.last,

@@ -45,6 +45,28 @@ pub(crate) struct WriteError {
     pub(crate) source: io::Error,
 }
 
+/// How messages call making something durable.
+const SYNC: &str = "sync";
+
+impl WriteError {
+    /// Whether the disk takes nothing more for the time being, and nothing else is wrong. What a
+    /// failed sync says never counts: what reached the disk is then unknown.
+    pub(crate) fn is_full(&self) -> bool {
+        self.verb != SYNC && is_full(&self.source)
+    }
+}
+
+/// Whether an error says that there is no room, or that nothing may be written at all.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
+
 /// Says what was tried when it fails.
 pub(crate) fn at<'e>(
     verb: &'static str,
@@ -77,6 +99,10 @@ pub(crate) struct Writer {
     end: Mark,
     allocated: u64,
     sealed: bool,
+    /// Whether something was written since the last sync.
+    unsynced: bool,
+    /// Whether room is short, so that none is taken ahead.
+    sparing: bool,
 }
 
 impl Writer {
@@ -101,7 +127,14 @@ impl Writer {
             end,
             allocated: end.offset,
             sealed,
+            unsynced: false,
+            sparing: false,
         }
+    }
+
+    /// Takes no room ahead from now on, or again.
+    pub(crate) fn spare(&mut self, sparing: bool) {
+        self.sparing = sparing;
     }
 
     /// Where the next batch begins.
@@ -138,6 +171,7 @@ impl Writer {
             previous: self.end.chain,
         };
         let begun = begin(&*self.disk, &self.data, header)?;
+        let sparing = self.sparing;
         *self = Self::resume(
             Arc::clone(&self.disk),
             &self.data,
@@ -147,10 +181,12 @@ impl Writer {
             begun.start,
             false,
         );
+        self.sparing = sparing;
         Ok(Some(begun))
     }
 
-    /// Writes a batch, which is durable after [`Self::sync`]. Its bytes gain the commit line.
+    /// Writes a batch, which is durable after [`Self::sync`]. Its bytes gain the commit line. After
+    /// an error that says the disk is full it may be written again, to the same place.
     pub(crate) fn write(&mut self, batch: &mut Batch) -> Result<(), WriteError> {
         let chain = self.end.chain.after(&batch.bytes);
         let commit = Control::Commit {
@@ -158,8 +194,12 @@ impl Writer {
             count: batch.count(),
             chain,
         };
+        let records = batch.bytes.len();
         commit.encode(&mut batch.bytes);
-        self.put(&batch.bytes)?;
+        if let Err(error) = self.put(&batch.bytes) {
+            batch.bytes.truncate(records);
+            return Err(error);
+        }
         self.end.last = batch.last();
         self.end.chain = chain;
         self.sealed = false;
@@ -169,7 +209,7 @@ impl Writer {
     /// States durably that everything so far is complete, unless that stands there already.
     pub(crate) fn seal(&mut self) -> Result<(), WriteError> {
         if self.sealed {
-            return Ok(());
+            return self.sync();
         }
         let seal = Control::Seal {
             seq: self.end.last,
@@ -185,14 +225,16 @@ impl Writer {
 
     /// Makes everything durable that was written.
     pub(crate) fn sync(&mut self) -> Result<(), WriteError> {
-        if seeded::has(&*self.disk, Bug::SkipSync) {
+        if !self.unsynced || seeded::has(&*self.disk, Bug::SkipSync) {
             return Ok(());
         }
         let synced = match self.file.sync_data() {
             Err(_) if seeded::has(&*self.disk, Bug::RetryFailedSync) => self.file.sync_data(),
             synced => synced,
         };
-        synced.map_err(at("sync", &self.name))
+        synced.map_err(at(SYNC, &self.name))?;
+        self.unsynced = false;
+        Ok(())
     }
 
     /// Seals and cuts the zeros off.
@@ -201,7 +243,7 @@ impl Writer {
         if self.allocated > self.end.offset {
             let length = self.end.offset;
             self.file.set_len(length).map_err(at("cut", &self.name))?;
-            self.file.sync_all().map_err(at("sync", &self.name))?;
+            self.file.sync_all().map_err(at(SYNC, &self.name))?;
             self.allocated = length;
         }
         Ok(())
@@ -215,6 +257,7 @@ impl Writer {
         }
         let written = self.file.write_at(self.end.offset, bytes);
         written.map_err(at("write to", &self.name))?;
+        self.unsynced = true;
         self.end.offset = length;
         self.allocated = self.allocated.max(length);
         Ok(())
@@ -224,7 +267,10 @@ impl Writer {
     /// that a small store stays small.
     fn preallocate(&mut self, length: u64) -> Result<(), WriteError> {
         let least = PREALLOCATE_MIN.min(self.sizes.preallocate);
-        let step = self.allocated.clamp(least, self.sizes.preallocate);
+        let step = match self.sparing {
+            true => 1,
+            false => self.allocated.clamp(least, self.sizes.preallocate),
+        };
         let target = length + step;
         let zeros = vec![0; 64 << 10];
         while self.allocated < target {
@@ -236,7 +282,7 @@ impl Writer {
         }
         // Until then a power cut may leave garbage there, which behind a part of a batch could not
         // be told from a damaged batch with another behind it.
-        self.file.sync_data().map_err(at("sync", &self.name))
+        self.file.sync_data().map_err(at(SYNC, &self.name))
     }
 }
 
@@ -246,14 +292,22 @@ pub(crate) fn begin(disk: &dyn Disk, data: &Path, header: Header) -> Result<Begu
     let journal = data.join(DIRECTORY);
     let name = display_name(header.first);
     let temporary = journal.join(TEMPORARY);
-    let file = disk.create_new(&temporary).map_err(at("create", &name))?;
+    let file = match disk.create_new(&temporary) {
+        // What a full disk interrupted.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            disk.remove(&temporary).map_err(at("remove", &name))?;
+            disk.create_new(&temporary)
+        }
+        created => created,
+    };
+    let file = file.map_err(at("create", &name))?;
     let line = header.encode();
     file.write_at(0, &line).map_err(at("write to", &name))?;
-    file.sync_all().map_err(at("sync", &name))?;
+    file.sync_all().map_err(at(SYNC, &name))?;
     disk.rename(&temporary, &segment_path(data, header.first))
         .map_err(at("name", &name))?;
     if !seeded::has(disk, Bug::SkipDirectorySync) {
-        disk.sync_dir(&journal).map_err(at("sync", DIRECTORY))?;
+        disk.sync_dir(&journal).map_err(at(SYNC, DIRECTORY))?;
     }
     Ok(Begun {
         file: Arc::from(file),

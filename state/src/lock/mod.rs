@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use crate::env::{Disk, DiskLock, read_all, replace_file};
+use crate::journal::writer::is_full;
 
 const LOCK: &str = "lock";
 const HOLDER: &str = "lock.holder";
@@ -57,7 +58,11 @@ impl DirLock {
         }
         let pid = format!("{}\n", std::process::id());
         let (path, temporary) = (data.join(HOLDER), data.join(HOLDER_TEMPORARY));
-        replace_file(disk, &path, &temporary, pid.as_bytes(), false).map_err(LockError::Io)?;
+        match replace_file(disk, &path, &temporary, pid.as_bytes(), false) {
+            // Words for messages are not worth a start.
+            Err(error) if is_full(&error) => {}
+            noted => noted.map_err(LockError::Io)?,
+        }
         Ok(lock)
     }
 

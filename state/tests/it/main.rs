@@ -10,8 +10,10 @@ mod crash;
 mod crashes;
 mod directory;
 mod fixtures;
+mod full;
 mod laws;
 mod restoring;
+mod modes;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod snapshots;

@@ -20,6 +20,8 @@ pub(crate) fn small() -> FileOptions {
             preallocate: 512,
         },
         seal_after: Duration::from_secs(3600),
+        reserve: 0,
+        ..FileOptions::default()
     }
 }
 

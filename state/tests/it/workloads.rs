@@ -128,3 +128,23 @@ pub(crate) fn three_lives(disk: &SimDisk, ledger: &mut Ledger) {
         }
     }
 }
+
+/// Runs out of room in the middle, writes what was taken by way of the reserve, and stays full.
+pub(crate) fn full_disk(disk: &SimDisk, ledger: &mut Ledger) {
+    let mut options = small();
+    options.reserve = 2048;
+    // Tried again too late for this life: the number of operations must not depend on time.
+    options.refill_after = Duration::from_secs(3600);
+    let opened = FileStore::open(Arc::new(disk.clone()), Path::new(DATA), options);
+    let Ok((store, _)) = opened else { return };
+    disk.set_capacity(Some(disk.used() + 900));
+    for number in 1..=20 {
+        if !ledger.put(&store, &[event("run/a", number)]) {
+            break;
+        }
+    }
+    ledger.look(&store);
+    drop(store.close());
+    // Whoever recovers may find room again.
+    disk.set_capacity(None);
+}

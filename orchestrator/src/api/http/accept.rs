@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use phisync_state::Durability;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -34,12 +35,13 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Doors {
     hosts: Vec<String>,
     origins: Vec<String>,
+    durability: HeaderValue,
 }
 
 impl Doors {
-    /// Loopback names with the port, and the address itself.
+    /// Loopback names with the port, and the address itself; every answer says what it survives.
     #[must_use]
-    pub fn at(address: SocketAddr) -> Self {
+    pub fn at(address: SocketAddr, durability: Durability) -> Self {
         let port = address.port();
         let mut hosts = vec![
             format!("localhost:{port}"),
@@ -53,6 +55,7 @@ impl Doors {
         Self {
             origins: origins.collect(),
             hosts,
+            durability: HeaderValue::from_static(durability.name()),
         }
     }
 
@@ -179,5 +182,9 @@ async fn answer(request: Request<Incoming>, router: Router, doors: &Doors) -> Re
     response
         .headers_mut()
         .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    let durability = HeaderName::from_static("phisync-durability");
+    response
+        .headers_mut()
+        .insert(durability, doors.durability.clone());
     response
 }

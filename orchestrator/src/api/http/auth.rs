@@ -10,6 +10,7 @@ use crate::identity::{Caller, Role};
 
 use super::App;
 use super::problem::Problem;
+use super::witness;
 
 /// With this header the owner acts as an agent or a person.
 pub const ACT_AS: &str = "phisync-agent";
@@ -36,6 +37,7 @@ impl FromRequestParts<Arc<App>> for Caller {
             tokens.identify(token.trim())
         };
         let mut caller = known.ok_or_else(|| unauthorized("that token is not known"))?;
+        witness::check(&parts.headers, app, caller.display()).await?;
         if let Some(name) = parts.headers.get(ACT_AS) {
             let name = name.to_str().unwrap_or_default().to_lowercase();
             let own = caller.name.as_deref() == Some(name.as_str());

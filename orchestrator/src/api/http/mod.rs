@@ -19,8 +19,10 @@ mod snapshots;
 mod system;
 mod tasks;
 mod unambiguous;
+mod witness;
 mod workflows;
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -56,6 +58,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Which of all servers this is; not a secret.
     pub instance: String,
+    /// How often somebody knew a head that this journal never had.
+    pub alarms: AtomicU64,
 }
 
 /// One thing that a client can ask for.

@@ -77,6 +77,7 @@ impl From<Refusal> for Problem {
             RefusalClass::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             RefusalClass::Unknown => StatusCode::SERVICE_UNAVAILABLE,
             RefusalClass::Busy => StatusCode::TOO_MANY_REQUESTS,
+            RefusalClass::Full => StatusCode::INSUFFICIENT_STORAGE,
         };
         let mut detail = refusal.to_string();
         let violations = refusal.violations();
@@ -107,6 +108,7 @@ fn hint(refusal: &Refusal) -> Option<String> {
         Refusal::NotFound {
             what: "workflow", ..
         } => "register it, or start it from its file",
+        Refusal::Full(_) => "nothing happened; it is taken again as soon as there is room",
         Refusal::Unknown(_) => "it may have happened or not: look, or send the same again",
         _ => return None,
     };

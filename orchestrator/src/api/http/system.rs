@@ -1,12 +1,12 @@
 //! The server itself: health, tokens.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use phisync_state::Durability;
 use phisync_state::env::OsEntropy;
 
 use crate::identity::{Caller, Role};
@@ -19,12 +19,16 @@ use super::problem::Problem;
 pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     let store = app.handle.store();
     let head = store.head();
+    let reason = store.refuses();
+    let status = match reason {
+        None => "ok",
+        Some(_) => "read_only",
+    };
     Json(Health {
-        status: "ok".to_owned(),
-        mode: match store.durability() {
-            Durability::Sync => "sync".to_owned(),
-            Durability::None => "none".to_owned(),
-        },
+        status: status.to_owned(),
+        reason: reason.map(|reason| reason.to_string()),
+        mode: store.durability().name().to_owned(),
+        alarms: app.alarms.load(Ordering::Relaxed),
         head_seq: head.seq.0,
         head_hash: head.hash.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

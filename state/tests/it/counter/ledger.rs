@@ -47,7 +47,7 @@ impl Ledger {
                 self.ends.push(appended.last.0);
                 Some(appended.last)
             }
-            Err(AppendError::Closed(_)) => None,
+            Err(AppendError::Closed(_) | AppendError::Full { .. }) => None,
             Err(other) => panic!("the append is valid: {other}"),
         }
     }
