@@ -15,6 +15,8 @@ mod mailbox;
 #[cfg(unix)]
 mod mcp;
 #[cfg(unix)]
+mod mcp_clients;
+#[cfg(unix)]
 mod python;
 #[cfg(unix)]
 mod queue;

@@ -5,16 +5,21 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Where the build of this very test lies.
-pub(super) struct BuildPlace {
+#[derive(Debug)]
+pub struct BuildPlace {
     /// The target directory.
-    pub(super) target: PathBuf,
+    pub target: PathBuf,
     /// Its part for this profile, where binaries are.
     profile: PathBuf,
 }
 
 impl BuildPlace {
     /// From the path of this executable: `TARGET/PROFILE/deps/it-HASH`.
-    pub(super) fn of_this_test() -> Self {
+    ///
+    /// # Panics
+    /// When this is no test that cargo built.
+    #[must_use]
+    pub fn of_this_test() -> Self {
         let this = std::env::current_exe().expect("a test knows its own executable");
         let mut above = this.ancestors().skip(2).map(Path::to_owned);
         let profile = above

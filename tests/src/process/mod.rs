@@ -15,7 +15,7 @@ mod trace;
 mod wait;
 mod worker;
 
-pub use binary::binary;
+pub use binary::{BuildPlace, binary};
 pub use child::{Child, Finished};
 pub use http::{Http, Reply};
 pub use journal::{Journal, Record};
