@@ -116,7 +116,7 @@ fn each_role_gets_its_tools_and_is_refused_the_others() {
                 "{role} {tool}: {answer}"
             );
             if !refused {
-                let code = &answer["result"]["structuredContent"]["code"];
+                let code = &answer["result"]["_meta"]["phisync/problem"]["code"];
                 assert_ne!(code, "forbidden", "{role} {tool}: {answer}");
             }
         }

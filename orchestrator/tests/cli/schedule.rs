@@ -69,7 +69,8 @@ fn changes_of_the_clocks_are_shown_on_the_clocks_themselves() {
     assert_snapshot!(next("30 2 * * *", berlin));
     let skipping = format!("{berlin} --gap skip");
     assert_snapshot!(next("30 2 * * *", &skipping));
-    let autumn = "-n 3 --from 2026-10-24T12:00:00Z --timezone Europe/Berlin --overlap twice -o jsonl";
+    let autumn =
+        "-n 3 --from 2026-10-24T12:00:00Z --timezone Europe/Berlin --overlap twice -o jsonl";
     assert_snapshot!(next("30 2 * * *", autumn));
 }
 
