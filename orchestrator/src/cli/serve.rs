@@ -102,6 +102,7 @@ impl Serve {
             agents_file: agents,
             announce: true,
             only_run: None,
+            snapshots: data.config()?.snapshots.policy(),
             durability,
             expect_head: self.expect_head,
         });
