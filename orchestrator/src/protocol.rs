@@ -179,7 +179,7 @@ pub struct RunDetail {
 }
 
 /// One step of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StepDetail {
     /// The step.
     pub id: String,
@@ -209,6 +209,9 @@ pub struct StepDetail {
     /// What it waits for, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// Of a step with many rounds (`id` is then `STEP.*`): how many stand at each status.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rounds: BTreeMap<String, u32>,
 }
 
 /// One event of `GET /v1/runs/{id}/events`.
@@ -441,6 +444,12 @@ pub struct ApprovalSummary {
     pub show: Option<Value>,
     /// Hash of both; a decision names it.
     pub shown_hash: String,
+    /// What can be answered.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// The schema of the data that an answer carries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Value>,
     /// Roles that may decide.
     pub roles: Vec<String>,
     /// People that may decide.
@@ -470,7 +479,7 @@ pub struct ApprovalList {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecideRequest {
-    /// `approve` or `reject`.
+    /// One of the approval's options; `approve` or `reject` unless it has others.
     pub decision: String,
     /// What was shown; a decision about something else is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -478,6 +487,9 @@ pub struct DecideRequest {
     /// In their words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// The data that the approval's form asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Box<RawValue>>,
 }
 
 /// One line of `GET /v1/incidents`.

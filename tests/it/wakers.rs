@@ -260,6 +260,7 @@ fn kind(waker: &Option<Waker>) -> &'static str {
         Some(Waker::Person { .. }) => "person",
         Some(Waker::Undo) => "undo",
         Some(Waker::Incident { .. }) => "incident",
+        Some(Waker::Event { .. }) => "event",
     }
 }
 

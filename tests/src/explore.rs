@@ -185,16 +185,17 @@ fn tries(run: &RunState, now: Timestamp) -> Vec<Try> {
             }
         }
         if step.status == StepStatus::Waiting && run.is_approval(index) {
-            for (name, by, approved) in [
-                ("approve", "p1", true),
-                ("approve", "p2", true),
-                ("reject", "p1", false),
+            for (name, by, decision) in [
+                ("approve", "p1", "approve"),
+                ("approve", "p2", "approve"),
+                ("reject", "p1", "reject"),
             ] {
                 let input = Input::Decide {
                     step: named(index),
-                    approved,
+                    decision: decision.to_owned(),
                     by: by.to_owned(),
                     comment: None,
+                    form: None,
                     shown_hash: None,
                 };
                 tries.push(Try {
@@ -392,7 +393,7 @@ fn essence(run: &RunState) -> String {
         };
         let approval = step.approval.as_ref();
         let verdicts = approval.iter().flat_map(|approval| &approval.verdicts);
-        let verdicts: Vec<_> = verdicts.map(|v| (v.by.as_str(), v.approved)).collect();
+        let verdicts: Vec<_> = verdicts.map(|v| (v.by.as_str(), v.approves())).collect();
         write!(
             text,
             "\n{:?} {:?} {:?} {} {} {verdicts:?} {:?}",

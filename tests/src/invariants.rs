@@ -54,8 +54,19 @@ pub fn violations(run: &RunState, now: Timestamp) -> Vec<Violation> {
         &|| format!("{:?}", run.waker),
     );
     for pass in (0u32..).map(PassId).zip(&run.passes) {
-        let steps = run.slots_of(pass.0).map(|slot| run.step(slot));
-        let unended = steps.filter(|step| step.outcome.is_none()).count();
+        let slots = run.slots_of(pass.0);
+        let unended = slots
+            .filter(|slot| run.step(*slot).outcome.is_none() || run.open_handler(*slot).is_some())
+            .count();
+        let visiting = run.walk.as_ref().map_or(0, |_| {
+            let own = run.passes.iter().skip(1);
+            let states = own.filter(|own| own.owner.is_none() && own.round.is_some());
+            states.filter(|state| state.status.is_open()).count()
+        });
+        let unended = match pass.0 {
+            PassId::MAIN => unended + visiting,
+            _ => unended,
+        };
         check(
             "open steps are counted right",
             pass.1.open as usize == unended && (open || unended == 0),
@@ -125,9 +136,10 @@ fn waits(run: &RunState, index: Slot, step: &StepState) -> bool {
 
 fn deadline(waker: &Waker) -> Option<Timestamp> {
     match waker {
-        Waker::Agent { until } | Waker::Lease { until, .. } | Waker::Person { until } => {
-            Some(*until)
-        }
+        Waker::Agent { until }
+        | Waker::Lease { until, .. }
+        | Waker::Event { until, .. }
+        | Waker::Person { until } => Some(*until),
         Waker::Timer { at } => Some(*at),
         Waker::Needs | Waker::Steps | Waker::Undo | Waker::Incident { .. } => None,
     }

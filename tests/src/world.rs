@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use phisync::coordinator::{Coordinator, Decider, Handed, Now, PollId, Polled, Refusal, Target};
+use phisync::coordinator::{
+    Coordinator, Decider, Handed, Now, PollId, Polled, Refusal, Said, Target,
+};
 use phisync::engine::{Failure, RawJson, Resolution, RunId, RunState, RunStatus, apply};
 use phisync_agents::protocol::{HeartbeatResponse, Task};
 use phisync_agents::registry::Registry;
@@ -291,12 +293,33 @@ impl World {
     /// # Errors
     /// The coordinator's.
     pub fn decide(&mut self, step: &str, person: &str, approved: bool) -> Result<(), Refusal> {
+        let decision = if approved { "approve" } else { "reject" };
+        self.answer(step, person, decision, None)
+    }
+
+    /// A person gives one of an approval's answers, having seen what stands there now.
+    ///
+    /// # Errors
+    /// The coordinator's.
+    pub fn answer(
+        &mut self,
+        step: &str,
+        person: &str,
+        decision: &str,
+        form: Option<Value>,
+    ) -> Result<(), Refusal> {
         let now = self.now();
         let decider = Decider::Person(person.to_owned());
         let id = format!("r{}.{step}", self.runs);
         let shown = self.coordinator.approval(&id)?.shown_hash;
+        let form = form.as_ref().map(RawJson::from_value);
+        let said = Said {
+            decision,
+            comment: None,
+            form: form.as_ref(),
+        };
         self.coordinator
-            .decide_approval(&id, approved, &decider, None, Some(&shown), now)
+            .decide_approval(&id, &said, &decider, Some(&shown), now)
     }
 
     /// A person decides about an undo that failed for good.

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use phisync::protocol::{ApprovalList, ApprovalSummary, DecideRequest};
+use serde_json::value::RawValue;
 
 use super::Context;
 use super::api::Api;
@@ -16,6 +17,8 @@ pub(super) enum Approval {
     Approve(Decide),
     /// Say no to what is shown
     Reject(Decide),
+    /// Give another of the answers that the approval has
+    Answer(Other),
 }
 
 /// List what waits for a decision, the next to expire first.
@@ -35,59 +38,72 @@ pub(super) struct Decide {
     /// Why, for those who look at the run later
     #[arg(long)]
     comment: Option<String>,
+
+    /// The data that the approval's form asks for, as JSON
+    #[arg(long, value_name = "JSON")]
+    form: Option<String>,
 }
 
-/// The two answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Decision {
-    Approve,
-    Reject,
-}
+#[derive(Debug, Args)]
+pub(super) struct Other {
+    #[command(flatten)]
+    decide: Decide,
 
-impl Decision {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Approve => "approve",
-            Self::Reject => "reject",
-        }
-    }
-
-    fn past(self) -> &'static str {
-        match self {
-            Self::Approve => "approved",
-            Self::Reject => "rejected",
-        }
-    }
+    /// One of the approval's options
+    #[arg(long, value_name = "NAME")]
+    option: String,
 }
 
 impl Approval {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
         match self {
             Self::List(_) => list(context),
-            Self::Approve(decide) => decide.run(context, Decision::Approve),
-            Self::Reject(decide) => decide.run(context, Decision::Reject),
+            Self::Approve(decide) => decide.run(context, "approve"),
+            Self::Reject(decide) => decide.run(context, "reject"),
+            Self::Answer(other) => other.decide.run(context, &other.option),
         }
     }
 }
 
 impl Decide {
-    fn run(self, context: &Context, decision: Decision) -> Result<ExitCode, Report> {
+    fn run(self, context: &Context, decision: &str) -> Result<ExitCode, Report> {
         let act_as = self.act_as.as_deref();
+        let form = self.form.as_deref().map(read_form).transpose()?;
         let answer = context.place.with_server(act_as, |api| {
+            let request = |shown_hash| DecideRequest {
+                decision: decision.to_owned(),
+                shown_hash,
+                comment: self.comment.clone(),
+                form: form.clone(),
+            };
             let open: ApprovalList = api.get(&["v1", "approvals"], &[])?;
             let Some(shown) = find(&open.approvals, &self.id) else {
                 // The server says better than we could why there is nothing to decide.
-                return send(api, &self.id, decision, None, self.comment);
+                return send(api, &self.id, &request(None));
             };
             context.output.say(about(shown).trim_end())?;
-            let shown_hash = Some(shown.shown_hash.clone());
-            send(api, &shown.id, decision, shown_hash, self.comment)
+            send(api, &shown.id, &request(Some(shown.shown_hash.clone())))
         })?;
         context.output.one(&answer, |answer| {
-            format!("{}: {}", answer.id, decision.past())
+            format!("{}: {}", answer.id, past(decision))
         })?;
         Ok(ExitCode::Ok)
     }
+}
+
+fn past(decision: &str) -> &str {
+    match decision {
+        "approve" => "approved",
+        "reject" => "rejected",
+        option => option,
+    }
+}
+
+fn read_form(text: &str) -> Result<Box<RawValue>, Report> {
+    serde_json::from_str(text).map_err(|cause| {
+        Report::new(ExitCode::Usage, format!("`--form` is not JSON: {cause}"))
+            .hint("write it as one argument: --form '{\"reason\":\"checked\"}'")
+    })
 }
 
 /// The approval called `id`, or the only one whose run's name begins as `id` does.
@@ -100,23 +116,16 @@ fn find<'a>(open: &'a [ApprovalSummary], id: &str) -> Option<&'a ApprovalSummary
     exact.or_else(|| alike.next().filter(|_| alike.next().is_none()))
 }
 
-/// Tells the server the decision about what has the hash `shown_hash`.
+/// Tells the server an answer.
 ///
 /// # Errors
 /// When the server refuses it, or cannot be reached.
 pub(super) fn send(
     api: &Api,
     id: &str,
-    decision: Decision,
-    shown_hash: Option<String>,
-    comment: Option<String>,
+    request: &DecideRequest,
 ) -> Result<ApprovalSummary, Report> {
-    let request = DecideRequest {
-        decision: decision.word().to_owned(),
-        shown_hash,
-        comment,
-    };
-    Ok(api.post(&["v1", "approvals", id, "decide"], &request)?)
+    Ok(api.post(&["v1", "approvals", id, "decide"], request)?)
 }
 
 fn list(context: &Context) -> Result<ExitCode, Report> {
@@ -160,6 +169,10 @@ fn about(approval: &ApprovalSummary) -> String {
         for line in yaml(show).lines() {
             text.push_str(&format!("  {}\n", one_line_kept(line)));
         }
+    }
+    let usual = ["approve", "reject"];
+    if !approval.options.is_empty() && approval.options != usual {
+        text.push_str(&format!("answers: {}\n", approval.options.join(", ")));
     }
     text
 }

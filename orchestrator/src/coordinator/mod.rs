@@ -43,7 +43,7 @@ use liveness::Agent;
 pub use closed::{ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold};
 pub use dispatch::{Handed, PollId, Polled};
 pub use liveness::{AgentEvent, Evidence};
-pub use people::Decider;
+pub use people::{Decider, Said};
 pub use refusal::{Refusal, RefusalClass};
 pub use runs::{ListFilter, Target};
 pub use tasks::Completed;

@@ -2,7 +2,7 @@
 
 use phisync_workflows::machine::{Approvers, StepKind};
 
-use crate::engine::{Input, Rejection, Resolution, RunId, RunState, Slot, StepStatus};
+use crate::engine::{Input, RawJson, Rejection, Resolution, RunId, RunState, Slot, StepStatus};
 use crate::protocol::{ApprovalSummary, IncidentSummary};
 
 use super::{Coordinator, Now, Refusal, report, runs};
@@ -29,6 +29,17 @@ impl Decider {
     }
 }
 
+/// What somebody answers to an approval.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Said<'a> {
+    /// One of the approval's options.
+    pub decision: &'a str,
+    /// In their words.
+    pub comment: Option<&'a str>,
+    /// The data that the form asks for.
+    pub form: Option<&'a RawJson>,
+}
+
 impl Coordinator {
     /// Decides an approval.
     ///
@@ -37,19 +48,25 @@ impl Coordinator {
     pub fn decide_approval(
         &mut self,
         id: &str,
-        approved: bool,
+        said: &Said<'_>,
         decider: &Decider,
-        comment: Option<&str>,
         shown_hash: Option<&str>,
         now: Now,
     ) -> Result<(), Refusal> {
         let (run, step) = self.split_step_id(id)?;
         let may = self.with_run(&run, |state| {
             let slot = state.slot_named(&step)?;
-            match &state.spec(slot).kind {
-                StepKind::Approval(spec) => Some(self.may_decide(&spec.from, decider)),
-                _ => None,
-            }
+            let StepKind::Approval(spec) = &state.spec(slot).kind else {
+                return None;
+            };
+            let approval = state.step(slot).approval.as_ref();
+            let escalated = approval.is_some_and(|approval| approval.escalated);
+            let others = spec.escalate.as_ref().filter(|_| escalated);
+            let may = self.may_decide(&spec.from, decider);
+            Some(match others {
+                Some(others) => may.or_else(|_| self.may_decide(&others.to, decider)),
+                None => may,
+            })
         })?;
         if let Some(Err(reason)) = may {
             let by = decider.name().to_owned();
@@ -58,9 +75,10 @@ impl Coordinator {
         self.transact(now, |c| {
             let input = Input::Decide {
                 step: step.clone(),
-                approved,
+                decision: said.decision.to_owned(),
                 by: decider.name().to_owned(),
-                comment: comment.map(str::to_owned),
+                comment: said.comment.map(str::to_owned),
+                form: said.form.cloned(),
                 shown_hash: shown_hash.map(str::to_owned),
             };
             c.decide(&run, input, now)

@@ -117,7 +117,9 @@ impl Refusal {
             Self::Rejected(rejection) => match rejection {
                 Rejection::NoSuchStep { .. } => RefusalClass::NotFound,
                 Rejection::MayNotDecide { .. } => RefusalClass::Forbidden,
-                Rejection::BadOutput { .. } => RefusalClass::Invalid,
+                Rejection::BadOutput { .. }
+                | Rejection::BadForm { .. }
+                | Rejection::NoSuchOption { .. } => RefusalClass::Invalid,
                 Rejection::NotInState { .. }
                 | Rejection::StaleToken { .. }
                 | Rejection::AlreadyEnded { .. }
@@ -155,6 +157,8 @@ impl Refusal {
                 Rejection::AlreadyEnded { .. } => "already_ended",
                 Rejection::BadOutput { .. } => "schema.output",
                 Rejection::OtherContent { .. } => "other_content",
+                Rejection::NoSuchOption { .. } => "no_such_option",
+                Rejection::BadForm { .. } => "schema.form",
                 Rejection::AlreadyDecided { .. } => "already_decided",
                 Rejection::MayNotDecide { .. } => "may_not_decide",
                 Rejection::Paused { .. } => "paused",
@@ -181,7 +185,9 @@ impl Refusal {
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         match self {
-            Self::Rejected(Rejection::BadOutput { violations, .. })
+            Self::Rejected(
+                Rejection::BadOutput { violations, .. } | Rejection::BadForm { violations, .. },
+            )
             | Self::BadInputs { violations, .. } => violations,
             _ => &[],
         }

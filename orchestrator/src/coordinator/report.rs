@@ -1,10 +1,14 @@
 //! What people get to see of runs: the wire forms of `crate::protocol`, and the chain of reasons
 //! of `why`.
 
-use phisync_workflows::Machine;
-use phisync_workflows::machine::StepKind;
+use std::collections::BTreeMap;
 
-use crate::engine::{Phase, RunState, Slot, StepState, TaskId, TaskState, Undo, Waker};
+use phisync_workflows::Machine;
+use phisync_workflows::machine::{Approvers, StepKind};
+
+use crate::engine::{
+    PassId, Phase, RunState, Slot, StepState, StepStatus, TaskId, TaskState, Undo, Waker,
+};
 use crate::protocol::{
     ApprovalSummary, Failure, IncidentSummary, Registered, RunDetail, RunSummary, Started,
     StepDetail, Why,
@@ -77,13 +81,55 @@ pub(super) fn detail(run: &RunState) -> RunDetail {
         events: run.version,
         deadline: run.deadline.to_string(),
         inputs: run.inputs.clone(),
-        steps: run
-            .slots()
-            .zip(&run.steps)
-            .map(|(index, step)| step_detail(run, index, step))
-            .collect(),
+        steps: step_rows(run),
         outputs: run.outputs.as_ref().map(crate::engine::RawJson::parse),
     }
+}
+
+/// More rounds of one step than this become one row that counts them.
+const ROUNDS_MAX: usize = 6;
+
+/// The steps that came to be, in file order; of one with many rounds those that matter most, after
+/// a row that counts all.
+fn step_rows(run: &RunState) -> Vec<StepDetail> {
+    let mut rounds: Vec<Vec<Slot>> = vec![Vec::new(); run.machine.steps().len()];
+    for slot in run.slots() {
+        rounds[run.step(slot).spec.get()].push(slot);
+    }
+    let mut rows = Vec::new();
+    for slots in rounds {
+        let row = |slot: &Slot| step_detail(run, *slot, run.step(*slot));
+        let Some(first) = slots.first().filter(|_| slots.len() > ROUNDS_MAX) else {
+            rows.extend(slots.iter().map(row));
+            continue;
+        };
+        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+        for slot in &slots {
+            let status = run.step(*slot).status.as_str().to_owned();
+            *counts.entry(status).or_default() += 1;
+        }
+        let words = counts
+            .iter()
+            .map(|(status, count)| format!("{count} {status}"));
+        let status = words.collect::<Vec<_>>().join(", ");
+        rows.push(StepDetail {
+            id: format!("{}.*", run.spec(*first).id),
+            kind: run.spec(*first).kind.name().to_owned(),
+            status,
+            rounds: counts,
+            ..StepDetail::default()
+        });
+        let matters = |slot: &&Slot| {
+            let step = run.step(**slot);
+            let waits = step
+                .waker
+                .as_ref()
+                .is_some_and(|waker| *waker != Waker::Needs);
+            waits || step.status == StepStatus::Failed
+        };
+        rows.extend(slots.iter().filter(matters).take(ROUNDS_MAX).map(row));
+    }
+    rows
 }
 
 fn step_detail(run: &RunState, index: Slot, step: &StepState) -> StepDetail {
@@ -104,6 +150,7 @@ fn step_detail(run: &RunState, index: Slot, step: &StepState) -> StepDetail {
             .waker
             .as_ref()
             .map(|waker| waits_for(run, index, waker).0),
+        rounds: BTreeMap::new(),
     }
 }
 
@@ -114,6 +161,17 @@ pub(super) fn approval(run: &RunState, index: Slot) -> Option<ApprovalSummary> {
     let step = run.step(index);
     let approval = step.approval.as_ref()?;
     let id = run.name(index);
+    let others = spec.escalate.as_ref().filter(|_| approval.escalated);
+    let from = |names: fn(&Approvers) -> &Vec<String>| {
+        let mut all = names(&spec.from).clone();
+        all.extend(
+            others
+                .into_iter()
+                .flat_map(|others| names(&others.to))
+                .cloned(),
+        );
+        all
+    };
     Some(ApprovalSummary {
         id: format!("{}.{id}", run.id),
         run: run.id.to_string(),
@@ -123,15 +181,17 @@ pub(super) fn approval(run: &RunState, index: Slot) -> Option<ApprovalSummary> {
         prompt: approval.prompt.clone(),
         show: approval.show.as_ref().map(crate::engine::RawJson::parse),
         shown_hash: approval.shown_hash.clone(),
-        roles: spec.from.roles.clone(),
-        users: spec.from.users.clone(),
-        agents: spec.from.agents.clone(),
+        options: spec.options.clone(),
+        form: spec.form.as_ref().map(|form| form.to_json()),
+        roles: from(|who| &who.roles),
+        users: from(|who| &who.users),
+        agents: from(|who| &who.agents),
         excluded: approval.excluded.clone(),
         quorum: spec.quorum,
         approved_by: approval
             .verdicts
             .iter()
-            .filter(|verdict| verdict.approved)
+            .filter(|verdict| verdict.approves())
             .map(|verdict| verdict.by.clone())
             .collect(),
         requested_at: approval.requested_at.to_string(),
@@ -163,6 +223,7 @@ fn waits_for(run: &RunState, index: Slot, waker: &Waker) -> (String, &'static st
             (format!("needs {}", open.join(", ")), "needs", None)
         }
         Waker::Steps => ("its open steps".to_owned(), "steps", None),
+        Waker::Event { source, until } => (source.clone(), "event", Some(until.to_string())),
         Waker::Agent { until } => {
             let undo = run.step(index).undo.is_some();
             let rules = crate::engine::rules(spec, undo);
@@ -183,7 +244,12 @@ fn waits_for(run: &RunState, index: Slot, waker: &Waker) -> (String, &'static st
             Some(until.to_string()),
         ),
         Waker::Timer { at } => (
-            "its back-off to end".to_owned(),
+            match spec.kind {
+                StepKind::Wait(_) => "its time to come",
+                StepKind::Loop(_) => "its next iteration",
+                _ => "its back-off to end",
+            }
+            .to_owned(),
             "timer",
             Some(at.to_string()),
         ),
@@ -224,12 +290,16 @@ pub(super) fn why_run(run: &RunState, team: &Team<'_>) -> Why {
         };
     };
     let (text, word, _) = waits_for(run, Slot(0), waker);
-    let indices = run.slots().zip(&run.steps);
-    let open = indices.filter(|(_, step)| match waker {
-        Waker::Incident { .. } => false,
-        Waker::Undo => step.undo.as_ref().is_some_and(|undo| undo.waker.is_some()),
-        _ => step.waker.as_ref().is_some_and(|w| *w != Waker::Needs),
-    });
+    let because = match waker {
+        Waker::Incident { .. } => Vec::new(),
+        Waker::Undo => {
+            let undone =
+                |step: &StepState| step.undo.as_ref().is_some_and(|undo| undo.waker.is_some());
+            let slots = run.slots().filter(|slot| undone(run.step(*slot)));
+            why_steps(run, slots, team)
+        }
+        _ => why_steps(run, open_in(run, run.own_passes()), team),
+    };
     Why {
         subject,
         state: run.phase.as_str().to_owned(),
@@ -237,8 +307,49 @@ pub(super) fn why_run(run: &RunState, team: &Team<'_>) -> Why {
         text: format!("waits for {text}"),
         // The run's own clock stops when it begins to end.
         until: (run.phase == Phase::Forward).then(|| run.deadline.to_string()),
-        because: open.map(|(index, _)| why_step(run, index, team)).collect(),
+        because,
     }
+}
+
+/// At most so many of the things that something waits for are told; the others are counted.
+const REASONS_MAX: usize = 20;
+
+/// The steps of these passes that wait for something else than their needs, handlers included.
+fn open_in(run: &RunState, passes: impl IntoIterator<Item = PassId>) -> impl Iterator<Item = Slot> {
+    let slots = passes.into_iter().flat_map(|pass| run.slots_of(pass));
+    slots.flat_map(move |slot| {
+        let step = run.step(slot);
+        let waits = step
+            .waker
+            .as_ref()
+            .is_some_and(|waker| *waker != Waker::Needs);
+        let own = waits.then_some(slot);
+        let handler = run.open_handler(slot);
+        let inside = handler.into_iter().flat_map(|pass| run.slots_of(pass));
+        let inside = inside.filter(|slot| {
+            let waker = run.step(*slot).waker.as_ref();
+            waker.is_some_and(|waker| *waker != Waker::Needs)
+        });
+        own.into_iter().chain(inside.collect::<Vec<_>>())
+    })
+}
+
+fn why_steps(run: &RunState, slots: impl Iterator<Item = Slot>, team: &Team<'_>) -> Vec<Why> {
+    let slots: Vec<_> = slots.collect();
+    let told = slots.iter().take(REASONS_MAX);
+    let mut reasons: Vec<_> = told.map(|slot| why_step(run, *slot, team)).collect();
+    if slots.len() > REASONS_MAX {
+        let more = slots.len() - REASONS_MAX;
+        reasons.push(Why {
+            subject: format!("{more} more"),
+            state: "open".to_owned(),
+            waker: "none".to_owned(),
+            text: "they wait likewise".to_owned(),
+            until: None,
+            because: Vec::new(),
+        });
+    }
+    reasons
 }
 
 pub(super) fn why_step(run: &RunState, index: Slot, team: &Team<'_>) -> Why {
@@ -263,6 +374,13 @@ pub(super) fn why_step(run: &RunState, index: Slot, team: &Team<'_>) -> Why {
             let open = run.needs(index);
             let open = open.filter(|need| run.step(*need).outcome.is_none());
             open.map(|need| why_step(run, need, team)).collect()
+        }
+        Waker::Steps => {
+            let block = step.block.as_ref();
+            let passes = block
+                .into_iter()
+                .flat_map(|block| block.open.iter().copied());
+            why_steps(run, open_in(run, passes), team)
         }
         _ => {
             let undo = step.undo.as_deref();

@@ -16,6 +16,14 @@ use super::scope::RunScope;
 use super::status::StepStatus;
 use super::{Failure, RawJson};
 
+/// An answer to an approval. Whether its giver may answer was checked by the caller.
+pub(super) struct Answer {
+    pub decision: String,
+    pub by: String,
+    pub comment: Option<String>,
+    pub form: Option<RawJson>,
+}
+
 impl Draft<'_> {
     /// The fact that asks for a decision.
     pub(super) fn approval_requested(
@@ -40,24 +48,25 @@ impl Draft<'_> {
             excluded: who_did(self.run, slot, &spec.not_same_as),
             at: self.moment.now,
             deadline: self.after(spec.timeout),
+            escalates_at: spec
+                .escalate
+                .as_ref()
+                .map(|others| self.after(others.after)),
         })
     }
 
     pub(super) fn decide_approval(
         &mut self,
         id: &str,
-        approved: bool,
-        by: String,
-        comment: Option<String>,
+        answer: Answer,
         shown_hash: Option<&str>,
     ) -> Result<(), Rejection> {
         let index = self.run.find(id)?;
         let machine = self.machine();
         let state = self.run.step(index);
-        let (StepKind::Approval(spec), Some(approval)) = (
-            &machine.step(self.run.step(index).spec).kind,
-            &state.approval,
-        ) else {
+        let (StepKind::Approval(spec), Some(approval)) =
+            (&machine.step(state.spec).kind, &state.approval)
+        else {
             return Err(Rejection::NotInState {
                 task: format!("{}.{id}", self.run.id),
                 wanted: "an approval that waits",
@@ -65,14 +74,13 @@ impl Draft<'_> {
             });
         };
         let step = id.to_owned();
-        if let Some(earlier) = approval
-            .verdicts
-            .iter()
-            .find(|v| v.by.eq_ignore_ascii_case(&by))
-        {
-            return if earlier.approved == approved {
+        let by = &answer.by;
+        let mut earlier = approval.verdicts.iter();
+        if let Some(earlier) = earlier.find(|v| v.by.eq_ignore_ascii_case(by)) {
+            return if earlier.decision == answer.decision {
                 Ok(())
             } else {
+                let by = answer.by;
                 Err(Rejection::AlreadyDecided { step, by })
             };
         }
@@ -86,25 +94,55 @@ impl Draft<'_> {
         if shown_hash.is_some_and(|hash| hash != approval.shown_hash) {
             return Err(Rejection::OtherContent { step });
         }
-        let excluded = |name: &String| name.eq_ignore_ascii_case(&by);
+        let excluded = |name: &String| name.eq_ignore_ascii_case(by);
         if approval.excluded.iter().any(excluded) {
             let reason = "the same one did the work that is to be approved".to_owned();
+            let by = answer.by;
             return Err(Rejection::MayNotDecide { step, by, reason });
         }
+        check_answer(&step, spec, &answer)?;
+        let approved = answer.decision == "approve";
+        let plain = approved || answer.decision == "reject";
         self.emit(RunEvent::ApprovalDecided {
             step,
             approved,
-            by: by.clone(),
-            comment,
+            decision: (!plain).then(|| answer.decision.clone()),
+            by: answer.by.clone(),
+            comment: answer.comment,
+            form: answer.form,
             at: self.moment.now,
         });
-        if !approved {
-            let error = Failure::new("approval.rejected", format!("rejected by {by}"));
-            self.reject(index, spec.on_reject, error);
-        } else if self.approvals(index) >= spec.quorum {
-            self.grant(index);
-        }
+        self.count_answers(index, spec, &answer.decision, &answer.by);
         Ok(())
+    }
+
+    /// What the answers so far mean.
+    fn count_answers(&mut self, index: Slot, spec: &ApprovalSpec, decision: &str, by: &str) {
+        match decision {
+            "approve" if self.answers(index, decision) >= spec.quorum => {
+                self.grant(index);
+            }
+            "approve" => {}
+            "reject" => {
+                let needed = if spec.veto { 1 } else { spec.quorum };
+                if self.answers(index, decision) >= needed {
+                    let error = Failure::new("approval.rejected", format!("rejected by {by}"));
+                    self.reject(index, spec.on_reject, error);
+                }
+            }
+            option => {
+                self.conclude(index, option);
+                self.follow(index);
+            }
+        }
+    }
+
+    /// Others may decide from now on, too.
+    pub(super) fn escalate_approval(&mut self, index: Slot) {
+        self.emit(RunEvent::ApprovalEscalated {
+            step: self.run.name(index),
+            at: self.moment.now,
+        });
     }
 
     pub(super) fn expire_approval(&mut self, index: Slot) {
@@ -124,10 +162,11 @@ impl Draft<'_> {
         }
     }
 
-    fn approvals(&self, index: Slot) -> u32 {
+    fn answers(&self, index: Slot, decision: &str) -> u32 {
         let approval = self.run.step(index).approval.as_ref();
-        let yes = approval.map_or(0, |a| a.verdicts.iter().filter(|v| v.approved).count());
-        u32::try_from(yes).unwrap_or(u32::MAX)
+        let verdicts = approval.map_or(&[][..], |approval| &approval.verdicts);
+        let alike = verdicts.iter().filter(|v| v.decision == decision);
+        u32::try_from(alike.count()).unwrap_or(u32::MAX)
     }
 
     fn grant(&mut self, index: Slot) {
@@ -175,6 +214,9 @@ impl Draft<'_> {
         if let Some(comment) = verdicts.iter().rev().find_map(|v| v.comment.as_deref()) {
             output["comment"] = json!(comment);
         }
+        if let Some(form) = verdicts.iter().rev().find_map(|v| v.form.as_ref()) {
+            output["form"] = form.parse();
+        }
         self.emit(RunEvent::StepCompleted {
             step: self.run.name(index),
             output: RawJson::from_value(&output),
@@ -183,15 +225,39 @@ impl Draft<'_> {
     }
 }
 
-/// Everybody who did or decided one of `steps`.
-fn who_did(run: &RunState, approval: Slot, steps: &[StepIndex]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let pass = run.step(approval).pass;
-    for step in steps
+/// Whether the approval has such an answer, and its data are what the form asks for.
+fn check_answer(step: &str, spec: &ApprovalSpec, answer: &Answer) -> Result<(), Rejection> {
+    let decision = &answer.decision;
+    if !spec.options.contains(decision) {
+        return Err(Rejection::NoSuchOption {
+            step: step.to_owned(),
+            decision: decision.clone(),
+            options: spec.options.clone(),
+        });
+    }
+    let violations = match (&spec.form, &answer.form) {
+        (Some(schema), Some(form)) => schema.violations("form", &form.parse()),
+        // Whoever says no need not fill in what a yes asks for.
+        (Some(schema), None) if decision != "reject" => schema.violations("form", &json!({})),
+        (Some(_), None) | (None, _) => Vec::new(),
+    };
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        let step = step.to_owned();
+        Err(Rejection::BadForm { step, violations })
+    }
+}
+
+/// Everybody who did or decided one of `steps`, or something inside of them.
+pub(super) fn who_did(run: &RunState, asker: Slot, steps: &[StepIndex]) -> Vec<String> {
+    let pass = run.step(asker).pass;
+    let seen = steps
         .iter()
-        .filter_map(|step| run.seen_from(pass, None, *step))
-    {
-        let step = run.step(step);
+        .filter_map(|step| run.seen_from(pass, None, *step));
+    let slots = seen.flat_map(|slot| [vec![slot], run.slots_inside(slot)].concat());
+    let mut names: Vec<String> = Vec::new();
+    for step in slots.map(|slot| run.step(slot)) {
         names.extend(step.task.as_ref().and_then(|task| task.last_agent.clone()));
         let verdicts = step.approval.iter().flat_map(|a| &a.verdicts);
         names.extend(verdicts.map(|v| v.by.clone()));

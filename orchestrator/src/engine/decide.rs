@@ -7,6 +7,7 @@ use std::sync::Arc;
 use phisync_workflows::Machine;
 
 use super::apply;
+use super::approval::Answer;
 use super::event::RunEvent;
 use super::input::{Input, Moment, Rejection, Start};
 use super::pass::{PassId, Slot};
@@ -40,6 +41,8 @@ pub(super) enum Work {
     Pass(PassId),
     /// A block may go on.
     Block(Slot),
+    /// The token of a workflow of states may go on.
+    Walk,
 }
 
 impl Draft<'_> {
@@ -78,6 +81,9 @@ pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, 
     let roots = roots.filter(|slot| draft.run.spec(*slot).needs.is_empty());
     let roots: Vec<_> = roots.map(Work::Check).collect();
     draft.work.extend(roots);
+    if let Some(states) = machine.states() {
+        draft.begin_walk(states);
+    }
     draft.settle();
     let events = draft.events;
     (run, Decision { events })
@@ -132,11 +138,20 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
         } => draft.lose_lease(&step, undo, token, why)?,
         Input::Decide {
             step,
-            approved,
+            decision,
             by,
             comment,
+            form,
             shown_hash,
-        } => draft.decide_approval(&step, approved, by, comment, shown_hash.as_deref())?,
+        } => {
+            let answer = Answer {
+                decision,
+                by,
+                comment,
+                form,
+            };
+            draft.decide_approval(&step, answer, shown_hash.as_deref())?;
+        }
         Input::Tick => draft.tick(),
         Input::Cancel { by, reason } => draft.cancel(by, reason)?,
         Input::Pause { by, reason } => draft.pause(by, reason)?,
@@ -176,7 +191,7 @@ impl Draft<'_> {
                     reason,
                     at: self.moment.now,
                 });
-                self.stop_open_steps(PassId::MAIN, super::CancelReason::RunCancelled);
+                self.stop_main(super::CancelReason::RunCancelled);
                 Ok(())
             }
         }

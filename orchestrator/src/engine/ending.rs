@@ -18,6 +18,7 @@ impl Draft<'_> {
         match self.run.phase {
             Phase::Closed => false,
             Phase::Forward | Phase::Failing | Phase::Cancelling if open => false,
+            Phase::Forward if self.run.machine.states().is_some() => false,
             Phase::Forward => self.complete_run(),
             Phase::Failing => self.handle_failure(),
             Phase::Cancelling => self.undo_run(),
@@ -92,7 +93,7 @@ impl Draft<'_> {
             recovered: self.run.phase == Phase::Handling,
             at: self.moment.now,
         });
-        self.stop_open_steps(PassId::MAIN, CancelReason::RunFinished);
+        self.stop_main(CancelReason::RunFinished);
         let handler = self.run.machine.on_failure().map(|handler| handler.body);
         let rounds = self.run.rounds_below(None, None);
         if let Some(pass) = handler.and_then(|body| self.run.last_pass(body, &rounds)) {

@@ -238,6 +238,12 @@ pub enum RunEvent {
         event: String,
         /// What it says.
         data: RawJson,
+        /// Tells whether it was sent before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// The run that gets it as a signal; absent: everybody may hear it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<String>,
         /// When.
         at: Timestamp,
     },
@@ -513,6 +519,9 @@ pub enum RunEvent {
         at: Timestamp,
         /// Until when.
         deadline: Timestamp,
+        /// When others may decide, too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        escalates_at: Option<Timestamp>,
     },
     /// Somebody decided.
     ApprovalDecided {
@@ -520,11 +529,24 @@ pub enum RunEvent {
         step: String,
         /// Yes or no.
         approved: bool,
+        /// The option, where it is neither `approve` nor `reject`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decision: Option<String>,
         /// Who.
         by: String,
         /// In their words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         comment: Option<String>,
+        /// The data that the form asks for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        form: Option<RawJson>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nobody has decided yet: from now on others may, too.
+    ApprovalEscalated {
+        /// The step.
+        step: String,
         /// When.
         at: Timestamp,
     },
@@ -548,6 +570,34 @@ pub enum RunEvent {
         /// Whether the run had failed, and `on_failure` made it good.
         #[serde(default, skip_serializing_if = "is_false")]
         recovered: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// A state is visited.
+    StateEntered {
+        /// Its name.
+        state: String,
+        /// For the how-many-th time, from 1.
+        visit: u32,
+        /// When.
+        at: Timestamp,
+        /// When its time is over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline: Option<Timestamp>,
+    },
+    /// A state is left; what is open in it is being cancelled.
+    StateLeft {
+        /// Its name.
+        state: String,
+        /// Which visit, from 1.
+        visit: u32,
+        /// Which state is next.
+        to: String,
+        /// What took the token away: an outcome, an option, `timeout`, an event or a signal.
+        by: String,
+        /// Variables that the transition writes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        set: Option<RawJson>,
         /// When.
         at: Timestamp,
     },
@@ -642,6 +692,7 @@ impl RunEvent {
             | Self::TaskCancelRequested { step, .. }
             | Self::ApprovalRequested { step, .. }
             | Self::ApprovalDecided { step, .. }
+            | Self::ApprovalEscalated { step, .. }
             | Self::EventAwaited { step, .. }
             | Self::EventDelivered { step, .. }
             | Self::EventEmitted { step, .. }
@@ -656,6 +707,8 @@ impl RunEvent {
             | Self::PassStopping { .. }
             | Self::PassEnded { .. }
             | Self::RunFinishing { .. }
+            | Self::StateEntered { .. }
+            | Self::StateLeft { .. }
             | Self::RunFailing { .. }
             | Self::RunCancelling { .. }
             | Self::UndoStarted { .. }

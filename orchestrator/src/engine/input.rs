@@ -111,12 +111,14 @@ pub enum Input {
     Decide {
         /// The step's name.
         step: String,
-        /// Yes or no.
-        approved: bool,
+        /// One of the approval's options.
+        decision: String,
         /// Who.
         by: String,
         /// In their words.
         comment: Option<String>,
+        /// The data that the form asks for.
+        form: Option<RawJson>,
         /// What they were shown.
         shown_hash: Option<String>,
     },
@@ -224,6 +226,24 @@ pub enum Rejection {
     OtherContent {
         /// The step.
         step: String,
+    },
+    /// An answer that the approval does not have.
+    #[error("`{decision}` is no answer to `{step}`: {}", .options.join(", "))]
+    NoSuchOption {
+        /// The step.
+        step: String,
+        /// What was said.
+        decision: String,
+        /// What can be said.
+        options: Vec<String>,
+    },
+    /// Data of an answer that breaks the form.
+    #[error("the form of `{step}` is not filled in as it should be")]
+    BadForm {
+        /// The step.
+        step: String,
+        /// Everything that is wrong.
+        violations: Vec<Violation>,
     },
     /// Somebody decides the other way after having decided.
     #[error("`{by}` has already decided `{step}` the other way")]

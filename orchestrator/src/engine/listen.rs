@@ -61,9 +61,11 @@ impl Subscription {
     /// Whether `data` has the fields that are wanted.
     #[must_use]
     pub fn matches(&self, data: &Value) -> bool {
-        self.matching
-            .iter()
-            .all(|(field, wanted)| data.get(field) == Some(wanted))
+        self.matching.iter().all(|(field, wanted)| {
+            let path = field.split('.');
+            let found = path.fold(Some(data), |at, key| at.and_then(|at| at.get(key)));
+            found == Some(wanted)
+        })
     }
 }
 
@@ -212,8 +214,16 @@ impl Draft<'_> {
         Ok(wait.is_some_and(Listening::is_satisfied))
     }
 
-    /// Gives what came to the wait of `step`, and ends the wait when it has heard enough.
+    /// Gives what came to the wait of `step`, and ends the wait when it has heard enough. What its
+    /// condition passes over stays unheard.
     pub(super) fn hear(&mut self, step: &str, what: Delivery) -> Result<(), Rejection> {
+        let wants = self.run.heard(step).is_some_and(|wait| wait.wants(&what));
+        if wants && self.hear_transition(step, &what).is_some() {
+            return Ok(());
+        }
+        if wants && !self.is_meant(step, &what) {
+            return Ok(());
+        }
         if self.deliver(step, what)? {
             self.end_wait(step)?;
         }

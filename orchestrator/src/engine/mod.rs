@@ -30,7 +30,9 @@ mod task;
 mod timing;
 mod trace;
 mod trigger;
+mod waiting;
 mod waker;
+mod walk;
 
 pub use apply::apply;
 pub use block::{Block, Many, PassEnd, Progress};
@@ -49,3 +51,4 @@ pub(crate) use task::rules;
 pub use trace::{Transition, apply_traced};
 pub use trigger::Trigger;
 pub use waker::Waker;
+pub use walk::{Stage, Walk};

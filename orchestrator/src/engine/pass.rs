@@ -129,7 +129,18 @@ pub(super) fn part_of(machine: &Machine, body: BodyIndex) -> String {
             let part = parts.into_iter().find(|(_, index)| *index == body);
             part.map_or_else(|| "handler".to_owned(), |(part, _)| part)
         }
-        Owner::State(state) => format!("state:{}", state.0),
+        Owner::State(state) => {
+            let states = machine.states();
+            let Some(state) = states.and_then(|states| states.states.get(state.get())) else {
+                return "state".to_owned();
+            };
+            let part = match body {
+                body if state.entry == Some(body) => "entry",
+                body if state.exit == Some(body) => "exit",
+                _ => "activity",
+            };
+            format!("{part}:{}", state.id)
+        }
     }
 }
 
@@ -265,9 +276,26 @@ impl RunState {
     }
 
     /// The pass through the step's `on_failure` that is under way.
-    pub(super) fn open_handler(&self, slot: Slot) -> Option<PassId> {
+    #[must_use]
+    pub fn open_handler(&self, slot: Slot) -> Option<PassId> {
         let handler = self.step(slot).handler?;
         self.pass(handler).status.is_open().then_some(handler)
+    }
+
+    /// The passes that the run itself goes through: the main one, those of its handlers and those
+    /// of the state that is visited.
+    pub fn own_passes(&self) -> impl Iterator<Item = PassId> + use<> {
+        let rounds = self.rounds_below(None, None);
+        let handlers = [
+            self.machine.on_failure().map(|h| h.body),
+            self.machine.finally(),
+        ];
+        let handlers = handlers.into_iter().flatten();
+        let handlers: Vec<_> = handlers
+            .filter_map(|body| self.last_pass(body, &rounds))
+            .collect();
+        let visit = self.walk.as_ref().and_then(|walk| walk.pass());
+        [PassId::MAIN].into_iter().chain(handlers).chain(visit)
     }
 
     /// The pass at `id`.
@@ -338,7 +366,17 @@ impl RunState {
             "main" => Some(BodyIndex::MAIN),
             "on_failure" => machine.on_failure().map(|handler| handler.body),
             "finally" => machine.finally(),
-            _ => None,
+            part => {
+                let (part, id) = part.split_once(':')?;
+                let mut states = machine.states()?.states.iter();
+                let state = states.find(|state| state.id == id)?;
+                match part {
+                    "entry" => state.entry,
+                    "activity" => super::walk::activity_body(machine, state),
+                    "exit" => state.exit,
+                    _ => None,
+                }
+            }
         }
     }
 

@@ -56,9 +56,11 @@ impl RunState {
             Clock::Attempt { step, undo } => self
                 .task(step, undo)
                 .is_some_and(|task| task.status == TaskStatus::Running),
-            Clock::Total { .. } | Clock::Approval { .. } | Clock::Timer { .. } | Clock::Run => {
-                false
-            }
+            Clock::Total { .. }
+            | Clock::Approval { .. }
+            | Clock::Timer { .. }
+            | Clock::State
+            | Clock::Run => false,
         }
     }
 
@@ -79,6 +81,11 @@ impl RunState {
     fn note_deadline(&mut self, clock: Clock, at: Timestamp) {
         match clock {
             Clock::Run => self.deadline = at,
+            Clock::State => {
+                if let Some(walk) = &mut self.walk {
+                    walk.deadline = Some(at);
+                }
+            }
             Clock::Approval { step } => {
                 let step = self.step_mut(step);
                 if let Some(approval) = &mut step.approval {
@@ -89,7 +96,10 @@ impl RunState {
             Clock::Timer { step } => {
                 let step = self.step_mut(step);
                 step.due = Some(at);
-                step.waker = Some(super::Waker::Timer { at });
+                match &mut step.waker {
+                    Some(super::Waker::Event { until, .. }) => *until = at,
+                    waker => *waker = Some(super::Waker::Timer { at }),
+                }
             }
             Clock::Total { step, undo } => {
                 if let Some(task) = self.task_mut(step, undo) {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::pass::{Pass, PassId, Slot};
 use super::status::{Phase, RunStatus, TaskStatus};
 use super::step::{StepState, TaskState, UndoOf};
+use super::walk::Walk;
 use super::{Delivery, Failure, Listening, Pause, RawJson, RunId, TaskId, Trigger, Undo, Waker};
 
 /// What a deadline belongs to.
@@ -24,6 +25,8 @@ pub(super) enum Clock {
     Approval { step: Slot },
     /// A timer, the delay of a loop or the back-off of a block.
     Timer { step: Slot },
+    /// The state that is visited.
+    State,
     /// The whole run.
     Run,
 }
@@ -104,6 +107,8 @@ pub struct RunState {
     pub undo: Undo,
     /// The undos that failed for good and wait for a person.
     pub incidents: BTreeMap<Slot, Failure>,
+    /// Where its token stands, in a workflow of states.
+    pub walk: Option<Walk>,
     /// Its variables.
     pub vars: Map<String, Value>,
     /// Whether it had failed, and its `on_failure` made that good.
@@ -148,6 +153,7 @@ impl RunState {
             undoing: BTreeMap::new(),
             undo: Undo::None,
             incidents: BTreeMap::new(),
+            walk: None,
             vars: Map::new(),
             recovered: false,
             outputs: None,

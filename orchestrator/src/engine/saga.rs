@@ -274,7 +274,7 @@ impl RunState {
     }
 
     /// The steps inside of a step.
-    fn slots_inside(&self, slot: Slot) -> Vec<Slot> {
+    pub(super) fn slots_inside(&self, slot: Slot) -> Vec<Slot> {
         let step = self.step(slot);
         let passes = step.block.iter().flat_map(|block| &block.passes);
         let passes = passes.chain(&step.handler);

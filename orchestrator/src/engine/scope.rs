@@ -1,5 +1,6 @@
 //! What expressions of a run can read.
 
+use phisync_state::Timestamp;
 use phisync_workflows::expr::{Expr, Scope, Value};
 use phisync_workflows::machine::{StepKind, Template};
 use serde_json::Value as Json;
@@ -7,7 +8,7 @@ use serde_json::Value as Json;
 use super::pass::{Pass, PassId, Slot};
 use super::run::RunState;
 use super::step::StepState;
-use super::{Failure, Moment, RawJson, Trigger};
+use super::{Delivery, Failure, Moment, RawJson, Source, Trigger};
 
 /// The variables that only some places have.
 #[derive(Clone, Copy, Default)]
@@ -20,8 +21,44 @@ pub(super) struct Extra<'a> {
     pub itself: Option<&'a StepState>,
     /// `iter`, between two iterations.
     pub iteration: Option<Iteration<'a>>,
+    /// `state`, in transitions.
+    pub visit: Option<Visit<'a>>,
+    /// `event`, of what was heard.
+    pub event: Option<&'a Delivery>,
     /// The block whose inner steps are seen, at its end.
     pub block: Option<Slot>,
+}
+
+/// One visit of a state.
+#[derive(Clone, Copy)]
+pub(super) struct Visit<'a> {
+    /// Which, from 1.
+    pub number: u32,
+    /// Since when.
+    pub entered_at: Timestamp,
+    /// What the activity gave.
+    pub output: Option<&'a RawJson>,
+}
+
+impl Visit<'_> {
+    fn value(self) -> Value {
+        let entered_at = Value::timestamp_micros(self.entered_at.as_micros());
+        let mut fields = vec![
+            ("visits", Value::Int(i64::from(self.number))),
+            ("entered_at", entered_at),
+        ];
+        fields.extend(self.output.map(|output| ("output", raw(output))));
+        Value::map(fields)
+    }
+}
+
+fn heard(event: &Delivery) -> Value {
+    let (Source::Event(name) | Source::Signal(name)) = &event.source;
+    Value::map([
+        ("name", Value::string(name.as_str())),
+        ("data", raw(&event.data)),
+        ("at", Value::timestamp_micros(event.at.as_micros())),
+    ])
 }
 
 /// One iteration of a loop.
@@ -211,6 +248,16 @@ impl<'a> RunScope<'a> {
         Ok(RawJson::from_value(&Json::Object(object)))
     }
 
+    /// Evaluates entries one by one.
+    pub(super) fn entries(
+        &self,
+        entries: &[(String, Template)],
+    ) -> Result<Vec<(String, Json)>, Failure> {
+        let entries = entries.iter();
+        let entries = entries.map(|(name, template)| Ok((name.clone(), self.value(template)?)));
+        entries.collect()
+    }
+
     pub(super) fn value(&self, template: &Template) -> Result<Json, Failure> {
         template
             .eval(self)
@@ -224,6 +271,17 @@ impl<'a> RunScope<'a> {
             other => other.to_string(),
         })
     }
+}
+
+/// A block without a last step, and a wait that nobody ended, have succeeded without an output.
+fn has_output(run: &RunState, slot: Slot) -> bool {
+    let (step, spec) = (run.step(slot), run.spec(slot));
+    let may_lack = spec.kind.is_block() || matches!(spec.kind, StepKind::WaitFor(_));
+    let null = step
+        .output
+        .as_ref()
+        .is_some_and(|output| output.text() == "null");
+    !(null && may_lack && spec.yields.is_none())
 }
 
 fn raw(value: &RawJson) -> Value {
@@ -266,6 +324,8 @@ impl Scope for RunScope<'_> {
                     (name.as_str(), Value::from_json(value))
                 })))
             }
+            "state" => self.extra.visit.map(Visit::value),
+            "event" => self.extra.event.map(heard),
             "iter" if self.extra.iteration.is_some() => self.extra.iteration.map(Iteration::value),
             "error" if self.extra.error.is_some() => self.extra.error.map(ErrorInScope::value),
             "self" => self.extra.itself.map(|step| {
@@ -286,13 +346,13 @@ impl Scope for RunScope<'_> {
 
     fn step(&self, id: &str) -> Option<Value> {
         let step = self.run.machine.step_named(id)?;
-        let step = self.run.seen_from(self.pass, self.extra.block, step)?;
-        let step = self.run.step(step);
+        let slot = self.run.seen_from(self.pass, self.extra.block, step)?;
+        let step = self.run.step(slot);
         let mut fields = Vec::new();
         if let Some(word) = step.outcome_word() {
             fields.push(("outcome", Value::string(word)));
         }
-        if let Some(output) = &step.output {
+        if let Some(output) = step.output.as_ref().filter(|_| has_output(self.run, slot)) {
             fields.push(("output", raw(output)));
         }
         if let Some(failure) = &step.error {

@@ -1,7 +1,7 @@
 //! The progress of a body: which steps start, are skipped or can never start, once others have
 //! ended.
 
-use phisync_workflows::machine::{Join, OnFailure, Step, StepKind};
+use phisync_workflows::machine::{FailSpec, Join, OnFailure, Step, StepKind};
 
 use super::decide::{Draft, Work};
 use super::event::{CancelReason, RunEvent};
@@ -26,6 +26,7 @@ impl Draft<'_> {
                     Work::Check(slot) => self.check(slot),
                     Work::Pass(pass) => self.end_pass(pass),
                     Work::Block(slot) => self.go_on(slot),
+                    Work::Walk => self.walk(),
                 }
             }
             if !self.end_run_if_quiet() {
@@ -156,10 +157,20 @@ impl Draft<'_> {
         }
         let event = self.first_fact(slot, step);
         self.begin_with(slot, event);
-        if let StepKind::Finish(spec) = &step.kind
-            && self.run.step(slot).status == StepStatus::Completed
-        {
-            self.finish(slot, spec);
+        match &step.kind {
+            StepKind::Finish(spec) if self.run.step(slot).status == StepStatus::Completed => {
+                self.finish(slot, spec);
+            }
+            StepKind::Emit(_) => {
+                if let Some(RunEvent::EventEmitted { key, .. }) = self.events.last() {
+                    let key = key.clone();
+                    self.end_emit(slot, key.as_deref());
+                }
+            }
+            // A signal may have come before the wait began. A refusal cannot come: the wait is
+            // there.
+            StepKind::WaitFor(_) => drop(self.hear_signals()),
+            _ => {}
         }
     }
 
@@ -179,14 +190,7 @@ impl Draft<'_> {
         match &step.kind {
             StepKind::Task(_) => self.task_ready(slot, step),
             StepKind::Approval(spec) => self.approval_requested(slot, spec),
-            StepKind::Fail(spec) => Err(Failure {
-                code: spec.code.clone(),
-                message: scope.text(&spec.message)?,
-                data: match &spec.data {
-                    Some(data) => Some(RawJson::from_value(&scope.value(data)?)),
-                    None => None,
-                },
-            }),
+            StepKind::Fail(spec) => Err(self.failure_of(spec, self.run.step(slot).pass)?),
             StepKind::Foreach(_)
             | StepKind::Loop(_)
             | StepKind::Switch(_)
@@ -199,6 +203,8 @@ impl Draft<'_> {
                 output: self.new_values(slot, spec)?,
                 at,
             }),
+            StepKind::WaitFor(spec) => self.event_awaited(slot, spec),
+            StepKind::Emit(spec) => self.event_emitted(slot, spec),
             StepKind::Finish(_) => Ok(RunEvent::StepCompleted {
                 step: name(),
                 output: RawJson::from_value(&serde_json::Value::Null),
@@ -210,6 +216,19 @@ impl Draft<'_> {
                 format!("this version does not run `{}` steps", kind.name()),
             )),
         }
+    }
+
+    /// The error that a `fail` step or a final state stands for.
+    pub(super) fn failure_of(&self, spec: &FailSpec, pass: PassId) -> Result<Failure, Failure> {
+        let scope = RunScope::new(self.run, self.moment, pass);
+        Ok(Failure {
+            code: spec.code.clone(),
+            message: scope.text(&spec.message)?,
+            data: match &spec.data {
+                Some(data) => Some(RawJson::from_value(&scope.value(data)?)),
+                None => None,
+            },
+        })
     }
 
     /// Stops the branches that were slower; others may have waited for them too.
@@ -272,9 +291,19 @@ impl Draft<'_> {
             });
             CancelReason::BodyFailed
         };
-        self.stop_open_steps(pass, reason);
+        if pass == PassId::MAIN {
+            self.stop_main(reason);
+        } else {
+            self.stop_open_steps(pass, reason);
+        }
         if self.run.pass(pass).open == 0 {
             self.work.push_back(Work::Pass(pass));
         }
+    }
+
+    /// Stops whatever the run does in its main body or its states.
+    pub(super) fn stop_main(&mut self, reason: CancelReason) {
+        self.stop_open_steps(PassId::MAIN, reason);
+        self.stop_walk(reason);
     }
 }

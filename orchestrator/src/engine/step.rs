@@ -73,14 +73,24 @@ pub struct TaskState {
 /// One decision about an approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Yes or no.
-    pub approved: bool,
+    /// The option.
+    pub decision: String,
+    /// The data that the form asks for.
+    pub form: Option<RawJson>,
     /// Who.
     pub by: String,
     /// In their words.
     pub comment: Option<String>,
     /// When.
     pub at: Timestamp,
+}
+
+impl Verdict {
+    /// Whether it says yes.
+    #[must_use]
+    pub fn approves(&self) -> bool {
+        self.decision == "approve"
+    }
 }
 
 /// A decision that is wanted.
@@ -98,6 +108,8 @@ pub struct Approval {
     pub requested_at: Timestamp,
     /// Until when.
     pub deadline: Timestamp,
+    /// Whether others may decide by now, too.
+    pub escalated: bool,
     /// Decisions so far.
     pub verdicts: Vec<Verdict>,
 }

@@ -455,6 +455,7 @@ impl Draft<'_> {
                 }
                 Clock::Approval { step } => self.expire_approval(step),
                 Clock::Timer { step } => self.timer_rings(step),
+                Clock::State => self.state_is_over(),
                 Clock::Total { step, undo: false } if self.block(step).is_some() => {
                     self.expire_block(step);
                 }

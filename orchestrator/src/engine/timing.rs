@@ -1,7 +1,7 @@
 //! Steps that the orchestrator does by itself: timers and variables.
 
 use phisync_state::Timestamp;
-use phisync_workflows::machine::{SetSpec, WaitSpec};
+use phisync_workflows::machine::{SetSpec, StepKind, WaitSpec};
 use serde_json::json;
 
 use super::decide::{Draft, Work};
@@ -38,6 +38,12 @@ impl Draft<'_> {
         if self.block(slot).is_some() {
             self.work.push_back(Work::Block(slot));
             return;
+        }
+        let machine = self.machine();
+        match &machine.step(self.run.step(slot).spec).kind {
+            StepKind::WaitFor(spec) => return self.expire_wait(slot, spec),
+            StepKind::Approval(_) => return self.escalate_approval(slot),
+            _ => {}
         }
         let at = self.moment.now;
         self.emit(RunEvent::StepCompleted {

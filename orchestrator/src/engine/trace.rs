@@ -71,6 +71,22 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
     {
         push("run".to_owned(), run_before, run_after, &cause);
     }
+    match event {
+        RunEvent::StateEntered { state, visit, .. } => {
+            push(format!("state {state}.{visit}"), "new", "visited", &cause);
+        }
+        RunEvent::StateLeft {
+            state,
+            visit,
+            to,
+            by,
+            ..
+        } => {
+            let why = format!("{by}, next is {to}");
+            push(format!("state {state}.{visit}"), "visited", "left", &why);
+        }
+        _ => {}
+    }
     if let Some((name, from, to)) = pass_change(run, event) {
         push(format!("body {name}"), from, to, &cause);
     }
@@ -88,6 +104,7 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         let own = if tells_a_task(event) { "" } else { &cause };
         push(format!("step {id}"), before.as_str(), after.as_str(), own);
     } else if let RunEvent::ApprovalDecided { .. }
+    | RunEvent::ApprovalEscalated { .. }
     | RunEvent::IncidentResolved { .. }
     | RunEvent::BlockFailing { .. }
     | RunEvent::BlockCancelling { .. } = event
@@ -303,13 +320,19 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
         },
         RunEvent::ApprovalDecided {
             approved,
+            decision,
             by,
             comment,
             ..
         } => {
-            let verb = if *approved { "approved" } else { "rejected" };
+            let verb = match decision {
+                Some(option) => option.as_str(),
+                None if *approved => "approved",
+                None => "rejected",
+            };
             format!("{verb} by {by}{}", said(comment))
         }
+        RunEvent::ApprovalEscalated { .. } => "others may decide now, too".to_owned(),
         RunEvent::RunFailing { step, error, .. } => match step {
             Some(step) => format!("{step}: {}: {}", error.code, error.message),
             None => format!("{}: {}", error.code, error.message),
@@ -359,6 +382,8 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
             None if *recovered => "made good by its on_failure".to_owned(),
             None => "all steps have ended".to_owned(),
         },
+        RunEvent::StateEntered { .. } => "entered".to_owned(),
+        RunEvent::StateLeft { by, .. } => by.clone(),
         RunEvent::UndoStarted { steps, .. } => format!("undoes {}", steps.join(", ")),
         RunEvent::IncidentOpened { error, .. } => {
             format!("incident: {}: {}", error.code, error.message)
@@ -417,10 +442,18 @@ fn decision(run: &RunState, index: Slot) -> Option<String> {
         return None;
     };
     let verdicts = &run.step(index).approval.as_ref()?.verdicts;
-    if let Some(no) = verdicts.iter().find(|verdict| !verdict.approved) {
+    let other = verdicts
+        .iter()
+        .find(|v| !v.approves() && v.decision != "reject");
+    if let Some(other) = other {
+        return Some(format!("{} says {}", other.by, other.decision));
+    }
+    let yes = verdicts.iter().filter(|verdict| verdict.approves()).count();
+    let no = verdicts.iter().find(|verdict| !verdict.approves());
+    if let Some(no) = no.filter(|_| yes < spec.quorum as usize) {
         return Some(format!("rejected by {}, goes on all the same", no.by));
     }
-    if verdicts.len() < spec.quorum as usize {
+    if yes < spec.quorum as usize {
         let meaning = match spec.on_timeout {
             OnTimeout::Approve => "approved",
             OnTimeout::Reject | OnTimeout::Fail | OnTimeout::Escalate => {
@@ -430,5 +463,5 @@ fn decision(run: &RunState, index: Slot) -> Option<String> {
         let waited = spec.timeout.as_secs();
         return Some(format!("undecided for {waited}s, counts as {meaning}"));
     }
-    Some(format!("{} of {} approvals", verdicts.len(), spec.quorum))
+    Some(format!("{yes} of {} approvals", spec.quorum))
 }

@@ -26,6 +26,13 @@ pub enum Waker {
         /// When.
         at: Timestamp,
     },
+    /// An event or a signal, at the latest this deadline.
+    Event {
+        /// Which, in words.
+        source: String,
+        /// When it expires.
+        until: Timestamp,
+    },
     /// A person's decision, at the latest this deadline.
     Person {
         /// When it expires.

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use phisync::coordinator::{Decider, Refusal};
+use phisync::coordinator::{Decider, Refusal, Said};
 use phisync::engine::{Rejection, RunStatus, Undo};
 use phisync_tests::World;
 use serde_json::json;
 
 use super::TEAM;
+
+const YES: Said<'_> = Said {
+    decision: "approve",
+    comment: None,
+    form: None,
+};
 
 /// A release that somebody signs off; `more` goes into the approval.
 fn release(more: &str) -> World {
@@ -223,7 +229,7 @@ fn only_those_who_are_asked_decide() {
     let agent = Decider::Agent("dc".to_owned());
     let agent = w
         .coordinator()
-        .decide_approval("r1.sign_off", true, &agent, None, None, now);
+        .decide_approval("r1.sign_off", &YES, &agent, None, now);
     insta::assert_snapshot!(rejection(agent), @"`dc` may not decide `sign_off`: agents decide only what names them");
 }
 
@@ -234,7 +240,7 @@ fn a_decision_about_another_content_is_refused() {
     let dana = Decider::Person("dana".to_owned());
     let answer = w
         .coordinator()
-        .decide_approval("r1.sign_off", true, &dana, None, Some("00"), now);
+        .decide_approval("r1.sign_off", &YES, &dana, Some("00"), now);
     insta::assert_snapshot!(rejection(answer), @"the decision is about another content of `sign_off`: look at it again");
 }
 
@@ -258,10 +264,10 @@ steps:
     let by = |name: &str| Decider::Agent(name.to_owned());
     let own = w
         .coordinator()
-        .decide_approval("r1.check", true, &by("DC"), None, None, now);
+        .decide_approval("r1.check", &YES, &by("DC"), None, now);
     insta::assert_snapshot!(rejection(own), @"`DC` may not decide `check`: the same one did the work that is to be approved");
     w.coordinator()
-        .decide_approval("r1.check", true, &by("WEBC"), None, None, now)
+        .decide_approval("r1.check", &YES, &by("WEBC"), None, now)
         .expect("another may");
     assert_eq!(w.status(), RunStatus::Completed);
 }

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod attempts;
+mod blocks;
 mod cancelling;
 mod clocks;
 mod dispatch;

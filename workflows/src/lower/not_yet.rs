@@ -12,33 +12,14 @@ use crate::source::Span;
 const NOT_YET: &[(&str, &[&str])] = &[
     (
         "a workflow",
-        &[
-            "vars",
-            "secrets",
-            "config",
-            "concurrency",
-            "saga",
-            "schedule",
-            "triggers",
-            "states",
-            "on_failure",
-            "finally",
-        ],
+        &["secrets", "config", "concurrency", "schedule", "triggers"],
     ),
-    (
-        "a step",
-        &[
-            "call", "foreach", "loop", "switch", "parallel", "try", "wait", "wait_for", "emit",
-            "set", "files", "do", "finish", "accept",
-        ],
-    ),
+    ("a step", &["call", "wait_for", "emit", "files", "accept"]),
     ("`task`", &["attachments", "secrets"]),
-    ("`approval`", &["veto", "options", "form", "escalate"]),
     ("`assign`", &["pool", "sticky", "not_same_as"]),
     ("`compensate`", &["call", "files", "emit", "do", "revert"]),
     ("`compat`", &["safe_points"]),
     ("`files`", &["verify"]),
-    ("`on_failure`", &["do"]),
 ];
 
 impl Cx<'_> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::coordinator::Refusal;
-use crate::engine::Resolution;
+use crate::coordinator::{Refusal, Said};
+use crate::engine::{RawJson, Resolution};
 use crate::identity::Caller;
 use crate::protocol::{ApprovalList, ApprovalSummary, DecideRequest, IncidentList, ResolveRequest};
 
@@ -42,15 +42,6 @@ pub(super) async fn decide(
     Path(id): Path<String>,
     Body(request): Body<DecideRequest>,
 ) -> Result<Answer<ApprovalSummary>, Problem> {
-    let approved = match request.decision.as_str() {
-        "approve" => true,
-        "reject" => false,
-        other => {
-            return Err(bad_word(format!(
-                "`{other}` is not a decision: approve, reject"
-            )));
-        }
-    };
     let (approval, head) = app
         .handle
         .call(move |c, now| {
@@ -58,14 +49,13 @@ pub(super) async fn decide(
             let decider = caller.decider(is_person);
             let decider = decider.map_err(|error| Refusal::Forbidden(error.0))?;
             let shown = request.shown_hash.as_deref();
-            c.decide_approval(
-                &id,
-                approved,
-                &decider,
-                request.comment.as_deref(),
-                shown,
-                now,
-            )?;
+            let form = request.form.clone().map(RawJson::from);
+            let said = Said {
+                decision: &request.decision,
+                comment: request.comment.as_deref(),
+                form: form.as_ref(),
+            };
+            c.decide_approval(&id, &said, &decider, shown, now)?;
             c.approval(&id)
         })
         .await?;

@@ -2,11 +2,12 @@
 
 use clap::Args;
 use phisync::engine::RunEvent;
+use phisync::protocol::DecideRequest;
 use phisync_workflows::Machine;
 use phisync_workflows::machine::StepKind;
 
 use crate::cli::api::Api;
-use crate::cli::approval::{self, Decision};
+use crate::cli::approval;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::live::Live;
 use crate::cli::report::Report;
@@ -45,11 +46,13 @@ impl Answers {
         Ok(())
     }
 
-    fn to(&self, step: &String) -> Option<Decision> {
+    fn to(&self, step: &str) -> Option<&'static str> {
+        // All rounds of a step get the same answer.
+        let step = &step.split(['.', '~']).next().unwrap_or(step).to_owned();
         if self.approve.contains(step) {
-            Some(Decision::Approve)
+            Some("approve")
         } else if self.reject.contains(step) {
-            Some(Decision::Reject)
+            Some("reject")
         } else {
             None
         }
@@ -64,8 +67,13 @@ impl Answers {
                     live.say(&format!("{step} waits for a decision: phisync approval approve {id}"));
                     return;
                 };
-                let shown_hash = Some(shown_hash.clone());
-                if let Err(refusal) = approval::send(api, &id, decision, shown_hash, None) {
+                let request = DecideRequest {
+                    decision: decision.to_owned(),
+                    shown_hash: Some(shown_hash.clone()),
+                    comment: None,
+                    form: None,
+                };
+                if let Err(refusal) = approval::send(api, &id, &request) {
                     live.say(&format!("{step} waits for another decision: {}", refusal.words()));
                 }
             }

@@ -174,9 +174,17 @@ impl Board {
                 None
             }
             RunEvent::ApprovalDecided {
-                step, approved, by, ..
+                step,
+                approved,
+                decision,
+                by,
+                ..
             } => {
-                let verb = if *approved { "approved" } else { "rejected" };
+                let verb = match decision {
+                    Some(option) => option.as_str(),
+                    None if *approved => "approved",
+                    None => "rejected",
+                };
                 Some(format!("{step}: {verb} by {by}"))
             }
             RunEvent::EventAwaited {
@@ -214,6 +222,13 @@ impl Board {
             | RunEvent::PassFailing { .. }
             | RunEvent::PassStopping { .. }
             | RunEvent::PassEnded { .. } => None,
+            RunEvent::StateEntered { state, .. } => Some(format!("{}: state {state}", self.run)),
+            RunEvent::StateLeft { state, to, by, .. } => {
+                Some(format!("{}: {state} left for {to}, {by}", self.run))
+            }
+            RunEvent::ApprovalEscalated { step, .. } => {
+                Some(format!("{step}: others may decide now, too"))
+            }
             RunEvent::RunFinishing { .. } => self.run_is("finishing"),
             RunEvent::RunPaused { .. } => self.run_is("paused"),
             RunEvent::RunResumed { .. } => self.run_is("running"),

@@ -3,7 +3,7 @@
 use phisync_state::Timestamp;
 use phisync_workflows::machine::{Owner, StepKind};
 
-use super::{stop_waiting, wait_until};
+use super::{stop_waiting, wait_until, walk};
 use crate::engine::block::{Block, PassEnd, Progress};
 use crate::engine::event::{BlockWork, CancelReason, PassOutcome, RunEvent};
 use crate::engine::pass::{PassId, PassStatus, Slot, parts};
@@ -92,6 +92,10 @@ pub(super) fn open(run: &mut RunState, name: &str, at: Timestamp) {
             Owner::Finally => Phase::Cleaning,
             Owner::Run | Owner::Block(_) | Owner::Handler(_) | Owner::State(_) => run.phase,
         };
+        if let Owner::State(_) = run.machine.body(body).owner {
+            run.pass_mut(PassId::MAIN).open += 1;
+            walk::entered(run, id);
+        }
         return;
     };
     if is_on_failure(run, slot, id) {
@@ -199,8 +203,12 @@ pub(super) fn end(
         let at = pass.error.take().and_then(|(step, _)| step);
         pass.error = Some((at, error.clone()));
     }
-    let (owner, round) = (pass.owner, pass.round);
+    let (owner, round, body) = (pass.owner, pass.round, pass.body);
     let Some(slot) = owner else {
+        if let Owner::State(_) = run.machine.body(body).owner {
+            let main = run.pass_mut(PassId::MAIN);
+            main.open = main.open.saturating_sub(1);
+        }
         return;
     };
     if is_on_failure(run, slot, id) {

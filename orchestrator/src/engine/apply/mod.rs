@@ -6,6 +6,7 @@
 mod block;
 mod task;
 mod undo;
+mod walk;
 
 use phisync_state::Timestamp;
 use phisync_workflows::machine::StepKind;
@@ -57,12 +58,16 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             run.failed_step.clone_from(step);
             run.pass_mut(PassId::MAIN).status = PassStatus::Failing;
             run.deadlines.remove(&(run.deadline, Clock::Run));
+            walk::stop_clock(run);
+            run.listening.retain(|ear, _| !ear.contains('/'));
         }
         RunEvent::RunCancelling { by, reason, .. } => {
             run.phase = Phase::Cancelling;
             run.cancelled_by = Some((by.clone(), reason.clone()));
             block::stop(run, PassId::MAIN, CancelReason::RunCancelled);
             run.deadlines.remove(&(run.deadline, Clock::Run));
+            walk::stop_clock(run);
+            run.listening.retain(|ear, _| !ear.contains('/'));
         }
         RunEvent::RunPaused { by, reason, at } => {
             run.paused = Some(Pause {
@@ -79,7 +84,10 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
         }
         RunEvent::SignalReceived { .. }
         | RunEvent::EventAwaited { .. }
-        | RunEvent::EventDelivered { .. } => run.apply_listening(event),
+        | RunEvent::EventDelivered { .. } => {
+            run.apply_listening(event);
+            begin_to_listen(run, event);
+        }
         RunEvent::RunFinishing {
             outputs, recovered, ..
         } => {
@@ -87,7 +95,12 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             run.outputs = Some(outputs.clone());
             run.recovered = *recovered;
             run.deadlines.remove(&(run.deadline, Clock::Run));
+            walk::stop_clock(run);
+            run.listening.retain(|ear, _| !ear.contains('/'));
             block::stop(run, PassId::MAIN, CancelReason::RunFinished);
+        }
+        RunEvent::StateEntered { .. } | RunEvent::StateLeft { .. } => {
+            walk::apply_to_walk(run, event);
         }
         RunEvent::UndoStarted {
             block,
@@ -160,6 +173,7 @@ fn apply_to_step(run: &mut RunState, index: Slot, event: &RunEvent) {
             excluded,
             at,
             deadline,
+            escalates_at,
             ..
         } => {
             let step = run.step_mut(index);
@@ -173,25 +187,44 @@ fn apply_to_step(run: &mut RunState, index: Slot, event: &RunEvent) {
                 excluded: excluded.clone(),
                 requested_at: *at,
                 deadline: *deadline,
+                escalated: false,
                 verdicts: Vec::new(),
             }));
+            step.due = *escalates_at;
+            if let Some(due) = escalates_at {
+                run.deadlines.insert((*due, Clock::Timer { step: index }));
+            }
             let clock = Clock::Approval { step: index };
             run.deadlines.insert((*deadline, clock));
         }
         RunEvent::ApprovalDecided {
             approved,
+            decision,
             by,
             comment,
+            form,
             at,
             ..
         } => {
+            let plain = if *approved { "approve" } else { "reject" };
             if let Some(approval) = &mut run.step_mut(index).approval {
                 approval.verdicts.push(Verdict {
-                    approved: *approved,
+                    decision: decision.as_deref().unwrap_or(plain).to_owned(),
+                    form: form.clone(),
                     by: by.clone(),
                     comment: comment.clone(),
                     at: *at,
                 });
+            }
+        }
+        RunEvent::ApprovalEscalated { .. } => {
+            let step = run.step_mut(index);
+            let due = step.due.take();
+            if let Some(approval) = &mut step.approval {
+                approval.escalated = true;
+            }
+            if let Some(due) = due {
+                run.deadlines.remove(&(due, Clock::Timer { step: index }));
             }
         }
         RunEvent::IncidentOpened { error, .. } => undo::parked(run, index, error),
@@ -206,6 +239,28 @@ fn apply_to_step(run: &mut RunState, index: Slot, event: &RunEvent) {
         | RunEvent::BlockCancelling { .. }
         | RunEvent::BlockRetried { .. } => block::apply_to_block(run, index, event),
         _ => apply_to_task(run, index, event),
+    }
+}
+
+/// A step that begins to listen waits until its deadline; transitions listen without one.
+fn begin_to_listen(run: &mut RunState, event: &RunEvent) {
+    let RunEvent::EventAwaited {
+        step,
+        subscription,
+        at,
+        deadline: Some(deadline),
+    } = event
+    else {
+        return;
+    };
+    if let Some(slot) = run.slot_named(step) {
+        wait_until(run, slot, *deadline);
+        let step = run.step_mut(slot);
+        step.started_at = Some(*at);
+        step.waker = Some(Waker::Event {
+            source: subscription.source.words(),
+            until: *deadline,
+        });
     }
 }
 

@@ -115,7 +115,13 @@ fn output(many: &Many, order: ItemOrder) -> RawJson {
             item["output"] = output.parse();
         }
         if let Some(error) = &end.error {
-            item["error"] = json!({ "code": error.code, "message": error.message });
+            let data = error.data.as_ref().map(RawJson::parse);
+            item["error"] = json!({
+                "code": error.code,
+                "message": error.message,
+                "data": data,
+                "attempt": 1,
+            });
         }
         item
     });

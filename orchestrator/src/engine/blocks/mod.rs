@@ -164,7 +164,7 @@ impl Draft<'_> {
         match owner {
             Some(slot) if self.run.step(slot).handler == Some(id) => self.after_handler(slot, id),
             Some(slot) => self.work.push_back(Work::Block(slot)),
-            None => {}
+            None => self.work.push_back(Work::Walk),
         }
     }
 
@@ -178,7 +178,6 @@ impl Draft<'_> {
         };
         let step = self.run.spec(slot);
         let template = match &step.kind {
-            StepKind::Foreach(_) => return Ok(self.plain(self.filled(id, step.yields.as_ref())?)),
             StepKind::Loop(spec) => return self.after_round(id, spec, step.yields.as_ref()),
             StepKind::Try(spec) if spec.finally == Some(pass.body) => {
                 return Ok(Yielded::default());
@@ -187,7 +186,7 @@ impl Draft<'_> {
                 let case = spec.cases.iter().find(|case| case.body == pass.body);
                 case.and_then(|case| case.yields.as_ref())
             }
-            StepKind::Do(_) | StepKind::Try(_) => step.yields.as_ref(),
+            StepKind::Do(_) | StepKind::Try(_) | StepKind::Foreach(_) => step.yields.as_ref(),
             _ => None,
         };
         Ok(self.plain(match template {
@@ -316,8 +315,11 @@ impl Draft<'_> {
         };
         Some(match self.once(slot, &part)? {
             Verdict::Succeeded(output) => {
-                let output = json!({ "case": case, "output": output.parse() });
-                Verdict::Succeeded(RawJson::from_value(&output))
+                let mut fields = json!({ "case": case });
+                if output.text() != "null" {
+                    fields["output"] = output.parse();
+                }
+                Verdict::Succeeded(RawJson::from_value(&fields))
             }
             verdict => verdict,
         })

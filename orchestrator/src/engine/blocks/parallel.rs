@@ -70,10 +70,14 @@ impl Draft<'_> {
         }
         let many = self.block(slot).and_then(|block| block.many());
         let ends = many.map_or(&[][..], |many| &many.ends);
-        let outputs = spec.branches.iter().zip(ends).map(|((name, _), end)| {
-            let output = end.as_ref().and_then(|end| end.output.as_ref());
-            (name.clone(), output.map_or(Json::Null, RawJson::parse))
-        });
+        let outputs = spec
+            .branches
+            .iter()
+            .zip(ends)
+            .filter_map(|((name, _), end)| {
+                let output = end.as_ref()?.output.as_ref()?;
+                Some((name.clone(), output.parse()))
+            });
         Ok(RawJson::from_value(&Json::Object(
             outputs.collect::<Map<_, _>>(),
         )))
