@@ -2,46 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use crate::calls::{self, Callees};
+use crate::catalog::{Catalog, Interface};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Note, Sink};
-use crate::expr::Type;
 use crate::fingerprint;
-use crate::lower::{self, Cx};
-use crate::machine::{Body, CallSpec, InputSpec, Machine, Owner, Step, StepIndex};
+use crate::lower::{self, Cx, Draft};
+use crate::machine::{Body, Machine, Owner, Step, StepIndex};
 use crate::source::{SourceText, Span};
 use crate::syntax::{self, Document, Pragmas};
 
 /// Digits of the hash that make a version.
 const VERSION_DIGITS: usize = 12;
-
-/// The agents and people that a workflow may name, as the registry declares them.
-#[derive(Clone, Debug, Default)]
-pub struct Catalog {
-    /// All agents.
-    pub agents: Vec<CatalogAgent>,
-    /// All people.
-    pub people: Vec<CatalogPerson>,
-}
-
-/// One agent of the registry.
-#[derive(Clone, Debug)]
-pub struct CatalogAgent {
-    /// Its name as declared; compared without case.
-    pub name: String,
-    /// What it can do.
-    pub capabilities: Vec<String>,
-    /// How many tasks at once.
-    pub concurrency: u32,
-}
-
-/// One person of the registry.
-#[derive(Clone, Debug)]
-pub struct CatalogPerson {
-    /// The name.
-    pub name: String,
-    /// The roles that approvals name.
-    pub roles: Vec<String>,
-}
 
 /// What became of a text.
 #[derive(Clone, Debug)]
@@ -116,8 +88,6 @@ fn workflows(
 ) -> Vec<Machine> {
     // Findings of the reader belong to documents too: one that is not fine makes no machine.
     let unread = sink.errors();
-    let mut names: BTreeMap<(String, Option<String>), Span> = BTreeMap::new();
-    let mut machines = Vec::new();
     let mut written = documents
         .iter()
         .filter(|document| !document.root.is_null())
@@ -128,50 +98,80 @@ fn workflows(
                 .help("start with `workflow: NAME` and `steps:`"),
         );
     }
-    for document in written {
-        let mark = sink.mark();
-        let mut cx = Cx::new(source, sink);
-        let Some(mut draft) = lower::read(&mut cx, &document.root) else {
+    let written: Vec<&Document> = written.collect();
+    let mut sinks: Vec<Sink> = written.iter().map(|_| Sink::default()).collect();
+    let mut drafts: Vec<Option<Draft<'_>>> = written
+        .iter()
+        .zip(&mut sinks)
+        .map(|(document, sink)| lower::read(&mut Cx::new(source, sink), &document.root))
+        .collect();
+    defined_once(&drafts, &mut sinks);
+    let identities: Vec<Option<(String, Option<String>)>> = drafts
+        .iter()
+        .map(|draft| Some(draft.as_ref()?.identity()))
+        .collect();
+    let mut callees = Callees::new(catalog);
+    for (name, version) in identities.iter().flatten() {
+        callees.declare(name, version.as_deref());
+    }
+    let mut finished: Vec<_> = written.iter().map(|_| None).collect();
+    for index in calls::order(&drafts, &mut sinks) {
+        let Some(draft) = drafts[index].as_mut() else {
             continue;
         };
+        let mut cx = Cx::new(source, &mut sinks[index]);
         let order = lower::order::Order::of(&draft.steps, draft.bodies());
-        let filled = lower::fill(&mut cx, &mut draft, &order, &Strangers);
-        check::all(&mut cx, &draft, &order, catalog, mark);
-        let identity = (draft.name.clone(), draft.version.clone());
-        if !draft.name.is_empty() {
-            if let Some(first) = names.get(&identity) {
-                let version = draft
-                    .version
-                    .as_ref()
-                    .map(|v| format!(" {v}"))
-                    .unwrap_or_default();
-                cx.sink.push(
-                    Note::error(
-                        "PHI010",
-                        draft.name_span,
-                        format!("workflow `{}`{version} is defined twice", draft.name),
-                    )
-                    .also(*first, "first here"),
-                );
-            }
-            names.entry(identity).or_insert(draft.name_span);
+        let filled = lower::fill(&mut cx, draft, &order, &callees);
+        check::all(&mut cx, draft, &order, catalog, 0);
+        let interface = Interface {
+            inputs: draft.declared.inputs.clone(),
+            output: filled.output.clone(),
+        };
+        callees.learn(&draft.name, draft.version.as_deref(), interface);
+        finished[index] = Some((order, filled));
+    }
+    let mut machines = Vec::new();
+    for (index, (draft, parts)) in drafts.into_iter().zip(finished).enumerate() {
+        let document = written[index];
+        let extent = document.extent.start..document.extent.end.max(document.extent.start + 1);
+        let broken = unread.iter().any(|span| extent.contains(&span.start))
+            || sinks[index].has_errors_since(0);
+        if let (Some(draft), Some((order, filled)), false) = (draft, parts, broken) {
+            machines.push(machine(source, document, draft, order, filled));
         }
-        let broken = unread.iter().any(|span| {
-            (document.extent.start..document.extent.end.max(document.extent.start + 1))
-                .contains(&span.start)
-        });
-        if broken || cx.sink.has_errors_since(mark) {
-            continue;
-        }
-        machines.push(machine(source, document, draft, order, filled));
+    }
+    for own in sinks {
+        sink.absorb(own);
     }
     machines
+}
+
+/// PHI010: two workflows of one name and version.
+fn defined_once(drafts: &[Option<Draft<'_>>], sinks: &mut [Sink]) {
+    let mut names: BTreeMap<(String, Option<String>), Span> = BTreeMap::new();
+    for (draft, sink) in drafts.iter().zip(sinks) {
+        let Some(draft) = draft.as_ref().filter(|draft| !draft.name.is_empty()) else {
+            continue;
+        };
+        let identity = draft.identity();
+        if let Some(first) = names.get(&identity) {
+            let (name, version) = &identity;
+            let version = version.as_ref().map(|v| format!(" {v}"));
+            let message = format!(
+                "workflow `{name}`{} is defined twice",
+                version.unwrap_or_default()
+            );
+            sink.enter(draft.span);
+            sink.push(Note::error("PHI010", draft.name_span, message).also(*first, "first here"));
+        }
+        names.entry(identity).or_insert(draft.name_span);
+    }
 }
 
 fn machine(
     source: &SourceText,
     document: &Document,
-    draft: lower::Draft<'_>,
+    draft: Draft<'_>,
     order: lower::order::Order,
     filled: lower::Filled,
 ) -> Machine {
@@ -197,7 +197,7 @@ fn machine(
         metadata: filled.metadata,
         inputs: draft.declared.inputs,
         outputs: filled.outputs,
-        output_types: filled.output_types,
+        output_type: filled.output,
         vars: draft.declared.vars,
         config: draft.declared.config,
         secrets: draft.declared.secrets,
@@ -233,28 +233,4 @@ fn repeats(bodies: &[Body], steps: &[Step]) -> Vec<u8> {
         });
     }
     repeats
-}
-
-/// What is known of a workflow that others call.
-#[derive(Clone, Debug)]
-pub struct Interface {
-    /// Its inputs.
-    pub inputs: Vec<InputSpec>,
-    /// The names and types of its outputs.
-    pub outputs: Vec<(String, Type)>,
-}
-
-/// Who can be called.
-pub(crate) trait Callees {
-    /// The workflow that a call means; `None`: nothing is known of it.
-    fn interface(&self, call: &CallSpec) -> Option<&Interface>;
-}
-
-/// Nobody is known.
-struct Strangers;
-
-impl Callees for Strangers {
-    fn interface(&self, _: &CallSpec) -> Option<&Interface> {
-        None
-    }
 }

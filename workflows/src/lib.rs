@@ -3,6 +3,8 @@
 //! Pure: this crate knows no clock, no disk, no other crate of the workspace. The same text gives
 //! the same bytes of diagnostics and the same machine, run after run.
 
+mod calls;
+mod catalog;
 mod check;
 pub mod compile;
 pub mod cron;
@@ -20,9 +22,8 @@ pub mod schema;
 pub mod source;
 mod syntax;
 
-pub use compile::{
-    Catalog, CatalogAgent, CatalogPerson, Compiled, Interface, compile, compile_registered,
-};
+pub use catalog::{Catalog, CatalogAgent, CatalogPerson, CatalogWorkflow, Interface};
+pub use compile::{Compiled, compile, compile_registered};
 pub use diagnostic::{Diagnostic, Edit, Severity};
 pub use explain::{Explanation, explain};
 pub use fix::{Applied, Fixed, fix};

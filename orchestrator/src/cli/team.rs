@@ -88,6 +88,7 @@ impl Team {
         Catalog {
             agents: agents.collect(),
             people: people.collect(),
+            workflows: None,
         }
     }
 

@@ -536,6 +536,7 @@ fn catalog(registry: &Registry) -> Catalog {
                 concurrency: agent.concurrency,
             })
             .collect(),
+        workflows: None,
         people: registry
             .people
             .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::compile::{Catalog, CatalogAgent};
+use crate::catalog::{Catalog, CatalogAgent};
 use crate::diagnostic::Note;
 use crate::lower::{Cx, Draft, StepDraft};
 use crate::machine::{ApprovalSpec, Assign, Compensate, StepKind};

@@ -13,7 +13,7 @@ mod references;
 mod saga;
 mod time;
 
-use crate::compile::Catalog;
+use crate::catalog::Catalog;
 use crate::lower::order::Order;
 use crate::lower::{Cx, Draft};
 

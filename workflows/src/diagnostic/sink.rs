@@ -125,6 +125,11 @@ impl Sink {
         self.findings.push((self.parent, note.0));
     }
 
+    /// Takes over the findings of another sink.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+    }
+
     /// How many findings there are so far, to ask with [`Sink::has_errors_since`] later.
     pub(crate) fn mark(&self) -> usize {
         self.findings.len()

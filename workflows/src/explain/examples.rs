@@ -87,6 +87,7 @@ const EXAMPLES: &[Example] = examples! {
     PHI205 => ["    needs: web\n" => "    needs: [web, papers]\n", "  - id: digest\n" => "  - id: digest\n    needs: article\n", "needs: [papers]" => "needs: [papers, web]"];
     PHI206 => ["opne" => "open", "escalated" => "closed", "clsoed" => "closed"];
     PHI207 => ["output: Findng" => "output: Finding", "transiant" => "transient"];
+    PHI208 => ["reprot" => "report", "^2" => "^1", "something-else" => "report"];
     PHI209 => ["dasy" => "days", ", format: pdf" => "", "{ day: 2 }" => "{ days: 2 }"];
     PHI210 => ["            in: item\n" => "            in: item\n            as: member\n            index_as: place\n", "Greet ${{ item }}" => "Greet ${{ member }}"];
     PHI211 => ["  Unused: string\nretry_policies:\n  patient: { max_attempts: 9 }\n" => ""];
@@ -119,6 +120,7 @@ const EXAMPLES: &[Example] = examples! {
     PHI413 => ["at_least: 2" => "at_least: 1"];
     PHI415 => ["      until:" => "      max: 3\n      until:"];
     PHI417 => ["    if: steps.stop.outcome == 'succeeded'\n" => ""];
+    PHI418 => ["    call: ping\n" => "    prompt: Ping back.\n", "call: { workflow: mirror }" => "prompt: Look into the mirror."];
     PHI421 => ["    join: first\n" => ""];
     PHI501 => ["      prompt: Publish?" => "      prompt: Publish?\n      timeout: 24h"];
     PHI502 => ["      event: deploy.finished" => "      event: deploy.finished\n      timeout: 2h"];

@@ -186,6 +186,11 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "The schema or retry policy is not defined in this workflow.",
     ),
     (
+        "PHI208",
+        "A call names a workflow that is neither in the same file nor deployed, or asks for \
+         versions that do not exist.",
+    ),
+    (
         "PHI209",
         "A call, a schedule or a trigger gives an input that the workflow does not declare, or a \
          call leaves out one that it needs.",
@@ -303,6 +308,11 @@ const EXPLANATIONS: &[(&str, &str)] = &[
     (
         "PHI417",
         "The step waits for the success of one that can only fail or be skipped.",
+    ),
+    (
+        "PHI418",
+        "A workflow calls itself, directly or by way of others: its runs would start runs for \
+         ever.",
     ),
     (
         "PHI421",

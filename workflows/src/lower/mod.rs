@@ -101,6 +101,11 @@ pub(crate) struct Draft<'n> {
 }
 
 impl Draft<'_> {
+    /// What tells it from other workflows.
+    pub(crate) fn identity(&self) -> (String, Option<String>) {
+        (self.name.clone(), self.version.clone())
+    }
+
     pub(crate) fn bodies(&self) -> &[Body] {
         &self.outline.bodies
     }

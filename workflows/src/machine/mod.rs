@@ -85,7 +85,7 @@ pub struct Machine {
     pub(crate) metadata: Option<serde_json::Value>,
     pub(crate) inputs: Vec<InputSpec>,
     pub(crate) outputs: Vec<(String, Template)>,
-    pub(crate) output_types: Vec<(String, crate::expr::Type)>,
+    pub(crate) output_type: crate::expr::Type,
     pub(crate) vars: Vec<VarSpec>,
     pub(crate) config: Vec<InputSpec>,
     pub(crate) secrets: Vec<String>,
@@ -316,7 +316,7 @@ impl Machine {
     pub fn interface(&self) -> crate::Interface {
         crate::Interface {
             inputs: self.inputs.clone(),
-            outputs: self.output_types.clone(),
+            output: self.output_type.clone(),
         }
     }
 

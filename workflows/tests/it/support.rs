@@ -3,9 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use phisync_workflows::{Catalog, CatalogAgent, CatalogPerson, Compiled, SourceText, compile};
+use phisync_workflows::expr::Type;
+use phisync_workflows::{
+    Catalog, CatalogAgent, CatalogPerson, CatalogWorkflow, Compiled, Interface, SourceText, compile,
+};
 
-/// The team of the language's reference, and one agent that takes no tasks.
+/// The team of the language's reference, one agent that takes no tasks, and one workflow that is
+/// deployed.
 pub(crate) fn team() -> Catalog {
     let agent = |name: &str, capabilities: &[&str], concurrency| CatalogAgent {
         name: name.to_owned(),
@@ -21,6 +25,14 @@ pub(crate) fn team() -> Catalog {
             agent("CMDC", &["shell", "deploy", "report"], 1),
             agent("IDLE", &["idle"], 0),
         ],
+        workflows: Some(vec![CatalogWorkflow {
+            name: "report".to_owned(),
+            version: "1.4.0".to_owned(),
+            interface: Interface {
+                inputs: Vec::new(),
+                output: Type::object([("text", Type::String)]),
+            },
+        }]),
         people: vec![CatalogPerson {
             name: "dana".to_owned(),
             roles: vec!["editor".to_owned(), "security-lead".to_owned()],

@@ -6,6 +6,8 @@ use super::super::value::Values;
 use super::super::{Cx, StepDraft};
 use super::steps::{Entered, with_result};
 use super::{Filler, Output, prompt, typed_entries};
+use crate::calls::{Callees, Found};
+use crate::catalog::Interface;
 use crate::diagnostic::Note;
 use crate::expr::{ObjectType, Type, time};
 use crate::machine::{
@@ -13,6 +15,7 @@ use crate::machine::{
     StepKind, TaskSpec, Template, WaitForSpec, WaitSpec,
 };
 use crate::schema::Schema;
+use crate::source::Span;
 use crate::syntax::{Map, Node};
 
 impl Filler<'_, '_> {
@@ -39,7 +42,10 @@ impl Filler<'_, '_> {
             (StepKind::Fail(spec), Some(fields)) => fill_fail(&mut values, fields, spec),
             (StepKind::Finish(spec), Some(fields)) => {
                 if fields.get("outputs").is_some() {
-                    spec.outputs = final_outputs(&mut values, fields, self.outputs_map, "`finish`");
+                    let (outputs, ty) =
+                        final_outputs(&mut values, fields, self.outputs_map, "`finish`");
+                    spec.outputs = outputs;
+                    self.endings.push(ty);
                 }
             }
             (StepKind::Wait(spec), fields) => fill_wait(&mut values, map, fields, spec),
@@ -53,7 +59,11 @@ impl Filler<'_, '_> {
                 spec.values = assignments(&mut values, fields, self.declared);
             }
             (StepKind::Call(spec), _) => {
-                let inputs = self.callees.interface(spec).map(|callee| &callee.inputs);
+                let span = map.get("call").map_or(Span::new(0, 0), |entry| {
+                    let name = fields.and_then(|fields| fields.get("workflow"));
+                    name.map_or(entry.value.span, |name| name.value.span)
+                });
+                let inputs = callee(values.cx, self.callees, spec, span).map(|i| &i.inputs);
                 step.input = call_inputs(&mut values, map, spec, inputs);
             }
             _ => {}
@@ -111,14 +121,46 @@ impl Filler<'_, '_> {
         if !spec.wait {
             return Type::object([("run_id", Type::String)]);
         }
-        match self.callees.interface(spec) {
-            Some(callee) if declared.is_any() => {
-                let outputs = callee.outputs.iter();
-                Type::object(outputs.map(|(name, ty)| (name.as_str(), ty.clone())))
-            }
+        match self.callees.find(spec) {
+            Found::Interface(callee) if declared.is_any() => callee.output.clone(),
             _ => Type::from_schema(declared),
         }
     }
+}
+
+/// What is known of the workflow that a call means (PHI208).
+fn callee<'c>(
+    cx: &mut Cx<'_>,
+    callees: &'c Callees<'_>,
+    spec: &CallSpec,
+    span: Span,
+) -> Option<&'c Interface> {
+    let name = &spec.workflow;
+    let note = match callees.find(spec) {
+        Found::Interface(interface) => return Some(interface),
+        Found::Unknown => return None,
+        Found::OtherVersions(versions) => {
+            let wanted = spec.version.as_ref().map(ToString::to_string);
+            let wanted = wanted.unwrap_or_default();
+            Note::error(
+                "PHI208",
+                span,
+                format!("no version of `{name}` is {wanted}"),
+            )
+            .help(format!("known versions: {}", versions.join(", ")))
+        }
+        Found::Nobody => {
+            let note = Note::error("PHI208", span, format!("unknown workflow `{name}`"));
+            match cx.nearest(name, callees.names()) {
+                Some(near) => note
+                    .label(format!("did you mean `{near}`?"))
+                    .edit(span, near),
+                None => note.help("apply it first, or put it into the same file"),
+            }
+        }
+    };
+    cx.sink.push(note);
+    None
 }
 
 fn waited(spec: &WaitForSpec, data: Type) -> Output {
@@ -182,10 +224,10 @@ pub(super) fn final_outputs(
     fields: &Map,
     declared: Option<&Map>,
     place: &str,
-) -> Vec<(String, Template)> {
+) -> (Vec<(String, Template)>, Type) {
     let outputs = typed_entries(values, fields, "outputs");
     let Some(entry) = fields.get("outputs") else {
-        return Vec::new();
+        return (Vec::new(), Type::object::<String>([]));
     };
     if let (Some(declared), Some(written)) = (declared, entry.value.as_map()) {
         for output in &written.entries {
@@ -216,10 +258,17 @@ pub(super) fn final_outputs(
             }
         }
     }
-    outputs
-        .into_iter()
-        .map(|(name, template, _)| (name, template))
-        .collect()
+    let types = outputs
+        .iter()
+        .map(|(name, _, ty)| (name.as_str(), ty.clone()));
+    let ty = Type::object(types);
+    let outputs = outputs.into_iter();
+    (
+        outputs
+            .map(|(name, template, _)| (name, template))
+            .collect(),
+        ty,
+    )
 }
 
 fn fill_wait(values: &mut Values<'_, '_>, map: &Map, fields: Option<&Map>, spec: &mut WaitSpec) {

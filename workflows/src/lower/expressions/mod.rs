@@ -20,7 +20,7 @@ use super::order::Order;
 use super::outline::Outline;
 use super::value::Values;
 use super::{Cx, Draft, StepDraft};
-use crate::compile::Callees;
+use crate::calls::Callees;
 use crate::diagnostic::Note;
 use crate::expr::{Env, Expr, ExprError, Type};
 use crate::machine::{BodyIndex, Owner, Step, StepIndex, Template};
@@ -32,7 +32,8 @@ use views::Views;
 /// What belongs to the workflow as a whole.
 pub(crate) struct Filled {
     pub(crate) outputs: Vec<(String, Template)>,
-    pub(crate) output_types: Vec<(String, Type)>,
+    /// The type of the outputs, whichever way a run completes.
+    pub(crate) output: Type,
     pub(crate) labels: Vec<(String, Template)>,
     pub(crate) metadata: Option<Json>,
 }
@@ -56,7 +57,7 @@ pub(crate) fn fill(
     cx: &mut Cx<'_>,
     draft: &mut Draft<'_>,
     order: &Order,
-    callees: &dyn Callees,
+    callees: &Callees<'_>,
 ) -> Filled {
     let globals = whole::globals(&draft.declared);
     let Draft {
@@ -72,6 +73,7 @@ pub(crate) fn fill(
         declared,
         outputs_map: root.get("outputs").and_then(|entry| entry.value.as_map()),
         callees,
+        endings: Vec::new(),
         globals,
     };
     let bodies = filler.views.outline.bodies.len();
@@ -92,9 +94,14 @@ pub(crate) fn fill(
         }
         filler.body(cx, index, &base);
     }
-    let Filler { views, globals, .. } = filler;
+    let Filler {
+        views,
+        globals,
+        endings,
+        ..
+    } = filler;
     let outputs = views.outputs;
-    whole::fill(cx, draft, order, &outputs, &globals)
+    whole::fill(cx, draft, order, &outputs, &globals, endings)
 }
 
 /// The walk through all bodies.
@@ -104,7 +111,9 @@ struct Filler<'f, 'n> {
     declared: &'f Declared,
     /// `outputs` of the workflow, which `finish` has to give as well.
     outputs_map: Option<&'n Map>,
-    callees: &'f dyn Callees,
+    callees: &'f Callees<'f>,
+    /// The types of the outputs that `finish` gives instead of the workflow's.
+    endings: Vec<Type>,
     globals: Env,
 }
 

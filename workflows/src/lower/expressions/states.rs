@@ -9,8 +9,15 @@ use crate::expr::{Env, ObjectType, Type};
 use crate::machine::{ActivityOutcome, State, StateEnd, Transition, TransitionTrigger};
 use crate::syntax::Map;
 
-/// Fills in what states say apart from their steps.
-pub(super) fn fill(cx: &mut Cx<'_>, draft: &mut Draft<'_>, outputs: &[Output], globals: &Env) {
+/// Fills in what states say apart from their steps. The types of outputs that final states give
+/// are added to `endings`.
+pub(super) fn fill(
+    cx: &mut Cx<'_>,
+    draft: &mut Draft<'_>,
+    outputs: &[Output],
+    globals: &Env,
+    endings: &mut Vec<Type>,
+) {
     let declared = &draft.declared;
     let workflow_outputs = draft
         .root
@@ -28,7 +35,8 @@ pub(super) fn fill(cx: &mut Cx<'_>, draft: &mut Draft<'_>, outputs: &[Output], g
             fill_transition(&mut values, transition, map, globals, declared);
         }
         if let Some(map) = place.map {
-            fill_end(&mut plain(cx, globals), state, map, workflow_outputs);
+            let ending = fill_end(&mut plain(cx, globals), state, map, workflow_outputs);
+            endings.extend(ending);
         }
     }
 }
@@ -83,10 +91,12 @@ fn fill_end(
     state: &mut State,
     map: &Map,
     workflow_outputs: Option<&Map>,
-) {
+) -> Option<Type> {
     match &mut state.end {
         Some(StateEnd::Completed(outputs)) if map.get("outputs").is_some() => {
-            *outputs = final_outputs(values, map, workflow_outputs, "a final state");
+            let (written, ty) = final_outputs(values, map, workflow_outputs, "a final state");
+            *outputs = written;
+            return Some(ty);
         }
         Some(StateEnd::Failed(error)) => {
             if let Some(fields) = map.get("error").and_then(|entry| entry.value.as_map()) {
@@ -95,4 +105,5 @@ fn fill_end(
         }
         Some(StateEnd::Completed(_)) | None => {}
     }
+    None
 }

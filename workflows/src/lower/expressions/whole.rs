@@ -36,10 +36,11 @@ pub(super) fn fill(
     order: &Order,
     outputs: &[Output],
     globals: &Env,
+    mut endings: Vec<Type>,
 ) -> Filled {
     cx.sink.enter(draft.span);
     policies(cx, draft, globals);
-    states::fill(cx, draft, outputs, globals);
+    states::fill(cx, draft, outputs, globals, &mut endings);
     starts(cx, draft);
     cx.sink.enter(draft.span);
     let mentioned = Mentioned::in_map(draft.root, &draft.outline);
@@ -52,12 +53,18 @@ pub(super) fn fill(
         }
         _ => Vec::new(),
     };
-    recover(cx, draft, globals);
+    endings.extend(recover(cx, draft, globals));
+    let own = outputs
+        .iter()
+        .map(|(name, _, ty)| (name.as_str(), ty.clone()));
+    let own = Type::object(own);
+    // A machine of states may give outputs in its final states alone.
+    if draft.states.is_none() || draft.root.get("outputs").is_some() || endings.is_empty() {
+        endings.push(own);
+    }
+    let ending = endings.into_iter().reduce(|a, b| a.join(&b));
     let filled = Filled {
-        output_types: outputs
-            .iter()
-            .map(|(name, _, ty)| (name.clone(), ty.clone()))
-            .collect(),
+        output: ending.unwrap_or(Type::Any),
         outputs: outputs
             .into_iter()
             .map(|(name, template, _)| (name, template))
@@ -70,14 +77,8 @@ pub(super) fn fill(
 }
 
 /// `recover` at the end of `on_failure`.
-fn recover(cx: &mut Cx<'_>, draft: &mut Draft<'_>, globals: &Env) {
-    let Some(recover) = draft
-        .on_failure
-        .as_mut()
-        .and_then(|handler| handler.recover.as_mut())
-    else {
-        return;
-    };
+fn recover(cx: &mut Cx<'_>, draft: &mut Draft<'_>, globals: &Env) -> Option<Type> {
+    let recover = draft.on_failure.as_mut()?.recover.as_mut()?;
     let fields = draft
         .root
         .get("on_failure")
@@ -89,8 +90,11 @@ fn recover(cx: &mut Cx<'_>, draft: &mut Draft<'_>, globals: &Env) {
         .and_then(|entry| entry.value.as_map());
     if let Some(fields) = fields.filter(|fields| fields.get("outputs").is_some()) {
         let env = globals.clone().variable("error", error_type());
-        *recover = final_outputs(&mut plain(cx, &env), fields, declared, "`recover`");
-    } else if let Some(entry) = draft.root.get("outputs")
+        let (outputs, ty) = final_outputs(&mut plain(cx, &env), fields, declared, "`recover`");
+        *recover = outputs;
+        return Some(ty);
+    }
+    if let Some(entry) = draft.root.get("outputs")
         && declared.is_some_and(|declared| !declared.entries.is_empty())
     {
         let place = draft.root.get("on_failure");
@@ -98,6 +102,7 @@ fn recover(cx: &mut Cx<'_>, draft: &mut Draft<'_>, globals: &Env) {
         let example = "recover: { outputs: { NAME: VALUE } }";
         cx.missing("`recover`", "outputs", span, example);
     }
+    None
 }
 
 /// The labels see what is known before the run begins.

@@ -231,15 +231,6 @@ fn options(cx: &mut Cx<'_>, node: &Node) -> Option<Vec<String>> {
             )
             .label("must be from 2 to 8"),
         );
-    } else if !options.iter().any(|option| option == "approve") {
-        cx.sink.push(
-            Note::warning(
-                "PHI104",
-                node.span,
-                "no option is `approve`: each answer decides at once",
-            )
-            .help("`approve` is the option that `quorum` counts"),
-        );
     }
     Some(options)
 }
