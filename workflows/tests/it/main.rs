@@ -6,6 +6,7 @@ mod hostile;
 mod identity;
 mod layout;
 mod machines;
+mod nested;
 mod properties;
 mod schemas;
 mod support;

@@ -245,9 +245,10 @@ impl<'f, 'n> Views<'f, 'n> {
             .flat_map(|step| self.around(step))
             .collect();
         let visible_body = |step: &usize| match index {
-            Some(_) => chain
-                .iter()
-                .any(|here| self.body_of(*here) == self.body_of(*step)),
+            Some(index) => {
+                let same = |here: &usize| self.body_of(*here) == self.body_of(*step);
+                chain.iter().any(same) || self.handled(*step, index).is_some()
+            }
             None => self.body_of(*step) == BodyIndex::MAIN,
         };
         let (place, help) = match self.around(other).find(visible_body) {
