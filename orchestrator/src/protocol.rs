@@ -538,9 +538,12 @@ pub struct TokenRequest {
     /// The agent's or person's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// How long it is good for, in seconds; absent: until it is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in_s: Option<u64>,
 }
 
-/// `POST /v1/tokens`, the answer: the only time that the secret is shown.
+/// `POST /v1/tokens` and `POST /v1/tokens/{id}/rotate`, the answer: the only time that the secret is shown.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenCreated {
     /// Public part.
@@ -561,6 +564,9 @@ pub struct TokenSummary {
     pub name: Option<String>,
     /// When it was made.
     pub created_at: String,
+    /// Until when it is good, if not until it is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
 }
 
 /// `GET /v1/tokens`.

@@ -1,5 +1,7 @@
 //! Tests of the whole system. A file per subject; the harness is the package's library.
 
+#[cfg(unix)]
+mod access;
 mod chaos;
 mod crashes;
 #[cfg(unix)]

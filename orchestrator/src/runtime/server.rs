@@ -17,7 +17,7 @@ use phisync_state::{
 use phisync_workflows::{Catalog, CatalogAgent, CatalogPerson};
 use tokio::sync::watch;
 
-use crate::api::http::{App, Doors, router, serve};
+use crate::api::http::{App, Counts, Doors, router, serve};
 use crate::coordinator::{Coordinator, Now};
 use crate::engine::RunId;
 use crate::identity::{TokenStore, TokenStoreError};
@@ -308,6 +308,7 @@ impl Server {
             handle: handle.clone(),
             snapshots: snapshots.clone(),
             tokens: Mutex::new(tokens),
+            counts: Counts::default(),
             catalog,
             clock,
             instance: instance.clone(),

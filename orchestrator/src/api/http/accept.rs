@@ -2,7 +2,7 @@
 //! `axum::serve` lacks, and the checks that hold for every route.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +15,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use phisync_state::Durability;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 
+use super::auth::Peer;
 use super::problem::Problem;
 
 /// Headers must have come within this.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A request's first line and headers may be this long.
+const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// A caller must have read something of its answer within this.
+const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// Connections at once; more wait in the system's own queue.
 const CONNECTIONS_MAX: usize = 8192;
@@ -109,8 +117,8 @@ pub async fn serve(
             // Reaps what has ended, so that the set does not grow.
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, mostly: without a pause this would spin.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -127,7 +135,7 @@ pub async fn serve(
         }
         let (router, doors, stop) = (router.clone(), Arc::clone(&doors), stop.clone());
         connections.spawn(async move {
-            connection(stream, router, doors, stop).await;
+            connection(stream, peer.ip(), router, doors, stop).await;
             drop(slot);
         });
     }
@@ -139,7 +147,8 @@ pub async fn serve(
 }
 
 async fn connection(
-    stream: tokio::net::TcpStream,
+    stream: TcpStream,
+    peer: IpAddr,
     router: Router,
     doors: Arc<Doors>,
     mut stop: watch::Receiver<bool>,
@@ -147,12 +156,15 @@ async fn connection(
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
         let doors = Arc::clone(&doors);
-        async move { Ok::<_, Infallible>(answer(request, router, &doors).await) }
+        async move { Ok::<_, Infallible>(answer(request, peer, router, &doors).await) }
     });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALL_MAX));
+    let stream = Box::pin(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(64 << 10)
+        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
@@ -167,7 +179,13 @@ async fn connection(
     }
 }
 
-async fn answer(request: Request<Incoming>, router: Router, doors: &Doors) -> Response<Body> {
+async fn answer(
+    mut request: Request<Incoming>,
+    peer: IpAddr,
+    router: Router,
+    doors: &Doors,
+) -> Response<Body> {
+    request.extensions_mut().insert(Peer(peer));
     let mut response = match doors.check(request.headers()) {
         Ok(()) => {
             let request = request.map(Body::new);

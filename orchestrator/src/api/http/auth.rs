@@ -1,12 +1,20 @@
 //! Who is calling: the bearer token, and for the owner the one they act as.
+//!
+//! Found out once for each request, before its handler. A token holds so many requests at a time and no more;
+//! a peer that guesses tokens is answered more and more slowly, while good tokens from the same place pass.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 
-use crate::identity::{Caller, Role};
+use crate::identity::{Caller, Role, Secret};
 
 use super::App;
 use super::problem::Problem;
@@ -15,28 +23,138 @@ use super::witness;
 /// With this header the owner acts as an agent or a person.
 pub const ACT_AS: &str = "phisync-agent";
 
+/// Requests that one token may have open at once. The owner's may have any number: a whole team of child
+/// processes works in its name.
+const OPEN_MAX: u32 = 256;
+
+/// Wrong tokens that a peer may send in a [`WINDOW`].
+const WRONG_MAX: u32 = 30;
+
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Peers remembered; more are one.
+const PEERS_MAX: usize = 4096;
+
+/// The peer of a connection, as the accept loop saw it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// What is counted of callers.
+#[derive(Debug, Default)]
+pub struct Counts {
+    open: Mutex<BTreeMap<String, u32>>,
+    wrong: Mutex<BTreeMap<Option<IpAddr>, (Duration, u32)>>,
+}
+
+/// One open request of a token.
+struct Open<'a> {
+    counts: &'a Counts,
+    token: String,
+}
+
+impl Counts {
+    fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
+        // A thread that panicked while holding the lock left the table as it was.
+        table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, token: &str) -> Option<Open<'_>> {
+        let mut open = Self::lock(&self.open);
+        let count = open.entry(token.to_owned()).or_default();
+        if *count == OPEN_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Open {
+            counts: self,
+            token: token.to_owned(),
+        })
+    }
+
+    /// Counts a wrong token; whether there were too many of late.
+    fn wrong(&self, peer: Option<IpAddr>, now: Duration) -> bool {
+        let mut wrong = Self::lock(&self.wrong);
+        if wrong.len() >= PEERS_MAX {
+            wrong.retain(|_, (since, _)| now.saturating_sub(*since) < WINDOW);
+        }
+        let peer = peer.filter(|peer| wrong.len() < PEERS_MAX || wrong.contains_key(&Some(*peer)));
+        let (since, count) = wrong.entry(peer).or_insert((now, 0));
+        if now.saturating_sub(*since) >= WINDOW {
+            (*since, *count) = (now, 0);
+        }
+        *count = count.saturating_add(1);
+        *count > WRONG_MAX
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let mut open = Counts::lock(&self.counts.open);
+        if let Some(count) = open.get_mut(&self.token) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.token);
+            }
+        }
+    }
+}
+
+/// Finds out who calls, once, and leaves it with the request for the handler to ask.
+pub(super) async fn identify(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(token) = bearer(request.headers()) else {
+        return next.run(request).await;
+    };
+    let known = {
+        let tokens = app.tokens.lock();
+        // A thread that panicked while holding the lock left the table as it was.
+        let tokens = tokens.unwrap_or_else(PoisonError::into_inner);
+        tokens.identify(token, app.clock.now())
+    };
+    let Some(caller) = known else {
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        if app.counts.wrong(peer, app.clock.monotonic()) {
+            let detail = "too many wrong tokens came from here";
+            return busy("wrong_tokens", detail, WINDOW).into_response();
+        }
+        return next.run(request).await;
+    };
+    let id = Secret::from_text(token);
+    let unbounded = caller.role == Role::Admin;
+    request.extensions_mut().insert(caller);
+    if unbounded {
+        return next.run(request).await;
+    }
+    match app.counts.enter(id.id()) {
+        Some(_open) => next.run(request).await,
+        None => {
+            let detail = format!("this token has {OPEN_MAX} requests open already");
+            busy("too_many_requests", detail, Duration::from_secs(1)).into_response()
+        }
+    }
+}
+
+fn busy(code: &str, detail: impl Into<String>, wait: Duration) -> Problem {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail).with_retry_after(wait)
+}
+
+/// The token of the request, if it is a bearer token at all.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = given.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let unauthorized = |detail: &str| {
-            Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).with_hint(
-                "send `Authorization: Bearer TOKEN`; the owner makes tokens with `phisync token \
-                 create`",
-            )
+        let Some(mut caller) = parts.extensions.get::<Self>().cloned() else {
+            return Err(unauthorized(&parts.headers));
         };
-        let given = parts.headers.get(header::AUTHORIZATION);
-        let given = given.ok_or_else(|| unauthorized("no token was sent"))?;
-        let token = given.to_str().ok();
-        let token = token.and_then(|text| text.strip_prefix("Bearer "));
-        let token = token.ok_or_else(|| unauthorized("that is not a bearer token"))?;
-        let known = {
-            let tokens = app.tokens.lock();
-            // A thread that panicked while holding the lock left the table as it was.
-            let tokens = tokens.unwrap_or_else(std::sync::PoisonError::into_inner);
-            tokens.identify(token.trim())
-        };
-        let mut caller = known.ok_or_else(|| unauthorized("that token is not known"))?;
         witness::check(&parts.headers, app, caller.display()).await?;
         if let Some(name) = parts.headers.get(ACT_AS) {
             let name = name.to_str().unwrap_or_default().to_lowercase();
@@ -49,5 +167,48 @@ impl FromRequestParts<Arc<App>> for Caller {
             }
         }
         Ok(caller)
+    }
+}
+
+fn unauthorized(headers: &HeaderMap) -> Problem {
+    let detail = match (headers.get(header::AUTHORIZATION), bearer(headers)) {
+        (None, _) => "no token was sent",
+        (Some(_), None) => "that is not a bearer token",
+        (Some(_), Some(_)) => "that token is not known, or good no more",
+    };
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).with_hint(
+        "send `Authorization: Bearer TOKEN`; the owner makes tokens with `phisync token create`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, OPEN_MAX, WINDOW, WRONG_MAX};
+    use std::time::Duration;
+
+    #[test]
+    fn a_token_has_so_many_requests_open_and_gets_room_when_one_ends() {
+        let counts = Counts::default();
+        let mut open: Vec<_> = (0..OPEN_MAX).map_while(|_| counts.enter("a")).collect();
+        assert_eq!(open.len(), OPEN_MAX as usize);
+        assert!(counts.enter("a").is_none());
+        assert!(counts.enter("b").is_some());
+        open.pop();
+        assert!(counts.enter("a").is_some());
+        drop(open);
+        assert!(Counts::lock(&counts.open).is_empty());
+    }
+
+    #[test]
+    fn wrong_tokens_are_counted_by_peer_and_forgotten_with_time() {
+        let counts = Counts::default();
+        let (one, other) = ("10.0.0.1".parse().ok(), "10.0.0.2".parse().ok());
+        let at = Duration::from_secs;
+        for _ in 0..WRONG_MAX {
+            assert!(!counts.wrong(one, at(1)));
+        }
+        assert!(counts.wrong(one, at(2)));
+        assert!(!counts.wrong(other, at(2)));
+        assert!(!counts.wrong(one, at(1) + WINDOW));
     }
 }

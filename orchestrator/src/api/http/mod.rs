@@ -18,6 +18,7 @@ mod schedules;
 mod snapshots;
 mod system;
 mod tasks;
+mod tokens;
 mod unambiguous;
 mod witness;
 mod workflows;
@@ -28,6 +29,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
 use phisync_state::env::Clock;
 use phisync_workflows::Catalog;
@@ -36,7 +38,7 @@ use crate::identity::TokenStore;
 use crate::runtime::{Handle, Snapshots};
 
 pub use accept::{Doors, serve};
-pub use auth::ACT_AS;
+pub use auth::{ACT_AS, Counts};
 
 /// A request's body may be this long.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -52,6 +54,8 @@ pub struct App {
     pub snapshots: Snapshots,
     /// Who may call.
     pub tokens: Mutex<TokenStore>,
+    /// How many of their requests are open, and how many were not allowed.
+    pub counts: Counts,
     /// For what workflows may name.
     pub catalog: Catalog,
     /// For stamps of tokens.
@@ -140,8 +144,10 @@ pub fn routes() -> Vec<Route> {
         Route::get("/v1/me", system::me),
         Route::get("/v1/snapshots", snapshots::list),
         Route::post("/v1/snapshots", snapshots::take),
-        Route::get("/v1/tokens", system::tokens),
-        Route::post("/v1/tokens", system::create_token),
+        Route::get("/v1/tokens", tokens::list),
+        Route::post("/v1/tokens", tokens::create),
+        Route::post("/v1/tokens/{id}/rotate", tokens::rotate),
+        Route::post("/v1/tokens/{id}/revoke", tokens::revoke),
     ]
 }
 
@@ -155,7 +161,10 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(from_fn_with_state(Arc::clone(&app), auth::identify))
         .with_state(Arc::clone(&app));
-    let mcp = mcp::router(api.clone()).with_state(app);
+    let mcp = mcp::router(api.clone())
+        .layer(from_fn_with_state(Arc::clone(&app), auth::identify))
+        .with_state(app);
     api.merge(mcp)
 }

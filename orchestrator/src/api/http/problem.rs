@@ -1,5 +1,7 @@
 //! Errors over HTTP: RFC 9457 problem details, with a stable `code` for programs.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use phisync_agents::protocol::Problem as Body;
@@ -16,6 +18,7 @@ pub struct Problem {
     code: String,
     detail: String,
     hint: Option<String>,
+    retry_after: Option<Duration>,
     /// Boxed, as every handler's result has room for it.
     diagnostics: Option<Box<Value>>,
 }
@@ -27,8 +30,14 @@ impl Problem {
             code: code.to_owned(),
             detail: detail.into(),
             hint: None,
+            retry_after: None,
             diagnostics: None,
         }
+    }
+
+    pub(super) fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
     }
 
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -57,6 +66,10 @@ impl IntoResponse for Problem {
         let mut response = (self.status, text).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some(wait) = self.retry_after {
+            let seconds = HeaderValue::from(wait.as_secs().max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer");
             response

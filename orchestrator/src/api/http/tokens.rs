@@ -1,0 +1,125 @@
+//! Access tokens: made, listed, replaced and ended while the server runs.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use phisync_state::env::OsEntropy;
+
+use crate::identity::{Caller, Role, Secret, TokenStore, TokenStoreError};
+use crate::protocol::{TokenCreated, TokenList, TokenRequest};
+
+use super::App;
+use super::body::Body;
+use super::extract::Path;
+use super::problem::Problem;
+
+fn store(app: &App) -> MutexGuard<'_, TokenStore> {
+    // A thread that panicked while holding the lock left the table as it was.
+    app.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+) -> Result<Json<TokenList>, Problem> {
+    caller.admin()?;
+    let tokens = store(&app).list();
+    Ok(Json(TokenList { tokens }))
+}
+
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(request): Body<TokenRequest>,
+) -> Result<Response, Problem> {
+    caller.admin()?;
+    let invalid =
+        |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_role", detail);
+    let role = Role::parse(&request.role).ok_or_else(|| {
+        let words = Role::WORDS.join(", ");
+        invalid(format!("`{}` is not a role: {words}", request.role))
+    })?;
+    if role.is_personal() != request.name.is_some() {
+        return Err(invalid(match request.name {
+            Some(_) => format!(
+                "a token of role `{}` belongs to nobody by name",
+                role.as_str()
+            ),
+            None => format!("a token of role `{}` needs a name", role.as_str()),
+        }));
+    }
+    if let Some(name) = request.name.clone() {
+        let (declared, _) = app
+            .handle
+            .call(move |c, _| {
+                Ok(match role {
+                    Role::Agent => c.registry().agent(&name).is_some(),
+                    _ => c.registry().person(&name).is_some(),
+                })
+            })
+            .await?;
+        if !declared {
+            let name = request.name.unwrap_or_default();
+            let detail = format!("no {} `{name}` is declared", role.as_str());
+            return Err(invalid(detail).with_hint("declare it in agents.yaml"));
+        }
+    }
+    let now = app.clock.now();
+    let lifetime = request.expires_in_s.map(Duration::from_secs);
+    let end = lifetime.map(|lifetime| now.saturating_add(lifetime));
+    let name = request.name.as_deref();
+    let token = store(&app).create(role, name, &mut OsEntropy, now, end)?;
+    Ok((StatusCode::CREATED, shown(&token)).into_response())
+}
+
+pub(super) async fn rotate(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<TokenCreated>, Problem> {
+    caller.admin()?;
+    let now = app.clock.now();
+    let token = store(&app).rotate(&id, &mut OsEntropy, now)?;
+    token.map(|token| shown(&token)).ok_or_else(|| unknown(&id))
+}
+
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    caller.admin()?;
+    if store(&app).admin().id() == id {
+        let detail = "the owner's token cannot be revoked";
+        let problem = Problem::new(StatusCode::CONFLICT, "owners_token", detail);
+        return Err(problem.with_hint("rotate it: that ends the old one"));
+    }
+    if store(&app).revoke(&id)? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(unknown(&id))
+    }
+}
+
+fn shown(token: &Secret) -> Json<TokenCreated> {
+    Json(TokenCreated {
+        id: token.id().to_owned(),
+        token: token.reveal().to_owned(),
+    })
+}
+
+fn unknown(id: &str) -> Problem {
+    let detail = format!("no token `{}`", id.escape_debug());
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
+}
+
+impl From<TokenStoreError> for Problem {
+    fn from(error: TokenStoreError) -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::new(status, "token_store", error.to_string())
+    }
+}
