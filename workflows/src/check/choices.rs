@@ -15,12 +15,12 @@ pub(super) fn switch(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>) {
     let StepKind::Switch(switch) = &step.step.kind else {
         return;
     };
-    let declared = Declared { draft };
+    let declared = Declared::of(draft);
     let guards: Vec<Formula> = switch.cases.iter().map(|c| c.when.formula()).collect();
     match guards::analyse(&guards, &|term| declared.domain(term)) {
         Err(TooMany(count)) => too_many(cx, step.key_span("switch"), count),
         Ok(found) => {
-            for at in found.shadowed {
+            for &at in &found.shadowed {
                 let note = Note::warning(
                     "PHI412",
                     case_span(step, at),
@@ -31,6 +31,9 @@ pub(super) fn switch(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>) {
                 cx.sink.push(earlier(note, step, switch, at));
             }
             for overlap in found.overlaps {
+                if found.shadowed.contains(&overlap.second) {
+                    continue;
+                }
                 let (first, second) = (
                     &switch.cases[overlap.first].id,
                     &switch.cases[overlap.second].id,
@@ -60,7 +63,7 @@ fn earlier(note: Note, step: &StepDraft<'_>, switch: &SwitchSpec, at: usize) -> 
 }
 
 /// PHI426.
-fn too_many(cx: &mut Cx<'_>, span: Span, count: usize) {
+pub(super) fn too_many(cx: &mut Cx<'_>, span: Span, count: usize) {
     cx.sink.push(
         Note::warning(
             "PHI426",

@@ -22,7 +22,7 @@ pub(super) fn constant(cx: &mut Cx<'_>, draft: &Draft<'_>, condition: &Expr, spa
     if matches!(formula, Formula::Constant(_)) || cx.sink.has_within("PHI311", span) {
         return;
     }
-    let declared = Declared { draft };
+    let declared = Declared::of(draft);
     let Some(verdict) = guards::verdict(&formula, &|term| declared.domain(term)) else {
         return;
     };

@@ -1,8 +1,8 @@
 //! What is possible at a path, as the declarations say it.
 
 use crate::expr::formula::Term;
-use crate::lower::Draft;
-use crate::machine::StepKind;
+use crate::lower::{Draft, StepDraft};
+use crate::machine::{State, StepKind};
 use crate::schema::Domain;
 
 /// The outcomes that a step can have.
@@ -10,19 +10,56 @@ const OUTCOMES: [&str; 4] = ["succeeded", "failed", "skipped", "cancelled"];
 
 /// Answers for the conditions of a workflow.
 pub(super) struct Declared<'a, 'n> {
-    pub(super) draft: &'a Draft<'n>,
+    draft: &'a Draft<'n>,
+    state: Option<&'a State>,
 }
 
-impl Declared<'_, '_> {
+impl<'a, 'n> Declared<'a, 'n> {
+    /// Anywhere.
+    pub(super) fn of(draft: &'a Draft<'n>) -> Self {
+        Self { draft, state: None }
+    }
+
+    /// In the transitions of `state`.
+    pub(super) fn in_state(draft: &'a Draft<'n>, state: &'a State) -> Self {
+        Self {
+            draft,
+            state: Some(state),
+        }
+    }
+
     pub(super) fn domain(&self, term: &Term) -> Domain {
         let fields: Vec<&str> = term.path().split('.').collect();
         let schema = match fields.as_slice() {
-            ["inputs", name, rest @ ..] => {
-                let inputs = &self.draft.declared.inputs;
-                let input = inputs.iter().find(|input| input.name == *name);
-                input.map(|input| (&input.schema, rest))
+            [root @ ("inputs" | "config"), name, rest @ ..] => {
+                let declared = &self.draft.declared;
+                let of_root = if *root == "inputs" {
+                    &declared.inputs
+                } else {
+                    &declared.config
+                };
+                let found = of_root.iter().find(|input| input.name == *name);
+                found.map(|input| (&input.schema, rest))
             }
-            ["steps", id, "output", rest @ ..] => return self.output(id, rest, term),
+            ["vars", name, rest @ ..] => {
+                let vars = &self.draft.declared.vars;
+                let found = vars.iter().find(|var| var.name == *name);
+                found.map(|var| (&var.schema, rest))
+            }
+            ["steps", id, "output", rest @ ..] => {
+                let mut steps = self.draft.steps.iter();
+                let step = steps.find(|draft| draft.step.id == *id);
+                return output(step, rest, term);
+            }
+            ["state", "output", rest @ ..] => {
+                let activity = self.state.and_then(|state| state.activity);
+                let step = activity.map(|step| &self.draft.steps[step.get()]);
+                return output(step, rest, term);
+            }
+            ["state", "visits"] => {
+                let most = self.state.and_then(|state| state.max_visits);
+                return Domain::Int(Some(1), most.map(i64::from));
+            }
             ["steps", _, "outcome"] => return Domain::texts(OUTCOMES),
             ["steps", _, "attempts"] => return Domain::Int(Some(0), None),
             ["error", "attempt"] | ["run", "attempt"] => return Domain::Int(Some(1), None),
@@ -35,23 +72,23 @@ impl Declared<'_, '_> {
             (None, Term::Size(_)) => Domain::Int(Some(0), None),
         }
     }
+}
 
-    fn output(&self, id: &str, rest: &[&str], term: &Term) -> Domain {
-        let unknown = match term {
-            Term::Path(_) => Domain::Anything,
-            Term::Size(_) => Domain::Int(Some(0), None),
-        };
-        let step = self.draft.steps.iter().find(|draft| draft.step.id == id);
-        let Some(step) = step.filter(|draft| draft.step.yields.is_none()) else {
-            return unknown;
-        };
-        match (&step.step.kind, rest, term) {
-            (StepKind::Task(_), rest, Term::Path(_)) => step.step.output.domain(rest),
-            (StepKind::Task(_), rest, Term::Size(_)) => step.step.output.sizes(rest),
-            (StepKind::Approval(approval), ["decision"], Term::Path(_)) => {
-                Domain::texts(approval.options.iter().map(String::as_str))
-            }
-            _ => unknown,
+/// What a step gives at `rest` below its output.
+fn output(step: Option<&StepDraft<'_>>, rest: &[&str], term: &Term) -> Domain {
+    let unknown = match term {
+        Term::Path(_) => Domain::Anything,
+        Term::Size(_) => Domain::Int(Some(0), None),
+    };
+    let Some(step) = step.filter(|draft| draft.step.yields.is_none()) else {
+        return unknown;
+    };
+    match (&step.step.kind, rest, term) {
+        (StepKind::Task(_), rest, Term::Path(_)) => step.step.output.domain(rest),
+        (StepKind::Task(_), rest, Term::Size(_)) => step.step.output.sizes(rest),
+        (StepKind::Approval(approval), ["decision"], Term::Path(_)) => {
+            Domain::texts(approval.options.iter().map(String::as_str))
         }
+        _ => unknown,
     }
 }

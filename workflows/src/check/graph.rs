@@ -1,9 +1,9 @@
-//! The graph: cycles, steps that can never run, joins that drop results.
+//! The graph: cycles, joins that drop results.
 
 use crate::diagnostic::Note;
 use crate::lower::order::Order;
 use crate::lower::{Cx, Draft};
-use crate::machine::{Join, StepKind};
+use crate::machine::Join;
 
 /// PHI401: one finding per knot of needs, with a shortest cycle.
 pub(super) fn cycles(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order) {
@@ -53,49 +53,6 @@ pub(super) fn step(cx: &mut Cx<'_>, draft: &Draft<'_>, index: usize) {
                     .help("`join: any` lets the others finish"),
                 );
             }
-        }
-    }
-    always_failing_needs(cx, draft, index);
-}
-
-/// PHI402 and PHI417: what comes after a step that always fails.
-fn always_failing_needs(cx: &mut Cx<'_>, draft: &Draft<'_>, index: usize) {
-    let step = &draft.steps[index];
-    for (need, span) in step.step.needs.iter().zip(&step.need_spans) {
-        let other = &draft.steps[need.get()];
-        if !matches!(other.step.kind, StepKind::Fail(_)) || step.step.join != Join::All {
-            continue;
-        }
-        if other.map.get("if").is_none() {
-            cx.sink.push(
-                Note::warning(
-                    "PHI402",
-                    step.id_span,
-                    format!("step `{}` can never run", step.step.id),
-                )
-                .also(*span, format!("`{}` always fails the run", other.step.id))
-                .help(format!("give `{}` a condition", other.step.id)),
-            );
-            return;
-        }
-        let success = format!("steps.{}.outcome == 'succeeded'", other.step.id);
-        let wants_success = step
-            .step
-            .condition
-            .as_ref()
-            .is_some_and(|condition| condition.requires_success_of().contains(&other.step.id));
-        if wants_success {
-            cx.sink.push(
-                Note::warning(
-                    "PHI417",
-                    step.id_span,
-                    format!(
-                        "`{}` can only be skipped or cancelled, as `{}` always fails",
-                        step.step.id, other.step.id
-                    ),
-                )
-                .also(step.value_span("if"), format!("`{success}` is never true")),
-            );
         }
     }
 }

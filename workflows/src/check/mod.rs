@@ -7,11 +7,27 @@ mod agents;
 mod choices;
 mod conditions;
 mod domains;
+mod fate;
+mod files;
 mod graph;
 mod guards;
+mod races;
+mod reach;
 mod references;
 mod saga;
+mod scopes;
+mod secrets;
+#[cfg(test)]
+mod soundness;
+mod starts;
+mod states;
 mod time;
+mod worst;
+mod zones;
+
+use fate::Fates;
+use scopes::Scopes;
+use worst::Worst;
 
 use crate::catalog::Catalog;
 use crate::lower::order::Order;
@@ -29,14 +45,18 @@ pub(crate) fn all(
 ) {
     graph::cycles(cx, draft, order);
     let acyclic = order.cycles.is_empty();
+    let scopes = Scopes::of(draft);
+    let fates = acyclic.then(|| Fates::of(draft, order, &scopes));
     for (index, step) in draft.steps.iter().enumerate() {
         cx.sink.enter(step.id_span);
         time::step(cx, draft, step);
         saga::step(cx, step);
         conditions::step(cx, draft, step);
         choices::switch(cx, draft, step);
+        files::step(cx, step);
         graph::step(cx, draft, index);
-        if acyclic {
+        if let Some(fates) = &fates {
+            reach::step(cx, draft, fates, index);
             references::implied_needs(cx, draft, order, index);
             saga::effects(cx, draft, order, index);
         }
@@ -44,10 +64,26 @@ pub(crate) fn all(
             agents::step(cx, draft, step, catalog);
         }
     }
+    if acyclic {
+        let together = races::Together {
+            draft,
+            order,
+            scopes: &scopes,
+        };
+        races::all(cx, &together);
+    }
+    let worst = acyclic.then(|| Worst::of(draft, &order.rank, &scopes));
+    starts::all(cx, draft, worst.as_ref());
+    if let Some(states) = &draft.states {
+        states::all(cx, draft, states, fates.as_ref());
+    }
     cx.sink.enter(draft.span);
+    secrets::in_plain_text(cx, draft);
     // While there are errors, a use may be misspelt and a clock may be wrong.
-    if !cx.sink.has_errors_since(mark) {
+    if !cx.sink.has_mistakes_since(mark) {
         references::unused(cx, draft);
-        time::longest_path(cx, draft, order);
+        if let Some(worst) = &worst {
+            time::longest_path(cx, draft, worst);
+        }
     }
 }

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use super::worst::{self, Worst};
+
 use crate::diagnostic::Note;
+use crate::expr::time::parse_timestamp;
 use crate::lower::duration::show;
-use crate::lower::order::Order;
 use crate::lower::{Cx, Draft, StepDraft};
-use crate::machine::{Backoff, Compensate, Effects, OnTimeout, Retry, Step, StepKind, Timeouts};
+use crate::machine::{
+    Backoff, Compensate, Effects, LoopSpec, OnTimeout, Retry, Step, StepKind, Template, Timeouts,
+    WaitSpec,
+};
 use crate::syntax::{Entry, Node};
 
 /// A lease below this is lost by the first hiccup of a network.
@@ -45,7 +50,46 @@ pub(super) fn step(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>) {
                 cx.sink.push(lease_over_run(span, &undo.timeouts));
             }
         }
+        StepKind::Wait(WaitSpec::Until(Template::Literal(text))) => past(cx, step, text),
+        StepKind::Loop(spec) => delays(cx, draft, step, spec),
         _ => {}
+    }
+}
+
+/// The dialect is not older: no run can wait for an earlier time.
+const FIRST_RUN: &str = "2026-01-01T00:00:00Z";
+
+/// PHI518.
+fn past(cx: &mut Cx<'_>, step: &StepDraft<'_>, until: &serde_json::Value) {
+    let instant = until.as_str().and_then(parse_timestamp);
+    if instant.is_some() && instant < parse_timestamp(FIRST_RUN) {
+        cx.sink.push(
+            Note::warning(
+                "PHI518",
+                step.nested_span("wait", "until"),
+                "`until` lies in the past",
+            )
+            .help("the step ends at once"),
+        );
+    }
+}
+
+/// PHI519.
+fn delays(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>, spec: &LoopSpec) {
+    let sum = worst::delays(spec);
+    if sum > draft.timeout {
+        cx.sink.push(
+            Note::warning(
+                "PHI519",
+                step.nested_span("loop", "delay"),
+                format!(
+                    "loop delays add up to {}, the workflow's timeout is {}",
+                    show(rounded(sum)),
+                    show(draft.timeout)
+                ),
+            )
+            .help("lower `max` or `delay`, or say `max_delay`"),
+        );
     }
 }
 
@@ -234,7 +278,7 @@ fn retry(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
 }
 
 /// How long all attempts and waits may take, the time in queues left out.
-fn worst_case(retry: &Retry, clocks: &Timeouts) -> Duration {
+pub(super) fn worst_case(retry: &Retry, clocks: &Timeouts) -> Duration {
     let mut time = clocks.run.saturating_mul(retry.max_attempts);
     for attempt in 1..retry.max_attempts {
         time = time.saturating_add(wait(retry, attempt));
@@ -262,36 +306,22 @@ fn rounded(duration: Duration) -> Duration {
     Duration::from_secs(duration.as_secs())
 }
 
-/// PHI506: the longest path by the clocks of its steps. Only clocks that somebody wrote count:
-/// the defaults are far above what steps take, and a warning on every workflow is none.
-pub(super) fn longest_path(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order) {
-    let mut ends: Vec<Duration> = vec![Duration::ZERO; draft.steps.len()];
-    let mut previous: Vec<Option<usize>> = vec![None; draft.steps.len()];
-    for &index in &order.sequence {
-        let before = draft.steps[index]
-            .step
-            .needs
-            .iter()
-            .map(|need| need.get())
-            .max_by_key(|need| ends[*need]);
-        let start = before.map_or(Duration::ZERO, |need| ends[need]);
-        previous[index] = before;
-        ends[index] = start.saturating_add(written_time(&draft.steps[index]));
-    }
-    let Some(last) = (0..ends.len()).max_by_key(|index| (ends[*index], std::cmp::Reverse(*index)))
-    else {
-        return;
-    };
-    if ends[last] <= draft.timeout {
+/// PHI506: the longest path by the clocks of its steps.
+pub(super) fn longest_path(cx: &mut Cx<'_>, draft: &Draft<'_>, worst: &Worst<'_, '_>) {
+    const NAMED_MAX: usize = 12;
+    let path = worst.path();
+    if path.time <= draft.timeout {
         return;
     }
-    let mut path = Vec::new();
-    let mut at = Some(last);
-    while let Some(index) = at {
-        path.push(draft.steps[index].step.id.as_str());
-        at = previous[index];
+    let mut names: Vec<&str> = path
+        .steps
+        .iter()
+        .take(NAMED_MAX)
+        .map(|step| draft.steps[*step].step.id.as_str())
+        .collect();
+    if path.steps.len() > NAMED_MAX {
+        names.push("...");
     }
-    path.reverse();
     let span = draft
         .root
         .get("timeout")
@@ -302,32 +332,11 @@ pub(super) fn longest_path(cx: &mut Cx<'_>, draft: &Draft<'_>, order: &Order) {
             span,
             format!(
                 "longest path may take {}, the workflow's timeout is {}",
-                show(rounded(ends[last])),
+                show(rounded(path.time)),
                 show(draft.timeout)
             ),
         )
-        .label(format!("path: {}", path.join(" -> ")))
+        .label(format!("path: {}", names.join(" -> ")))
         .help("raise `timeout`, or shorten the clocks of these steps"),
     );
-}
-
-fn written_time(draft: &StepDraft<'_>) -> Duration {
-    match &draft.step.kind {
-        StepKind::Approval(approval) => approval.timeout,
-        StepKind::Task(_) => {
-            let clocks = &draft.step.timeouts;
-            let run_written = draft.map.get("timeout").is_some()
-                || draft
-                    .map
-                    .get("timeouts")
-                    .and_then(|entry| entry.value.as_map())
-                    .is_some_and(|map| map.get("run").is_some());
-            if !run_written {
-                return clocks.total.unwrap_or_default();
-            }
-            let worst = worst_case(&draft.step.retry, clocks);
-            clocks.total.map_or(worst, |total| worst.min(total))
-        }
-        _ => Duration::ZERO,
-    }
 }

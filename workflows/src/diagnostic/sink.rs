@@ -141,6 +141,13 @@ impl Sink {
             .any(|(_, d)| d.severity == Severity::Error)
     }
 
+    /// Whether there are errors of the author: what this version does not run yet is none.
+    pub(crate) fn has_mistakes_since(&self, mark: usize) -> bool {
+        self.findings[mark..]
+            .iter()
+            .any(|(_, d)| d.severity == Severity::Error && d.code != "PHI119")
+    }
+
     /// Whether this code was found inside `span`.
     pub(crate) fn has_within(&self, code: &str, span: Span) -> bool {
         self.findings

@@ -250,7 +250,11 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "PHI310",
         "The operator is not defined for values of these types.",
     ),
-    ("PHI311", "The condition does not depend on anything."),
+    (
+        "PHI311",
+        "The condition cannot go either way: it reads nothing, or every value that the declared \
+         schemas allow gives the same verdict.",
+    ),
     (
         "PHI312",
         "The key holds plain text for people and is never evaluated.",
@@ -285,11 +289,52 @@ const EXPLANATIONS: &[(&str, &str)] = &[
     ),
     (
         "PHI402",
-        "The step waits for one that always fails the run.",
+        "A run cannot come here. A step waits for one that always fails or ends the run; a handler is \
+         behind one that handles everything; no transition leads to a state.",
+    ),
+    (
+        "PHI403",
+        "A run that comes to this state stays within a few states for ever: none of their \
+         transitions leads to a final one. Lead one there.",
     ),
     (
         "PHI404",
         "A run begins in the state that `initial` names, and ends in one that is `final`.",
+    ),
+    (
+        "PHI405",
+        "A state is left by a transition, or it is final and ends the run. One that is neither \
+         would hold the run for ever.",
+    ),
+    (
+        "PHI406",
+        "Two transitions answer the same and their conditions can be true together, as the \
+         example shows. The first in the file is taken. Make them exclude each other, or allow \
+         the warning if the order is what you mean. Cases of a `switch` are often written so: \
+         there it is a remark.",
+    ),
+    (
+        "PHI407",
+        "For an outcome of this state there are transitions, but for the values shown none of \
+         their conditions is true, and the run would fail with `state.unhandled`. Add a last \
+         transition without `when`, or one for these values. What cannot be decided, as \
+         `contains`, counts as a condition that may be false.",
+    ),
+    (
+        "PHI408",
+        "Whenever this transition matches, an earlier one does too, and the first in the file \
+         is taken. Put the narrower one first, or remove this one.",
+    ),
+    (
+        "PHI409",
+        "A run ends in a final state, so nothing is ever answered there. Remove the \
+         transitions, or remove `final`.",
+    ),
+    (
+        "PHI410",
+        "What is done in the state can end in a way that no transition answers, and the run \
+         would fail with `state.unhandled`. Tasks can fail; approvals end with one of their \
+         options, or expire.",
     ),
     (
         "PHI411",
@@ -297,13 +342,23 @@ const EXPLANATIONS: &[(&str, &str)] = &[
          `skip`.",
     ),
     (
+        "PHI412",
+        "Whenever this case is true, an earlier one is too, and the first is chosen. Put the \
+         narrower case first.",
+    ),
+    (
         "PHI413",
-        "The join wants more successes than there are needs.",
+        "The join wants more successes than there are needs, or than can succeed.",
     ),
     (
         "PHI415",
         "Everything that repeats is bounded, so that every run ends: a loop by `max`, a cycle of \
          states by `max_visits`.",
+    ),
+    (
+        "PHI416",
+        "These states follow each other at once: none of them has an activity that works or \
+         waits. A run would spin through them until a bound ends it.",
     ),
     (
         "PHI417",
@@ -315,8 +370,29 @@ const EXPLANATIONS: &[(&str, &str)] = &[
          ever.",
     ),
     (
+        "PHI419",
+        "Two steps write the same variable and nothing says which comes first, so what is left \
+         in it would depend on who is faster. Order them by `needs`. The items of a `foreach` \
+         run at once: read the results from its output instead.",
+    ),
+    (
+        "PHI420",
+        "A step reads a variable while another one, in no order to it, may write it: sometimes \
+         it sees the old value and sometimes the new one.",
+    ),
+    (
         "PHI421",
         "`join: first` cancels the other needs, so their outputs are mostly absent.",
+    ),
+    (
+        "PHI424",
+        "Two steps change the same file and nothing says which comes first: one of them would \
+         lose its change, or fail.",
+    ),
+    (
+        "PHI426",
+        "Conditions are compared by trying all combinations of the values that they tell apart, \
+         up to 4,096. Here are more, so nothing is said about gaps and overlaps.",
     ),
     (
         "PHI501",
@@ -361,9 +437,57 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "The error code belongs to another kind of step and never occurs here.",
     ),
     (
+        "PHI510",
+        "A cron expression has five fields (minute, hour, day of month, month, day of week), or \
+         six with seconds first, or is one of `@hourly @daily @weekly @monthly @yearly`. `L`, \
+         `W` and `#` are not known.",
+    ),
+    (
+        "PHI511",
+        "No month named has this day, so the schedule would never start anything.",
+    ),
+    (
+        "PHI512",
+        "By the clocks that you wrote, a run may still be open when the next one is due, and \
+         `overlap` then skips, queues or replaces.",
+    ),
+    (
+        "PHI513",
+        "The time zone is none of the IANA database. Names have the form `Europe/Berlin`.",
+    ),
+    (
+        "PHI514",
+        "Where clocks change, one hour of a year does not exist and another exists twice. This \
+         schedule fires in one of them; `dst` says what happens: by default it runs after the \
+         gap, and once.",
+    ),
+    (
+        "PHI515",
+        "Day of month and day of week are both given. As in every cron, either of them is \
+         enough: the schedule fires on all those days of the month and on all those weekdays.",
+    ),
+    (
+        "PHI516",
+        "Runs that this schedule or trigger starts lack an input that has no default, so none \
+         of them could start.",
+    ),
+    (
         "PHI517",
         "Waits between attempts never get shorter: `factor` is at least 1 and `max_delay` at \
          least `delay`.",
+    ),
+    (
+        "PHI518",
+        "The time is over before it is waited for, or a schedule ends before it starts.",
+    ),
+    (
+        "PHI519",
+        "The waits between the iterations alone take longer than the workflow may.",
+    ),
+    (
+        "PHI520",
+        "All runs have the same concurrency key and wait for each other, however many there \
+         are.",
     ),
     (
         "PHI521",
@@ -421,14 +545,45 @@ const EXPLANATIONS: &[(&str, &str)] = &[
          in turn.",
     ),
     (
+        "PHI708",
+        "Paths are relative to the root of their tree and stay below it. A path that starts \
+         with `/` or goes up with `..` would change files that nobody declared.",
+    ),
+    (
+        "PHI709",
+        "All changes of a step happen at once, so one path has one change.",
+    ),
+    (
+        "PHI710",
+        "Without `expect` the change is written over whatever is there by then, also over what \
+         somebody else wrote meanwhile. Say what you saw: the digest of the file, or that there \
+         is none.",
+    ),
+    (
         "PHI711",
         "A change names, in `in`, a tree that `participants` does not declare.",
+    ),
+    (
+        "PHI712",
+        "The path is an expression, so what it becomes is known only in a run. `allow` bounds \
+         it: a path outside is refused before anything is written.",
+    ),
+    (
+        "PHI801",
+        "The text has the form of a token, a key or a password. Workflows are stored, shown and \
+         logged. Name the secret under `secrets:` and hand it over with `task.secrets`; and \
+         replace it, since it was written down. What was found is never printed.",
     ),
     (
         "PHI802",
         "Values of steps are written to the journal and shown to people, so a secret cannot be \
          part of one. It is handed to an agent by name, and neither its value nor a hash of it is \
          ever stored.",
+    ),
+    (
+        "PHI804",
+        "The paths that the step may change are not bounded at all. Name the folders that it is \
+         about.",
     ),
 ];
 

@@ -67,6 +67,16 @@ impl Term {
 }
 
 impl Expr {
+    /// What it reads, as far as it is written as a path: `vars.a.b`, and not `vars.a` as well.
+    pub(crate) fn reads(&self) -> BTreeSet<String> {
+        let ast = &self.inner.ast;
+        Reader {
+            ast,
+            text: self.source(),
+        }
+        .reads(ast.root())
+    }
+
     /// The condition taken apart.
     pub(crate) fn formula(&self) -> Formula {
         Reader {
@@ -239,6 +249,17 @@ impl Reader<'_> {
     }
 
     fn opaque(&self, id: NodeId) -> Formula {
+        Formula::Test(Test::Opaque {
+            text: self
+                .text
+                .get(self.ast.range(id))
+                .unwrap_or_default()
+                .to_owned(),
+            reads: self.reads(id),
+        })
+    }
+
+    fn reads(&self, id: NodeId) -> BTreeSet<String> {
         let range = self.ast.range(id);
         let inside = |node: NodeId| {
             let other = self.ast.range(node);
@@ -252,17 +273,12 @@ impl Reader<'_> {
                 part_of_longer.insert(*operand);
             }
         }
-        let reads = self
-            .ast
+        self.ast
             .nodes()
             .filter(|(node, _)| inside(*node) && !part_of_longer.contains(node))
             .filter_map(|(node, _)| self.ast.path(node))
             .filter(|path| !path.starts_with('#'))
-            .collect();
-        Formula::Test(Test::Opaque {
-            text: self.text.get(range.clone()).unwrap_or_default().to_owned(),
-            reads,
-        })
+            .collect()
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 const DAYS_MAX: u64 = 3650;
 
 /// Reads a duration; `Err` is a fragment for the label.
-pub(super) fn parse(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
     let millis = match text.strip_prefix('P') {
         Some(rest) => iso(rest)?,
         None => short(text)?,

@@ -33,10 +33,11 @@ use crate::diagnostic::Sink;
 use crate::expr::nearest;
 use crate::machine::{Body, BodyIndex, Concurrency, RunHandler, Saga, Schedule, Step, Trigger};
 use crate::source::{SourceText, Span};
-use crate::syntax::Map;
+use crate::syntax::{Map, Node};
 
 pub(crate) use document::read;
 pub(crate) use expressions::{Filled, fill, index_by_id};
+pub(crate) use states::{StatePlace, StatesDraft};
 
 /// What every pass has at hand.
 pub(crate) struct Cx<'a> {
@@ -139,6 +140,16 @@ impl StepDraft<'_> {
         self.map
             .get(key)
             .map_or(self.id_span, |entry| entry.key_span)
+    }
+
+    /// The items of the list `outer.inner`; none if it is not there.
+    pub(crate) fn nested_items(&self, outer: &str, inner: &str) -> &[Node] {
+        self.map
+            .get(outer)
+            .and_then(|entry| entry.value.as_map())
+            .and_then(|map| map.get(inner))
+            .and_then(|entry| entry.value.as_seq())
+            .unwrap_or_default()
     }
 
     /// The place of `outer.inner`, or of the nearest thing that is there.

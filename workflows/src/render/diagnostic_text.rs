@@ -22,14 +22,39 @@ pub fn text(source: &SourceText, diagnostics: &[Diagnostic], color: bool) -> Str
     } else {
         Renderer::plain()
     };
+    let masked = without_secrets(source, diagnostics);
+    let shown = masked.as_ref().unwrap_or(source);
     let mut out = String::new();
     for diagnostic in diagnostics.iter().take(SHOWN_MAX) {
-        out.push_str(&one(source, diagnostic, &renderer));
+        out.push_str(&one(shown, diagnostic, &renderer));
         out.push_str("\n\n");
     }
     out.push_str(&summary(source, diagnostics));
     out.push('\n');
     out
+}
+
+/// The text with asterisks in place of what was found to be a secret: it goes into no log.
+fn without_secrets(source: &SourceText, diagnostics: &[Diagnostic]) -> Option<SourceText> {
+    let mut secrets = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.code == "PHI801")
+        .peekable();
+    secrets.peek()?;
+    let mut text = source.text().to_owned();
+    for secret in secrets {
+        let range = secret.span.start as usize..secret.span.end as usize;
+        let Some(found) = text.get(range.clone()) else {
+            continue;
+        };
+        // Lines and bytes stay where they are.
+        let mask: String = found
+            .chars()
+            .flat_map(|c| std::iter::repeat_n(if c == '\n' { c } else { '*' }, c.len_utf8()))
+            .collect();
+        text.replace_range(range, &mask);
+    }
+    Some(SourceText::new(source.name(), &text))
 }
 
 fn one(source: &SourceText, diagnostic: &Diagnostic, renderer: &Renderer) -> String {

@@ -11,8 +11,12 @@ use crate::support::{fixtures, team};
 fn every_bad_fixture_says_what_its_name_says() {
     for fixture in fixtures("invalid") {
         let source = SourceText::new(&fixture.name, &fixture.text);
-        let compiled = compile(&source, Some(&team()));
+        let mut compiled = compile(&source, Some(&team()));
         let code = fixture.name[..6].to_owned();
+        // What this version does not run yet is the subject of one fixture and noise in others.
+        compiled
+            .diagnostics
+            .retain(|d| d.code != "PHI119" || code == "PHI119");
         assert!(
             compiled.diagnostics.iter().any(|d| d.code == code),
             "{} has {:?}",
