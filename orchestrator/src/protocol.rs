@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub use crate::coordinator::{OnClosed, OnOpen};
+
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -77,6 +79,15 @@ pub struct StartRequest {
     /// The run's name; chosen by the server without it. Taken: 409.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Which business it is about: at most one open run of the workflow has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// If an open run has the key: `attach` (the answer is that run) or `reject`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_open: Option<OnOpen>,
+    /// If a closed run has the key: `start` (another one) or `reject`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_closed: Option<OnClosed>,
     /// For searching.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -100,6 +111,9 @@ pub struct Started {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+    /// Whether nothing was started: the key of the start named this open run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub attached: bool,
 }
 
 /// Why something failed.
@@ -321,6 +335,29 @@ pub struct Paused {
     pub reason: Option<String>,
     /// Since when.
     pub at: String,
+}
+
+/// `POST /v1/events`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventRequest {
+    /// The event's name, as `deploy.finished`.
+    pub event: String,
+    /// What it says; `null` without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Box<RawValue>>,
+    /// Sent again with the same key, it is the same event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// `POST /v1/events`, the answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventSent {
+    /// Its name.
+    pub event: String,
+    /// Its number among all of that name.
+    pub number: u64,
 }
 
 /// One line of `GET /v1/schedules`.

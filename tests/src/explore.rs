@@ -99,6 +99,7 @@ pub fn explore(machine: &Arc<Machine>, states_max: usize) -> Explored {
         labels: BTreeMap::new(),
         by: "dana".to_owned(),
         trigger: None,
+        held: false,
     };
     let (run, decision) = start(Arc::clone(machine), begin, moment(now));
     known.insert(essence(&run));

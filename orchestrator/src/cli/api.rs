@@ -185,6 +185,20 @@ impl Api {
         answer.ok_or_else(|| self.garbled("no content where some is due"))
     }
 
+    /// As [`Self::post`], with a key by which the server knows the same call again.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) fn post_once<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        request: &Q,
+        key: Option<&str>,
+    ) -> Result<A, CallError> {
+        let answer = self.send(path, request, Duration::ZERO, key)?;
+        answer.ok_or_else(|| self.garbled("no content where some is due"))
+    }
+
     /// As [`Self::post`], where the server itself waits up to `wait`; `None` if it has nothing.
     ///
     /// # Errors
@@ -195,15 +209,26 @@ impl Api {
         request: &Q,
         wait: Duration,
     ) -> Result<Option<A>, CallError> {
+        self.send(path, request, wait, None)
+    }
+
+    fn send<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        request: &Q,
+        wait: Duration,
+        key: Option<&str>,
+    ) -> Result<Option<A>, CallError> {
         let body = serde_json::to_vec(request).expect("requests have string keys only");
         let within = ANSWER_WITHIN.saturating_add(wait);
         let post = self.agent.post(self.url(path, &[]));
-        let post = self
+        let mut post = self
             .headers(post)
-            .header("content-type", "application/json")
-            .config()
-            .timeout_global(Some(within))
-            .build();
+            .header("content-type", "application/json");
+        if let Some(key) = key {
+            post = post.header("idempotency-key", key);
+        }
+        let post = post.config().timeout_global(Some(within)).build();
         let answer = post.send(&body[..]).map_err(|cause| self.failed(cause))?;
         self.read(answer)
     }

@@ -15,6 +15,7 @@ mod data_dir;
 mod definition;
 mod demo_agent;
 mod doctor;
+mod event;
 mod exec;
 mod exit_code;
 mod explain;
@@ -112,6 +113,9 @@ enum Command {
     /// Start, watch and end runs
     #[command(subcommand)]
     Run(run::Run),
+    /// Send events
+    #[command(subcommand)]
+    Event(event::Event),
     /// See when schedules fire, pause them, make up for the past
     #[command(subcommand)]
     Schedule(schedule::Schedule),
@@ -195,6 +199,7 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Graph(command) => command.run(context),
         Command::Schema(command) => command.run(context),
         Command::Run(command) => command.run(context),
+        Command::Event(command) => command.run(context),
         Command::Schedule(command) => command.run(context),
         Command::Why(command) => command.run(context),
         Command::Task(command) => command.run(context),

@@ -21,6 +21,14 @@ pub(super) struct Batch {
     pub workflows: BTreeSet<String>,
     /// The schedules among them.
     pub schedules: BTreeSet<ScheduleKey>,
+    /// The events among them, by name.
+    pub events: BTreeSet<String>,
+    /// The workflows whose triggers are among them.
+    pub triggers: BTreeSet<String>,
+    /// The keys of starts among them.
+    pub keys: BTreeSet<String>,
+    /// The concurrency keys among them.
+    pub slots: BTreeSet<String>,
     /// The leases as they were before it, in the order in which they were first changed.
     pub leases: Vec<LeaseBefore>,
 }

@@ -341,7 +341,8 @@ impl Coordinator {
     #[must_use]
     pub fn next_due(&self) -> (Option<Timestamp>, Option<Duration>) {
         let run = self.due.first().map(|(at, _)| *at);
-        let wall = [run, self.schedules.next_due()];
+        let at_once = self.events.is_busy().then(Timestamp::default);
+        let wall = [run, self.schedules.next_due(), at_once];
         let wall = wall.into_iter().flatten().min();
         let mono = [
             self.leases.next_expiry(),

@@ -11,6 +11,8 @@ mod closed;
 mod control;
 mod definitions;
 mod dispatch;
+mod events;
+mod keys;
 mod liveness;
 mod people;
 mod recovery;
@@ -18,8 +20,10 @@ mod refusal;
 mod report;
 mod runs;
 mod schedules;
+mod slots;
 mod starts;
 mod tasks;
+mod triggers;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -42,10 +46,11 @@ use liveness::Agent;
 
 pub use closed::{ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold};
 pub use dispatch::{Handed, PollId, Polled};
+pub use keys::{BusinessKey, Call, OnClosed, OnOpen, body_hash};
 pub use liveness::{AgentEvent, Evidence};
 pub use people::{Decider, Said};
 pub use refusal::{Refusal, RefusalClass};
-pub use runs::{ListFilter, Target};
+pub use runs::{ListFilter, Order, Target};
 pub use tasks::Completed;
 pub use views::View;
 
@@ -81,6 +86,10 @@ pub struct Coordinator {
     just_closed: VecDeque<(Seq, RunState)>,
     due: BTreeSet<(Timestamp, RunId)>,
     schedules: schedules::Schedules,
+    keys: keys::Keys,
+    events: events::Events,
+    triggers: triggers::Triggers,
+    slots: slots::Slots,
     ready: ReadyQueue<TaskId>,
     leases: Leases<TaskId>,
     ledger: Ledger,
@@ -132,6 +141,7 @@ impl Coordinator {
         for _ in 0..LOST_RACES_MAX {
             let answer = operation(self);
             // A refusal found midway does not undo what was decided before it: both are told.
+            self.deliver_events(now);
             self.serve_waiting_polls(now);
             match self.commit(now) {
                 Ok(()) => return answer,
@@ -181,7 +191,12 @@ impl Coordinator {
         self.batch.touched.insert(id.clone());
         self.follow_tasks(id, events, now);
         self.follow_pause(id, events, now);
+        self.follow_events(id, events, now);
         self.follow_deadline(id);
+        let closed = |run: &OpenRun| run.state.status != RunStatus::Running;
+        if self.open.get(id).is_some_and(closed) {
+            self.free_slot(id, now);
+        }
     }
 
     /// Keeps the one timer entry of a run in step with its next deadline.
@@ -248,6 +263,18 @@ impl Coordinator {
         }
         for id in &batch.touched {
             self.reload(id, now)?;
+        }
+        for name in &batch.events {
+            self.reload_events(name)?;
+        }
+        for workflow in &batch.triggers {
+            self.reload_triggers(workflow)?;
+        }
+        for key in &batch.keys {
+            self.reload_key(key, now)?;
+        }
+        for key in &batch.slots {
+            self.reload_slots(key, now)?;
         }
         for schedule in &batch.schedules {
             self.reload_schedule(schedule)?;

@@ -42,6 +42,10 @@ impl Coordinator {
             by_start: super::ByStart::new(),
             due: std::collections::BTreeSet::new(),
             schedules: super::schedules::Schedules::default(),
+            keys: super::keys::Keys::default(),
+            events: super::events::Events::default(),
+            triggers: super::triggers::Triggers::default(),
+            slots: super::slots::Slots::default(),
             ready: ReadyQueue::new(),
             leases: Leases::new(),
             ledger: Ledger::new(),
@@ -69,6 +73,7 @@ impl Coordinator {
         }
         coordinator.schedules.asleep = only_run.is_some();
         coordinator.wake_schedules();
+        coordinator.keys.forget_old(now.wall);
         coordinator.expect_signs_of_life(now);
         let ids: Vec<_> = coordinator.open.keys().cloned().collect();
         for id in ids {
@@ -108,6 +113,18 @@ impl Coordinator {
             }
         } else if let Some(name) = stream.strip_prefix("workflow/") {
             self.definitions.replay(name, &decode(record)?);
+        } else if stream.starts_with("key/") {
+            self.keys
+                .replay_key(stream, record.version, decode(record)?);
+        } else if stream.starts_with("call/") {
+            self.keys
+                .replay_call(stream, record.version, decode(record)?);
+        } else if let Some(name) = stream.strip_prefix("event/") {
+            self.events.replay(name, record.version, decode(record)?);
+        } else if let Some(workflow) = stream.strip_prefix("trigger/") {
+            self.triggers.replay(workflow, &decode(record)?);
+        } else if stream.starts_with("slots/") {
+            self.slots.replay(stream, &decode(record)?);
         } else if let Some(name) = stream.strip_prefix("schedule/") {
             self.schedules.replay(name, &decode(record)?);
         } else if let Some(name) = stream.strip_prefix("agent/") {
@@ -125,6 +142,7 @@ impl Coordinator {
         for task in live {
             self.follow_task(&task, now);
         }
+        self.follow_waits(id);
         self.follow_deadline(id);
     }
 
@@ -179,6 +197,7 @@ impl Coordinator {
             Err(refusal) => return Err(refusal),
         }
         self.end_idle_leases(id);
+        self.follow_waits(id);
         Ok(())
     }
 }

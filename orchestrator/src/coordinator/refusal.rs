@@ -83,6 +83,44 @@ pub enum Refusal {
         /// Everything that is wrong.
         violations: Vec<Violation>,
     },
+    /// An idempotency key that came with another body before.
+    #[error("the idempotency key `{key}` was used for another request, which started run `{run}`")]
+    OtherBody {
+        /// The key.
+        key: String,
+        /// What it started.
+        run: String,
+    },
+    /// A key that another run has.
+    #[error("key `{key}` is taken by run `{run}`, which is {state}")]
+    KeyTaken {
+        /// The key.
+        key: String,
+        /// Who has it.
+        run: String,
+        /// `open` or `closed`.
+        state: &'static str,
+    },
+    /// A concurrency key that cannot be evaluated.
+    #[error("the concurrency key of workflow `{workflow}` cannot be evaluated: {reason}")]
+    BadKey {
+        /// The workflow.
+        workflow: String,
+        /// Why not.
+        reason: String,
+    },
+    /// As many runs of a concurrency key as there may be.
+    #[error("workflow `{workflow}`, concurrency key {key}: {reason} ({})", .runs.join(", "))]
+    NoSlot {
+        /// The workflow.
+        workflow: String,
+        /// The key, as JSON.
+        key: String,
+        /// What is full.
+        reason: &'static str,
+        /// Some of the runs that hold a slot.
+        runs: Vec<String>,
+    },
     /// A schedule of a workflow that cannot be used.
     #[error(transparent)]
     BadSchedule(BadSchedule),
@@ -133,11 +171,16 @@ impl Refusal {
             }
             Self::Gone(_) => RefusalClass::Gone,
             Self::Forbidden(_) => RefusalClass::Forbidden,
-            Self::Ambiguous { .. } | Self::Exists(_) => RefusalClass::Conflict,
+            Self::Ambiguous { .. }
+            | Self::Exists(_)
+            | Self::KeyTaken { .. }
+            | Self::NoSlot { .. } => RefusalClass::Conflict,
             Self::BadName { .. }
             | Self::BadTask(_)
             | Self::BadInputs { .. }
             | Self::BadSchedule(_)
+            | Self::BadKey { .. }
+            | Self::OtherBody { .. }
             | Self::Schedule(_)
             | Self::Unstorable(_) => RefusalClass::Invalid,
             Self::LostRace | Self::Busy => RefusalClass::Busy,
@@ -172,6 +215,10 @@ impl Refusal {
             Self::BadName { .. } | Self::BadTask(_) => "bad_name",
             Self::BadInputs { .. } => "schema.input",
             Self::BadSchedule(_) | Self::Schedule(_) => "bad_schedule",
+            Self::OtherBody { .. } => "other_body",
+            Self::KeyTaken { .. } => "key_taken",
+            Self::BadKey { .. } => "expr",
+            Self::NoSlot { .. } => "no_slot",
             Self::LostRace => "lost_race",
             Self::Unknown(_) => "unknown_outcome",
             Self::Unreadable(_) => "unreadable",

@@ -55,6 +55,7 @@ pub(super) fn started(run: &RunState) -> Started {
         seq: run.version,
         outputs: run.outputs.as_ref().map(crate::engine::RawJson::to_boxed),
         error: run_failure(run),
+        attached: false,
     }
 }
 

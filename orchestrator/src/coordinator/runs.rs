@@ -11,6 +11,7 @@ use crate::engine::{self, Input, RunId, RunState};
 use crate::protocol::{Registered, RunDetail, RunSummary, Started, Why};
 
 use super::definitions::{DefinitionEvent, Definitions};
+use super::keys::{BusinessKey, Call};
 use super::schedules::check_schedules;
 use super::starts::{NewRun, bind};
 use super::{Coordinator, ListPlace, Now, Refusal, report};
@@ -22,6 +23,25 @@ pub enum Target {
     Named(String),
     /// This one; registered with the run if it is new.
     Compiled(Arc<Machine>),
+}
+
+/// A start, with everything that says which one it is.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// What to run.
+    pub target: Target,
+    /// The run's name; `None`: a fresh one.
+    pub id: Option<String>,
+    /// Values of its inputs.
+    pub inputs: Map<String, Value>,
+    /// For searching.
+    pub labels: BTreeMap<String, String>,
+    /// Who asks.
+    pub by: String,
+    /// Which business it is about.
+    pub key: Option<BusinessKey>,
+    /// Which call it is.
+    pub call: Option<Call>,
 }
 
 /// Which runs a list shows.
@@ -75,6 +95,7 @@ impl Coordinator {
         self.transact(now, |c| {
             c.register_in_batch(machine);
             c.set_schedules(machine, now);
+            c.set_triggers(machine, now);
             Ok(report::registered(machine))
         })
     }
@@ -129,31 +150,70 @@ impl Coordinator {
         by: &str,
         now: Now,
     ) -> Result<Started, Refusal> {
-        let machine = match target {
+        let order = Order {
+            target: target.clone(),
+            id: id.map(str::to_owned),
+            inputs: inputs.clone(),
+            labels: labels.clone(),
+            by: by.to_owned(),
+            key: None,
+            call: None,
+        };
+        self.start_order(&order, now)
+    }
+
+    /// Starts a run, or answers with the one that the order's keys name.
+    ///
+    /// # Errors
+    /// A workflow that is not there, inputs that do not fit, a name or a key that is taken, a bound on
+    /// runs that is reached.
+    pub fn start_order(&mut self, order: &Order, now: Now) -> Result<Started, Refusal> {
+        let machine = match &order.target {
             Target::Named(name) => self.workflow(name)?,
             Target::Compiled(machine) => Arc::clone(machine),
         };
-        let inputs = bind(&machine, inputs)?;
-        let run = match id {
-            Some(id) => parse_run_id(id)?,
-            None => self.fresh_id(now),
+        let new = NewRun {
+            inputs: bind(&machine, &order.inputs)?,
+            labels: order.labels.clone(),
+            by: order.by.clone(),
+            trigger: None,
+            machine,
         };
-        self.transact(now, |c| {
-            if c.is_taken(&run) {
-                return Err(Refusal::Exists(run.to_string()));
-            }
-            c.register_in_batch(&machine);
-            let new = NewRun {
-                machine: Arc::clone(&machine),
-                inputs: inputs.clone(),
-                labels: labels.clone(),
-                by: by.to_owned(),
-                trigger: None,
-            };
-            c.begin(&run, new, now);
-            Ok(())
-        })?;
-        self.outcome(&run)
+        let id = order.id.as_deref().map(parse_run_id).transpose()?;
+        let (run, attached) = self.transact(now, |c| c.start_or_attach(order, &new, &id, now))?;
+        let mut outcome = self.outcome(&run)?;
+        outcome.attached = attached;
+        Ok(outcome)
+    }
+
+    fn start_or_attach(
+        &mut self,
+        order: &Order,
+        new: &NewRun,
+        id: &Option<RunId>,
+        now: Now,
+    ) -> Result<(RunId, bool), Refusal> {
+        let workflow = new.machine.name();
+        if let Some(call) = &order.call
+            && let Some(run) = self.answered(call, now)?
+        {
+            return Ok((run, false));
+        }
+        if let Some(key) = &order.key
+            && let Some(run) = self.attached(workflow, key)?
+        {
+            self.take_keys(workflow, None, order.call.as_ref(), &run, now);
+            return Ok((run, true));
+        }
+        let run = id.clone().unwrap_or_else(|| self.fresh_id(now));
+        if self.is_taken(&run) {
+            return Err(Refusal::Exists(run.to_string()));
+        }
+        self.admission(new, now)?;
+        self.register_in_batch(&new.machine);
+        self.begin(&run, new.clone(), now)?;
+        self.take_keys(workflow, order.key.as_ref(), order.call.as_ref(), &run, now);
+        Ok((run, false))
     }
 
     /// Where a run stands, in short.

@@ -251,6 +251,7 @@ impl Coordinator {
             let by = by_hand.clone();
             let by = by.unwrap_or_else(|| format!("schedule {}", key.1));
             let new = prepare(&machine, &entry, instant, by, now.wall)?;
+            self.admission(&new, now).map_err(|no| no.to_string())?;
             let run = self.fresh_id_besides(&prepared, now);
             prepared.insert(run.clone(), new);
             Ok(run)
@@ -270,7 +271,7 @@ impl Coordinator {
         self.batch.schedules.insert(key.clone());
         for (run, new) in prepared {
             self.schedules.of_run.insert(run.clone(), key.clone());
-            self.begin(&run, new, now);
+            self.begin(&run, new, now)?;
         }
         for run in decision.cancels {
             let by = format!("schedule {}", key.1);

@@ -12,6 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::engine::{self, RunId, Start, Trigger};
 
+use super::slots::Admission;
 use super::{Coordinator, Now, OpenRun, Refusal};
 
 /// A run that is about to begin, its inputs checked.
@@ -31,7 +32,11 @@ pub(super) struct NewRun {
 
 impl Coordinator {
     /// Begins a run in the batch under way. The name must be free.
-    pub(super) fn begin(&mut self, run: &RunId, new: NewRun, now: Now) {
+    ///
+    /// # Errors
+    /// As [`Self::admission`]; then nothing has happened.
+    pub(super) fn begin(&mut self, run: &RunId, new: NewRun, now: Now) -> Result<(), Refusal> {
+        let admission = self.admission(&new, now)?;
         let mut labels = workflow_labels(run, &new, now.wall);
         labels.extend(new.labels);
         let start = Start {
@@ -40,12 +45,16 @@ impl Coordinator {
             labels,
             by: new.by,
             trigger: new.trigger,
+            held: matches!(admission, Admission::Later { .. }),
         };
         let moment = self.moment(now);
         let (state, decision) = engine::start(new.machine, start, moment);
         self.enter(&state);
         self.open.insert(run.clone(), OpenRun { state, due: None });
+        self.join_key(run, &admission, now);
         self.record(run, 0, &decision.events, now);
+        self.make_room(run, admission, now);
+        Ok(())
     }
 
     /// Whether a run of this name is or was there, as far as is remembered.

@@ -46,6 +46,18 @@ pub(super) enum Work {
 }
 
 impl Draft<'_> {
+    /// Lets the steps that need nothing begin.
+    pub(super) fn begin(&mut self) {
+        let roots = self.run.slots_of(PassId::MAIN);
+        let roots = roots.filter(|slot| self.run.spec(*slot).needs.is_empty());
+        let roots: Vec<_> = roots.map(Work::Check).collect();
+        self.work.extend(roots);
+        let machine = self.machine();
+        if let Some(states) = machine.states() {
+            self.begin_walk(states);
+        }
+    }
+
     pub(super) fn emit(&mut self, event: RunEvent) {
         apply(self.run, &event);
         self.events.push(event);
@@ -77,12 +89,10 @@ pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, 
         deadline: moment.now.saturating_add(machine.timeout()),
         trigger: start.trigger,
     });
-    let roots = draft.run.slots_of(PassId::MAIN);
-    let roots = roots.filter(|slot| draft.run.spec(*slot).needs.is_empty());
-    let roots: Vec<_> = roots.map(Work::Check).collect();
-    draft.work.extend(roots);
-    if let Some(states) = machine.states() {
-        draft.begin_walk(states);
+    if start.held {
+        draft.emit(RunEvent::RunHeld { at: moment.now });
+    } else {
+        draft.begin();
     }
     draft.settle();
     let events = draft.events;
@@ -156,6 +166,7 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
         Input::Cancel { by, reason } => draft.cancel(by, reason)?,
         Input::Pause { by, reason } => draft.pause(by, reason)?,
         Input::Resume { by } => draft.resume(by)?,
+        Input::Admit => draft.admit(),
         Input::Signal { name, data, by } => draft.signal(name, data, by)?,
         Input::Deliver { step, what } => draft.hear(&step, what)?,
         Input::Resolve {

@@ -194,6 +194,16 @@ pub enum RunEvent {
         /// When.
         at: Timestamp,
     },
+    /// The run waits for others with the same concurrency key: none of its steps begins.
+    RunHeld {
+        /// When.
+        at: Timestamp,
+    },
+    /// Its turn has come.
+    RunAdmitted {
+        /// When.
+        at: Timestamp,
+    },
     /// Somebody sent the run a signal.
     SignalReceived {
         /// Its name.
@@ -700,6 +710,8 @@ impl RunEvent {
             | Self::IncidentResolved { step, .. } => Some(step),
             Self::RunStarted { .. }
             | Self::RunPaused { .. }
+            | Self::RunHeld { .. }
+            | Self::RunAdmitted { .. }
             | Self::RunResumed { .. }
             | Self::SignalReceived { .. }
             | Self::PassOpened { .. }

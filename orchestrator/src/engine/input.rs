@@ -31,6 +31,8 @@ pub struct Start {
     pub by: String,
     /// What made it start; `None`: the one who asks.
     pub trigger: Option<Trigger>,
+    /// Whether it waits for others with the same concurrency key first.
+    pub held: bool,
 }
 
 /// What a person does about an undo that failed for good.
@@ -143,6 +145,8 @@ pub enum Input {
         /// Who.
         by: String,
     },
+    /// The turn of a run has come that waited for others with the same concurrency key.
+    Admit,
     /// Somebody sends the run a signal.
     Signal {
         /// Its name.

@@ -61,12 +61,17 @@ impl Subscription {
     /// Whether `data` has the fields that are wanted.
     #[must_use]
     pub fn matches(&self, data: &Value) -> bool {
-        self.matching.iter().all(|(field, wanted)| {
-            let path = field.split('.');
-            let found = path.fold(Some(data), |at, key| at.and_then(|at| at.get(key)));
-            found == Some(wanted)
-        })
+        self.matching
+            .iter()
+            .all(|(field, wanted)| value_at(data, field) == Some(wanted))
     }
+}
+
+/// The value in `data` at `path`, whose dots lead deeper.
+#[must_use]
+pub fn value_at<'a>(data: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.')
+        .try_fold(data, |value, field| value.get(field))
 }
 
 /// Something that a step can hear: an event of the store, or a signal of the run.

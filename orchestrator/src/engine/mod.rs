@@ -40,7 +40,7 @@ pub use decide::{Decision, decide, start};
 pub use event::{BlockWork, CancelReason, Failure, PassOutcome, RunEvent, Then, Undo};
 pub use id::{BadTaskId, RunId, TaskId};
 pub use input::{Input, Moment, Rejection, Resolution, Start};
-pub use listen::{Delivery, Listening, Source, Subscription};
+pub use listen::{Delivery, Listening, Source, Subscription, value_at};
 pub use pass::{Pass, PassId, PassStatus, Slot};
 pub use pause::Pause;
 pub use raw::RawJson;

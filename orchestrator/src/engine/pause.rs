@@ -29,7 +29,22 @@ impl RunState {
     /// Whether nothing new is dispatched.
     #[must_use]
     pub fn stands_still(&self) -> bool {
-        self.paused.is_some()
+        self.still_since.is_some()
+    }
+
+    /// From `at` on its clocks stand still.
+    pub(super) fn stand_still(&mut self, at: Timestamp) {
+        self.still_since.get_or_insert(at);
+    }
+
+    /// Lets its clocks go on, unless something else still holds it.
+    pub(super) fn go_on(&mut self, at: Timestamp) {
+        if self.paused.is_some() || self.held {
+            return;
+        }
+        if let Some(since) = self.still_since.take() {
+            self.put_clocks_later(at.since(since));
+        }
     }
 
     /// Whether it stands still and no agent works on it any more.
@@ -155,6 +170,16 @@ impl Draft<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Lets a run begin that waited for its turn.
+    pub(super) fn admit(&mut self) {
+        if self.run.held {
+            self.emit(RunEvent::RunAdmitted {
+                at: self.moment.now,
+            });
+            self.begin();
+        }
     }
 
     fn check_open(&self) -> Result<(), Rejection> {

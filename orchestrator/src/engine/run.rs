@@ -119,6 +119,10 @@ pub struct RunState {
     pub trigger: Option<Trigger>,
     /// Why it stands still, if it does.
     pub paused: Option<Pause>,
+    /// Whether it waits for others with the same concurrency key.
+    pub held: bool,
+    /// Since when its clocks stand still, if they do.
+    pub(super) still_since: Option<Timestamp>,
     /// Signals that came, in order.
     pub(super) signals: Vec<Delivery>,
     /// Steps that wait for events or signals.
@@ -159,6 +163,8 @@ impl RunState {
             outputs: None,
             trigger: None,
             paused: None,
+            held: false,
+            still_since: None,
             signals: Vec::new(),
             listening: BTreeMap::new(),
             waker: Some(Waker::Steps),

@@ -145,7 +145,8 @@ fn pass_change<'e>(
 
 fn run_word(run: &RunState) -> &'static str {
     match (run.status, run.phase) {
-        (RunStatus::Running, _) if run.stands_still() => "paused",
+        (RunStatus::Running, _) if run.paused.is_some() => "paused",
+        (RunStatus::Running, Phase::Forward) if run.held => "queued",
         (RunStatus::Running, Phase::Forward) => "running",
         (RunStatus::Running, phase) => phase.as_str(),
         (status, _) => status.as_str(),
@@ -274,6 +275,8 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
         RunEvent::RunStarted { by, .. } => format!("started by {by}"),
         RunEvent::RunPaused { by, reason, .. } => format!("paused by {by}{}", said(reason)),
         RunEvent::RunResumed { by, .. } => format!("resumed by {by}"),
+        RunEvent::RunHeld { .. } => "waits for others with the same concurrency key".to_owned(),
+        RunEvent::RunAdmitted { .. } => "its turn has come".to_owned(),
         RunEvent::SignalReceived { name, by, .. } => format!("signal {name} from {by}"),
         RunEvent::EventAwaited { subscription, .. } => {
             format!("waits for {}", subscription.source.words())

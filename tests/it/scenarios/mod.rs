@@ -14,6 +14,7 @@ mod leases;
 mod pausing;
 mod results;
 mod sagas;
+mod starts;
 
 /// A team that is never suspected within a story.
 const TEAM: &str = "\

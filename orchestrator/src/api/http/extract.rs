@@ -7,8 +7,39 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
+/// Longer keys are refused.
+const IDEMPOTENCY_KEY_MAX: usize = 255;
+
 /// What stands in the path.
 pub(super) struct Path<T>(pub T);
+
+/// The header `Idempotency-Key`: which call this is, so that it can be made again.
+pub(super) struct IdempotencyKey(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut keys = parts.headers.get_all("idempotency-key").iter();
+        let (Some(key), None) = (keys.next(), keys.next()) else {
+            return match parts.headers.contains_key("idempotency-key") {
+                true => Err(bad_key()),
+                false => Ok(Self(None)),
+            };
+        };
+        let key = key.to_str().ok();
+        let key = key.filter(|key| !key.is_empty() && key.len() <= IDEMPOTENCY_KEY_MAX);
+        key.map(|key| Self(Some(key.to_owned())))
+            .ok_or_else(bad_key)
+    }
+}
+
+fn bad_key() -> Problem {
+    let detail = format!(
+        "`Idempotency-Key` is given once, with 1 to {IDEMPOTENCY_KEY_MAX} visible characters"
+    );
+    Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+}
 
 /// What stands behind the question mark.
 pub(super) struct Query<T>(pub T);

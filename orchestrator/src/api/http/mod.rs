@@ -8,6 +8,7 @@ mod accept;
 mod auth;
 mod body;
 mod control;
+mod events;
 mod extract;
 mod mcp;
 mod past;
@@ -123,6 +124,7 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/runs/{id}/pause", control::pause),
         Route::post("/v1/runs/{id}/resume", control::resume),
         Route::post("/v1/runs/{id}/signal", control::signal),
+        Route::post("/v1/events", events::send),
         Route::get("/v1/schedules", schedules::list),
         Route::get("/v1/schedules/{name}/{id}", schedules::show),
         Route::post("/v1/schedules/{name}/{id}/pause", schedules::pause),

@@ -10,7 +10,7 @@ use phisync_workflows::Machine;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::coordinator::{Refusal, Target};
+use crate::coordinator::{BusinessKey, Call, Order, Refusal, Target, body_hash};
 use crate::engine::{RunEvent, RunId, RunState, apply_traced};
 use crate::identity::Caller;
 use crate::protocol::{CancelRequest, EventList, EventRecord, StartRequest, Started, Why};
@@ -18,7 +18,7 @@ use crate::runtime::Until;
 
 use super::App;
 use super::body::{Answer, Body};
-use super::extract::{Path, Query};
+use super::extract::{IdempotencyKey, Path, Query};
 use super::past::resolve;
 use super::problem::Problem;
 use super::workflows::compile_one;
@@ -35,9 +35,14 @@ pub(super) fn bounded_wait(seconds: Option<f64>) -> Duration {
 pub(super) async fn start(
     State(app): State<Arc<App>>,
     caller: Caller,
+    IdempotencyKey(idempotency_key): IdempotencyKey,
     Body(request): Body<StartRequest>,
 ) -> Result<Answer<Started>, Problem> {
     caller.operator()?;
+    let call = idempotency_key.map(|key| Call {
+        key: (caller.display().to_owned(), key),
+        body: body_hash(&asked_for(&request)),
+    });
     let target = match (&request.workflow, &request.definition) {
         (Some(name), None) => Target::Named(name.clone()),
         (None, Some(text)) => Target::Compiled(compile_one(&app, "<definition>", text)?),
@@ -48,19 +53,38 @@ pub(super) async fn start(
         }
     };
     let wait = bounded_wait(request.wait_s);
-    let by = caller.display().to_owned();
+    let order = Order {
+        target,
+        id: request.id,
+        inputs: request.inputs,
+        labels: request.labels,
+        by: caller.display().to_owned(),
+        key: request.key.map(|key| BusinessKey {
+            key,
+            on_open: request.on_open.unwrap_or_default(),
+            on_closed: request.on_closed.unwrap_or_default(),
+        }),
+        call,
+    };
     let (body, head) = app
         .handle
-        .outcome(wait, move |c, now| {
-            let id = request.id.as_deref();
-            c.start(&target, id, &request.inputs, &request.labels, &by, now)
-        })
+        .outcome(wait, move |c, now| c.start_order(&order, now))
         .await?;
-    Ok(Answer {
-        status: StatusCode::CREATED,
-        head,
-        body,
-    })
+    let status = if body.attached {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok(Answer { status, head, body })
+}
+
+/// What a start asks for, in one form: how long the caller waits for the outcome is no part of it.
+fn asked_for(request: &StartRequest) -> String {
+    let request = StartRequest {
+        wait_s: None,
+        ..request.clone()
+    };
+    serde_json::to_string(&request).unwrap_or_default()
 }
 
 #[derive(Deserialize)]

@@ -231,7 +231,8 @@ impl Board {
             }
             RunEvent::RunFinishing { .. } => self.run_is("finishing"),
             RunEvent::RunPaused { .. } => self.run_is("paused"),
-            RunEvent::RunResumed { .. } => self.run_is("running"),
+            RunEvent::RunHeld { .. } => self.run_is("queued"),
+            RunEvent::RunResumed { .. } | RunEvent::RunAdmitted { .. } => self.run_is("running"),
             RunEvent::RunFailing { .. } => self.run_is("failing"),
             RunEvent::RunCancelling { .. } => self.run_is("cancelling"),
             RunEvent::UndoStarted { .. } => self.run_is("undoing"),

@@ -43,6 +43,8 @@ pub(super) enum Run {
     Signal(control::Signal),
 }
 
+pub(super) use control::json;
+
 /// How a run ended, or where it stands.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Outcome {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use clap::Args;
-use phisync::protocol::{StartRequest, Started};
+use clap::{Args, ValueEnum};
+use phisync::protocol::{OnClosed, OnOpen, StartRequest, Started};
 
 use super::Outcome;
 use crate::cli::exit_code::ExitCode;
@@ -28,6 +28,22 @@ pub(in crate::cli) struct Start {
     #[arg(long)]
     id: Option<String>,
 
+    /// Which business it is about: at most one open run of the workflow has this key
+    #[arg(long)]
+    key: Option<String>,
+
+    /// If an open run has the key: answer with that run, or refuse
+    #[arg(long, value_enum, requires = "key", value_name = "WHAT")]
+    on_open: Option<KeyOpen>,
+
+    /// If a closed run has the key: start another one, or refuse
+    #[arg(long, value_enum, requires = "key", value_name = "WHAT")]
+    on_closed: Option<KeyClosed>,
+
+    /// Which call this is: made again within a day it starts nothing and answers with the same run
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+
     /// Label for searching; may be repeated
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
@@ -37,11 +53,28 @@ pub(in crate::cli) struct Start {
     wait: bool,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KeyOpen {
+    /// The answer is that run
+    Attach,
+    /// The start is refused
+    Reject,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum KeyClosed {
+    /// Another run takes the key
+    Start,
+    /// The start is refused
+    Reject,
+}
+
 impl Start {
     pub(in crate::cli) fn run(self, context: &Context) -> Result<ExitCode, Report> {
         let request = self.request(context)?;
         let outcome = context.place.with_server(None, |api| {
-            let started: Started = api.post(&["v1", "runs"], &request)?;
+            let call = self.idempotency_key.as_deref();
+            let started: Started = api.post_once(&["v1", "runs"], &request, call)?;
             if !self.wait {
                 return Ok(Outcome::from(started));
             }
@@ -59,6 +92,15 @@ impl Start {
     fn request(&self, context: &Context) -> Result<StartRequest, Report> {
         let mut request = StartRequest {
             id: self.id.clone(),
+            key: self.key.clone(),
+            on_open: self.on_open.map(|what| match what {
+                KeyOpen::Attach => OnOpen::Attach,
+                KeyOpen::Reject => OnOpen::Reject,
+            }),
+            on_closed: self.on_closed.map(|what| match what {
+                KeyClosed::Start => OnClosed::Start,
+                KeyClosed::Reject => OnClosed::Reject,
+            }),
             labels: self.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
             ..StartRequest::default()
         };

@@ -70,17 +70,24 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             run.listening.retain(|ear, _| !ear.contains('/'));
         }
         RunEvent::RunPaused { by, reason, at } => {
+            run.stand_still(*at);
             run.paused = Some(Pause {
                 by: by.clone(),
                 reason: reason.clone(),
                 at: *at,
             });
         }
+        RunEvent::RunHeld { at } => {
+            run.stand_still(*at);
+            run.held = true;
+        }
         RunEvent::RunResumed { at, .. } => {
-            if let Some(pause) = &run.paused {
-                run.put_clocks_later(at.since(pause.at));
-                run.paused = None;
-            }
+            run.paused = None;
+            run.go_on(*at);
+        }
+        RunEvent::RunAdmitted { at } => {
+            run.held = false;
+            run.go_on(*at);
         }
         RunEvent::SignalReceived { .. }
         | RunEvent::EventAwaited { .. }
