@@ -150,7 +150,8 @@ pub(super) struct StartScope<'a> {
     pub inputs: Option<&'a Map<String, Json>>,
     pub labels: &'a BTreeMap<String, String>,
     pub trigger: Option<&'a Trigger>,
-    pub event: Option<&'a Json>,
+    /// Name, data and time of the event.
+    pub event: Option<(&'a str, &'a Json, Timestamp)>,
     pub now: Timestamp,
 }
 
@@ -181,7 +182,13 @@ impl Scope for StartScope<'_> {
                 let inputs = inputs.map(|(k, v)| (k.as_str(), Value::from_json(v)));
                 Some(Value::map(inputs))
             }
-            "event" => self.event.map(Value::from_json),
+            "event" => self.event.map(|(name, data, at)| {
+                Value::map([
+                    ("name", Value::string(name)),
+                    ("data", Value::from_json(data)),
+                    ("at", Value::timestamp_micros(at.as_micros())),
+                ])
+            }),
             _ => None,
         }
     }

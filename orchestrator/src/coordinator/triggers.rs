@@ -11,7 +11,7 @@ use phisync_state::{StreamName, Timestamp, Version};
 use phisync_workflows::Machine;
 use phisync_workflows::machine;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::engine::{RawJson, RunId, Trigger, value_at};
 
@@ -148,11 +148,11 @@ impl Coordinator {
         if machines.is_empty() {
             return;
         }
-        let event = json!({ "name": name, "number": number, "data": data.parse() });
+        let data = data.parse();
         for machine in machines {
             for (place, spec) in (0u32..).zip(machine.triggers()) {
                 if spec.event == name {
-                    self.set_off(&machine, place, spec, (name, number, &event), now);
+                    self.set_off(&machine, place, spec, (name, number, &data), now);
                 }
             }
         }
@@ -163,7 +163,7 @@ impl Coordinator {
         machine: &Arc<Machine>,
         place: u32,
         spec: &machine::Trigger,
-        (name, number, event): (&str, u64, &Value),
+        (name, number, data): (&str, u64, &Value),
         now: Now,
     ) {
         let trigger = Trigger::Event {
@@ -177,12 +177,12 @@ impl Coordinator {
             inputs: None,
             labels: &labels,
             trigger: Some(&trigger),
-            event: Some(event),
+            event: Some((name, data, now.wall)),
             now: now.wall,
         };
         let workflow = machine.name();
         let at = now.wall;
-        let prepared = match self.wanted(workflow, place, spec, event, &scope) {
+        let prepared = match self.wanted(workflow, place, spec, data, &scope) {
             Ok(None) => return,
             Ok(Some(dedupe)) => fill(machine, &spec.input, &scope).map(|inputs| (inputs, dedupe)),
             Err(reason) => Err(reason),
@@ -227,13 +227,12 @@ impl Coordinator {
         workflow: &str,
         place: u32,
         spec: &machine::Trigger,
-        event: &Value,
+        data: &Value,
         scope: &StartScope<'_>,
     ) -> Result<Option<Option<String>>, String> {
         for (field, template) in &spec.matching {
             let wanted = template.eval(scope);
             let wanted = wanted.map_err(|error| format!("`match`: {error}"))?;
-            let data = &event["data"];
             if value_at(data, field) != Some(&wanted) {
                 return Ok(None);
             }

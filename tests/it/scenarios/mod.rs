@@ -4,6 +4,7 @@
 mod approvals;
 mod attempts;
 mod blocks;
+mod bounds;
 mod cancelling;
 mod clocks;
 mod dispatch;
@@ -14,6 +15,7 @@ mod leases;
 mod pausing;
 mod results;
 mod sagas;
+mod schedules;
 mod starts;
 
 /// A team that is never suspected within a story.

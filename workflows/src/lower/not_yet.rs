@@ -12,7 +12,7 @@ use crate::source::Span;
 const NOT_YET: &[(&str, &[&str])] = &[
     (
         "a workflow",
-        &["secrets", "config", "concurrency", "schedule", "triggers"],
+        &["secrets", "config"],
     ),
     ("a step", &["call", "wait_for", "emit", "files", "accept"]),
     ("`task`", &["attachments", "secrets"]),

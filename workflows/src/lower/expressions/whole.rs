@@ -150,7 +150,9 @@ fn starts(cx: &mut Cx<'_>, draft: &mut Draft<'_>) {
     };
     for (schedule, map) in draft.schedules.iter_mut().zip(maps("schedule")) {
         enter(cx, map);
-        let mut values = plain(cx, &settings);
+        // Its labels say which instant a run stands for.
+        let env = settings.clone().variable("run", run_type());
+        let mut values = plain(cx, &env);
         schedule.input = own_inputs(&mut values, map, &draft.name, &declared.inputs);
     }
     for (trigger, map) in draft.triggers.iter_mut().zip(maps("triggers")) {
