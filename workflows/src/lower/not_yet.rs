@@ -10,10 +10,7 @@ use crate::source::Span;
 /// The place as [`Keys`](super::keys::Keys) name it, and the keys (or values) that are refused
 /// there.
 const NOT_YET: &[(&str, &[&str])] = &[
-    (
-        "a workflow",
-        &["secrets", "config"],
-    ),
+    ("a workflow", &["secrets", "config"]),
     ("a step", &["call", "wait_for", "emit", "files", "accept"]),
     ("`task`", &["attachments", "secrets"]),
     ("`assign`", &["pool", "sticky", "not_same_as"]),
