@@ -64,7 +64,7 @@ fn team() -> Catalog {
             agent("CMDC", &["shell", "deploy", "report"], 1),
             agent("IDLE", &["idle"], 0),
         ],
-        workflows: None,
+        workflows: Some(Vec::new()),
         people: vec![CatalogPerson {
             name: "dana".to_owned(),
             roles: vec!["editor".to_owned(), "security-lead".to_owned()],
