@@ -1,7 +1,8 @@
 //! `phisync bench`: what this machine and this build can do, as figures that repeat.
 //!
-//! Three measurements: P1 drives a server over HTTP with many clients and agents, P2 with one
-//! client, P3 the coordinator and its store without HTTP. Each is framed by probes of the disk, so
+//! Four measurements: P1 drives a server over HTTP with many clients and agents, P2 with one
+//! client, P3 the coordinator and its store without HTTP, P5 starts a server on a store with a long
+//! past. The first three are framed by probes of the disk, so
 //! that a figure never stands without the floor that it was measured on. CPU and syncs for each
 //! workflow stand beside every rate, because they survive a busy neighbour and the rate does not.
 //! Nothing here judges: there is no timed test.
@@ -11,6 +12,7 @@ mod disk;
 mod figure;
 mod load;
 mod process;
+mod recovery;
 mod site;
 mod transitions;
 
@@ -19,11 +21,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use phisync_agents::registry::RegistryError;
+use phisync_state::snapshot::SnapshotError;
 use phisync_state::{OpenError, ReadError, Unknown};
 
 pub use connection::CallError;
 pub use disk::{DiskFloor, DiskProbes};
 pub use figure::{Figure, Measured};
+pub use recovery::{Recovery, Started, recovery};
 
 use crate::coordinator::Refusal;
 use site::Site;
@@ -100,6 +104,9 @@ pub enum BenchError {
     /// The store stopped.
     #[error(transparent)]
     Store(#[from] Unknown),
+    /// No snapshot could be taken.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The coordinator refused.
     #[error(transparent)]
     Refused(#[from] Refusal),

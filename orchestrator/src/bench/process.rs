@@ -32,8 +32,10 @@ impl Server {
         let (data, agents) = (site.join("data"), site.join("agents.yaml"));
         std::fs::write(&agents, team).map_err(BenchError::system("write the team"))?;
         // Made here, for its owner alone, so that the server has nothing to say about it.
-        let made = OsDisk.make_dir(&data);
-        made.map_err(BenchError::system("create the data directory"))?;
+        match OsDisk.make_dir(&data) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(BenchError::system("create the data directory"))?,
+        }
         let mut child = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"])
             .arg("--data")

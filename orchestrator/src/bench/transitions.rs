@@ -55,10 +55,21 @@ struct Floor {
     completed: u64,
 }
 
-/// Counts what becomes durable after the warm-up.
-pub(super) fn measure(site: &Path, length: Duration) -> Result<Measured, BenchError> {
-    let data = site.join("in-process");
-    let (store, opened) = FileStore::open(Arc::new(OsDisk), &data, FileOptions::default())?;
+/// Completes so many runs in a new store in `data` and closes it; how many there are, and records.
+pub(super) fn fill(data: &Path, runs: f64) -> Result<(u64, u64), BenchError> {
+    let (mut floor, store) = open(data)?;
+    floor.begin()?;
+    while (floor.completed as f64) < runs {
+        floor.work_until(floor.clock.monotonic() + Duration::from_millis(10))?;
+    }
+    let completed = floor.completed;
+    drop(floor);
+    store.close()?;
+    Ok((completed, store.head().seq.0))
+}
+
+fn open(data: &Path) -> Result<(Floor, Arc<dyn Store>), BenchError> {
+    let (store, opened) = FileStore::open(Arc::new(OsDisk), data, FileOptions::default())?;
     let store: Arc<dyn Store> = Arc::new(store);
     let clock = OsClock::new();
     let registry = Registry::parse("agents.yaml", &team(AGENTS, RUNS))?;
@@ -71,7 +82,7 @@ pub(super) fn measure(site: &Path, length: Duration) -> Result<Measured, BenchEr
         now(&clock),
     )?;
     let (durable, next) = channel();
-    let mut floor = Floor {
+    let floor = Floor {
         coordinator,
         store: Arc::clone(&store),
         clock,
@@ -80,8 +91,16 @@ pub(super) fn measure(site: &Path, length: Duration) -> Result<Measured, BenchEr
         next,
         completed: 0,
     };
+    Ok((floor, store))
+}
+
+/// Counts what becomes durable after the warm-up.
+pub(super) fn measure(site: &Path, length: Duration) -> Result<Measured, BenchError> {
+    let data = site.join("in-process");
+    let (mut floor, store) = open(&data)?;
+    let clock = OsClock::new();
     floor.begin()?;
-    let start = clock.monotonic() + warm_up(length);
+    let start = floor.clock.monotonic() + warm_up(length);
     floor.work_until(start)?;
     let (before, first, completed) = (Usage::ours(), store.head().seq.0, floor.completed);
     let start = clock.monotonic();

@@ -17,7 +17,7 @@ use super::report::Report;
 /// run: a figure means nothing without its floor.
 #[derive(Debug, Args)]
 pub(super) struct Bench {
-    /// What to measure [default: all]
+    /// What to measure [default: P1 P2 P3]
     #[arg(value_enum, value_name = "BENCH")]
     benches: Vec<Which>,
 
@@ -43,16 +43,20 @@ enum Which {
     P2,
     /// Durable transitions a second without HTTP, 1024 runs in flight
     P3,
+    /// Time to ready on a store with a long past, without a snapshot and with one
+    P5,
 }
 
 impl Which {
-    const ALL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
+    const USUAL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
 
-    fn bench(self) -> bench::Bench {
+    /// The rate that it measures; `None`: it measures a start.
+    fn rate(self) -> Option<bench::Bench> {
         match self {
-            Self::P1 => bench::Bench::P1,
-            Self::P2 => bench::Bench::P2,
-            Self::P3 => bench::Bench::P3,
+            Self::P1 => Some(bench::Bench::P1),
+            Self::P2 => Some(bench::Bench::P2),
+            Self::P3 => Some(bench::Bench::P3),
+            Self::P5 => None,
         }
     }
 }
@@ -68,7 +72,7 @@ fn seconds(text: &str) -> Result<f64, String> {
 impl Bench {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
         let which = if self.benches.is_empty() {
-            Which::ALL.to_vec()
+            Which::USUAL.to_vec()
         } else {
             self.benches
         };
@@ -78,7 +82,7 @@ impl Bench {
         })?;
         let seconds = if self.quick { 0.25 } else { self.seconds };
         let plan = Plan {
-            benches: which.into_iter().map(Which::bench).collect(),
+            benches: which.iter().filter_map(|which| which.rate()).collect(),
             length: Duration::from_secs_f64(seconds),
             dir: self.dir,
             program,
@@ -92,6 +96,11 @@ impl Bench {
         };
         bench::run(&plan, &mut tell).map_err(report)?;
         told?;
+        if which.contains(&Which::P5) {
+            let recovery = bench::recovery(&plan).map_err(report)?;
+            context.output.text(&json_line(&recovery))?;
+            context.output.say(recovery.table().trim_end())?;
+        }
         Ok(ExitCode::Ok)
     }
 }
@@ -106,6 +115,7 @@ fn report(error: BenchError) -> Report {
         | BenchError::Open(_)
         | BenchError::Read(_)
         | BenchError::Refused(_)
+        | BenchError::Snapshot(_)
         | BenchError::Team(_) => ExitCode::Unusable,
     };
     Report::new(exit, error)

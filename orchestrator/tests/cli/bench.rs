@@ -44,3 +44,21 @@ fn every_figure_is_one_json_line_with_its_floor_and_its_costs() {
     let left = std::fs::read_dir(project.path(".")).expect("a directory");
     assert_eq!(left.count(), 0, "nothing of the bench stays");
 }
+
+#[test]
+fn a_start_is_measured_without_a_snapshot_and_with_one() {
+    let project = Project::empty();
+    let output = project.output(&["bench", "P5", "--quick"], "");
+    let words = String::from_utf8(output.stderr).expect("words are text");
+    assert!(output.status.success(), "{words}");
+    let figure: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+    assert_eq!(figure["bench"], "P5");
+    let count = |field: &str| figure[field].as_u64().unwrap_or_default();
+    assert!(count("records") > 10 * count("closed_runs"), "{figure}");
+    assert!(count("archived") >= 1000, "{figure}");
+    for started in ["without_snapshot", "with_snapshot"] {
+        assert!(figure[started]["ready_ms"].as_f64() > Some(0.0), "{figure}");
+    }
+    let left = std::fs::read_dir(project.path(".")).expect("a directory");
+    assert_eq!(left.count(), 0, "nothing of the bench stays");
+}
