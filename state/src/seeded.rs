@@ -26,6 +26,10 @@ pub enum Bug {
     RetryFailedSync,
     /// Damage before the last batch is taken for an unfinished one.
     CutAcknowledged,
+    /// Compaction takes away the segments that only the newest snapshot can do without.
+    DropNeededSegment,
+    /// A restore begins in the epoch that was, with the sequence that was kept.
+    RestoreLowers,
 }
 
 /// Whether whoever works on `disk` shall have this bug.

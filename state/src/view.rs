@@ -145,10 +145,13 @@ struct Shared {
     changed: Condvar,
 }
 
+/// Makes a view's JSON text when it is written.
+type Body = Box<dyn FnOnce() -> String + Send>;
+
 #[derive(Default)]
 struct Queue {
     /// The newest version of each view; `None` removes it.
-    pending: BTreeMap<ViewName, Option<(Seq, String)>>,
+    pending: BTreeMap<ViewName, Option<(Seq, Body)>>,
     writing: bool,
     closing: bool,
     failed: Option<ViewError>,
@@ -186,10 +189,16 @@ impl ViewWriter {
         })
     }
 
-    /// Hands in a view's newest version, a JSON text. False if too many other views wait: this
-    /// version is then left out, and the file stays behind until the next one.
-    pub fn put(&self, name: &ViewName, seq: Seq, body: String) -> bool {
-        self.shared.queue(name, Some((seq, body)))
+    /// Hands in a view's newest version; `body` makes its JSON text, on the views' own thread and
+    /// only if this version is written. False if too many other views wait: this version is then
+    /// left out, and the file stays behind until the next one.
+    pub fn put(
+        &self,
+        name: &ViewName,
+        seq: Seq,
+        body: impl FnOnce() -> String + Send + 'static,
+    ) -> bool {
+        self.shared.queue(name, Some((seq, Box::new(body))))
     }
 
     /// Removes a view. False as for [`Self::put`].
@@ -236,7 +245,7 @@ impl Shared {
             .expect("nothing panics while the queue is locked")
     }
 
-    fn queue(&self, name: &ViewName, version: Option<(Seq, String)>) -> bool {
+    fn queue(&self, name: &ViewName, version: Option<(Seq, Body)>) -> bool {
         let mut queue = self.lock();
         if queue.pending.len() >= PENDING_MAX && !queue.pending.contains_key(name) {
             return false;
@@ -285,13 +294,13 @@ fn write(
     disk: &dyn Disk,
     data: &Path,
     name: &ViewName,
-    version: Option<(Seq, String)>,
+    version: Option<(Seq, Body)>,
 ) -> io::Result<()> {
     let path = name.path(data);
     match version {
         Some((seq, body)) => {
             let temporary = path.with_extension(&TEMPORARY[1..]);
-            replace_file(disk, &path, &temporary, &encode(seq, &body), false)
+            replace_file(disk, &path, &temporary, &encode(seq, &body()), false)
         }
         None => match disk.remove(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -14,15 +14,14 @@ use phisync_workflows::Machine;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
-use crate::protocol::{RunDetail, RunSummary};
+use crate::protocol::{RunDetail, RunSummary, Started, Why};
 
-use super::{Coordinator, ListFilter, OpenRun, report};
+use super::{Coordinator, ListFilter, OpenRun, Refusal, report};
 
 /// Everything that is known about a closed run without reading the store.
 pub(super) struct ClosedRun {
     pub(super) began: Timestamp,
     pub(super) summary: RunSummary,
-    pub(super) definition: String,
 }
 
 impl ClosedRun {
@@ -30,7 +29,6 @@ impl ClosedRun {
         Self {
             began: run.started_at,
             summary: report::summary(run),
-            definition: run.machine.hash().to_owned(),
         }
     }
 }
@@ -265,6 +263,20 @@ impl Projection for RunProjection {
 #[must_use]
 pub fn detail_of(run: &RunState) -> RunDetail {
     report::detail(run)
+}
+
+/// Where a run that was folded stands, in short.
+#[must_use]
+pub fn started_of(run: &RunState) -> Started {
+    report::started(run)
+}
+
+/// What a closed run, or one of its steps, waits for: nothing, and why.
+///
+/// # Errors
+/// No such step.
+pub fn why_closed(run: &RunState, step: Option<&str>) -> Result<Why, Refusal> {
+    report::why(run, step, &|_| Vec::new())
 }
 
 /// A run as its records tell of it; `None` if one of them is no event, or the definition is unknown.

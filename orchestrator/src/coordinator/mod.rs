@@ -44,7 +44,9 @@ use closed::{ByStart, ClosedRun, ClosedRuns};
 use definitions::Definitions;
 use liveness::Agent;
 
-pub use closed::{ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold};
+pub use closed::{
+    ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold, started_of, why_closed,
+};
 pub use dispatch::{Handed, PollId, Polled};
 pub use keys::{BusinessKey, Call, OnClosed, OnOpen, body_hash};
 pub use liveness::{AgentEvent, Evidence};

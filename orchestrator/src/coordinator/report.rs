@@ -14,6 +14,8 @@ use crate::protocol::{
     StepDetail, Why,
 };
 
+use super::Refusal;
+
 /// Tells what keeps each agent from a ready task.
 pub(super) type Team<'a> = dyn Fn(&TaskId) -> Vec<(String, String)> + 'a;
 
@@ -274,7 +276,19 @@ fn waits_for(run: &RunState, index: Slot, waker: &Waker) -> (String, &'static st
     }
 }
 
-pub(super) fn why_run(run: &RunState, team: &Team<'_>) -> Why {
+/// What a run, or one of its steps, waits for.
+pub(super) fn why(run: &RunState, step: Option<&str>, team: &Team<'_>) -> Result<Why, Refusal> {
+    let Some(step) = step else {
+        return Ok(why_run(run, team));
+    };
+    let slot = run.slot_named(step).ok_or_else(|| Refusal::NotFound {
+        what: "step",
+        id: format!("{}/{step}", run.id),
+    })?;
+    Ok(why_step(run, slot, team))
+}
+
+fn why_run(run: &RunState, team: &Team<'_>) -> Why {
     let subject = format!("run {}", run.id);
     let Some(waker) = &run.waker else {
         let error = run_failure(run);
@@ -353,7 +367,7 @@ fn why_steps(run: &RunState, slots: impl Iterator<Item = Slot>, team: &Team<'_>)
     reasons
 }
 
-pub(super) fn why_step(run: &RunState, index: Slot, team: &Team<'_>) -> Why {
+fn why_step(run: &RunState, index: Slot, team: &Team<'_>) -> Why {
     let step = run.step(index);
     let subject = format!("step {}", run.name(index));
     let Some(waker) = &step.waker else {

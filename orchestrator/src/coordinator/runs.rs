@@ -286,34 +286,7 @@ impl Coordinator {
     /// No such run or step.
     pub fn why(&self, id: &RunId, step: Option<&str>, now: Now) -> Result<Why, Refusal> {
         let team = |task: &engine::TaskId| self.why_nobody_takes(task, now);
-        self.with_run(id, |run| match step {
-            None => Ok(report::why_run(run, &team)),
-            Some(step) => match run.slot_named(step) {
-                Some(index) => Ok(report::why_step(run, index, &team)),
-                None => Err(Refusal::NotFound {
-                    what: "step",
-                    id: format!("{id}/{step}"),
-                }),
-            },
-        })?
-    }
-
-    /// The machine that a run is pinned to.
-    ///
-    /// # Errors
-    /// No such run.
-    pub fn machine_of(&self, id: &RunId) -> Result<Arc<Machine>, Refusal> {
-        if let Some(run) = self.open.get(id) {
-            return Ok(Arc::clone(&run.state.machine));
-        }
-        let Some(closed) = self.closed.recent(id) else {
-            return Ok(self.load(id)?.machine);
-        };
-        let machine = self.definitions.get(&closed.definition);
-        machine.ok_or_else(|| Refusal::NotFound {
-            what: "definition",
-            id: closed.definition.clone(),
-        })
+        self.with_run(id, |run| report::why(run, step, &team))?
     }
 
     pub(super) fn with_run<T>(

@@ -607,7 +607,7 @@ fn view_sink(
                     for view in stale {
                         if let Ok(name) = ViewName::new(&view.name) {
                             // A view that is left out is written with its next change.
-                            let _queued = views.put(&name, seq, view.body.to_string());
+                            let _queued = views.put(&name, seq, move || view.body.to_string());
                         }
                     }
                 }

@@ -25,6 +25,7 @@ use crate::journal::walk::{Found, WalkError, segments, walk};
 use crate::journal::writer::{WriteError, begin};
 use crate::journal::{DIRECTORY, display_name, segment_name, segment_path};
 use crate::lock::{DirLock, LockError};
+use crate::seeded::{self, Bug};
 use crate::{Corruption, Head, Record, Seq, StreamName, Timestamp, Version};
 
 /// Where segments go that are not read any more, below the data directory.
@@ -166,9 +167,12 @@ pub fn restore(
         let known = seen.versions.get(stream).copied();
         *version = known.unwrap_or(0).max(*version);
     }
-    let seq = Seq(seen.seq.0 + SEQ_GAP);
-    let epoch = seen.epoch + 1;
     let kept = content.anchor.seq;
+    let (seq, epoch) = if seeded::has(disk, Bug::RestoreLowers) {
+        (Seq(kept.0 + 1), seen.epoch)
+    } else {
+        (Seq(seen.seq.0 + SEQ_GAP), seen.epoch + 1)
+    };
     let deed = format!("restore {epoch} {} {}\n", kept.0, seq.0);
     let chain = content.anchor.chain.after(deed.as_bytes());
 

@@ -86,7 +86,7 @@ fn views_are_replaced_whole_and_the_newest_wins() {
     let writer = ViewWriter::start(Arc::new(disk.clone()), Path::new(DATA)).expect("it starts");
     let name = ViewName::new("workflow-r-1").expect("it is a name");
     for seq in 1..=50 {
-        assert!(writer.put(&name, Seq(seq), format!("{{\"at\":{seq}}}")));
+        assert!(writer.put(&name, Seq(seq), move || format!("{{\"at\":{seq}}}")));
     }
     writer.flush().expect("the disk works");
     let path = name.path(Path::new(DATA));
@@ -106,10 +106,10 @@ fn a_view_that_cannot_be_written_is_told_at_the_flush() {
     let kind = std::io::ErrorKind::StorageFull;
     disk.plan(disk.operations() + 1, Fault::Error(kind));
     let name = ViewName::new("agent-health").expect("it is a name");
-    assert!(writer.put(&name, Seq(1), "{}".to_owned()));
+    assert!(writer.put(&name, Seq(1), || "{}".to_owned()));
     let error = writer.flush().expect_err("the disk is full");
     assert_eq!(error.name, "agent-health");
-    assert!(writer.put(&name, Seq(2), "{}".to_owned()));
+    assert!(writer.put(&name, Seq(2), || "{}".to_owned()));
     assert_eq!(writer.flush(), Ok(()), "a view is tried anew");
 }
 
@@ -123,7 +123,7 @@ fn fsck_tells_damaged_views_and_changes_nothing() {
     let writer = ViewWriter::start(Arc::new(disk.clone()), data).expect("it starts");
     let name = |text| ViewName::new(text).expect("it is a name");
     for (view, seq) in [("good", 1), ("edited", 1), ("ahead", 2)] {
-        assert!(writer.put(&name(view), Seq(seq), "{\"a\":1}".to_owned()));
+        assert!(writer.put(&name(view), Seq(seq), || "{\"a\":1}".to_owned()));
     }
     drop(writer);
     disk.damage(&name("edited").path(data), |bytes| {

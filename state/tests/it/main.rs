@@ -12,8 +12,8 @@ mod directory;
 mod fixtures;
 mod full;
 mod laws;
-mod restoring;
 mod modes;
+mod restoring;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod snapshots;

@@ -4,31 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use phisync_state::env::{Disk, Fault, SimDisk, Survive};
-use phisync_state::snapshot::{Keeping, Projection, RestoreError, Restored, Row, restore};
-use phisync_state::{FileStore, OpenError, Record, Seq, Store as _, StreamName, Timestamp};
+use phisync_state::snapshot::{Keeping, RestoreError, Restored, restore};
+use phisync_state::{FileStore, OpenError, Seq, Store as _, StreamName, Timestamp};
 
 use crate::support::{DATA, everything, open, put};
-
-/// Keeps every stream.
-struct Keep;
-
-impl Projection for Keep {
-    fn may_be_closed(&self, _: &Record) -> bool {
-        false
-    }
-
-    fn row(&self, _: &[Record]) -> Option<Row> {
-        None
-    }
-}
+use crate::workloads::NoneClosed;
 
 fn snapshot(store: &FileStore) {
     let at = Timestamp::from_micros(1_795_348_800_000_000);
-    let taken = store.snapshot(&Keep, &Keeping::default(), at);
+    let taken = store.snapshot(&NoneClosed, &Keeping::default(), at);
     taken.expect("the disk works");
 }
 
-fn restored(disk: &SimDisk, chosen: Option<u64>) -> Result<Restored, RestoreError> {
+pub(crate) fn restored(disk: &SimDisk, chosen: Option<u64>) -> Result<Restored, RestoreError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     restore(&disk, Path::new(DATA), chosen.map(Seq))
 }
@@ -52,7 +40,7 @@ fn store() -> SimDisk {
 }
 
 /// The same with a flipped byte in record 8.
-fn damaged() -> SimDisk {
+pub(crate) fn damaged() -> SimDisk {
     let disk = store();
     disk.damage(&segment(7), |bytes| {
         let at = bytes.windows(8).position(|w| w == b"{\"seq\":8");

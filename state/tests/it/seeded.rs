@@ -6,8 +6,9 @@ use phisync_state::env::{Disk as _, Profile, SimDisk, Survive};
 use phisync_state::{Bug, OpenError};
 
 use crate::counter::{Counted, Ledger, cuts, errors, kills};
+use crate::restoring::{damaged, restored};
 use crate::support::{DATA, open};
-use crate::workloads::{append, group_commit};
+use crate::workloads::{append, group_commit, snapshots};
 
 /// The loop must come upon a broken promise; which one, the bug's test says.
 fn is_found(promise: &str, counted: Result<Counted, String>) {
@@ -74,4 +75,39 @@ fn a_cut_of_what_was_acknowledged_is_found() {
     assert!(matches!(refused, Err(OpenError::Corrupt(_))), "{refused:?}");
     let bug = damaged(Some(Bug::CutAcknowledged));
     assert!(bug.is_ok(), "the bug cuts: {bug:?}");
+}
+
+#[test]
+fn a_compaction_that_drops_a_needed_segment_is_found() {
+    // What the second newest snapshot needs is only missed when the newest is damaged.
+    let damaged = |bug| {
+        let disk = SimDisk::new();
+        if let Some(bug) = bug {
+            disk.seed_bug(bug);
+        }
+        snapshots(&disk, &mut Ledger::default());
+        let disk = disk.reboot(Survive::Everything);
+        let snapshots = Path::new(DATA).join(phisync_state::snapshot::SNAPSHOT_DIRECTORY);
+        let names = disk.read_dir(&snapshots).expect("there are snapshots");
+        let newest = snapshots.join(names.last().expect("there are two"));
+        disk.damage(&newest, |bytes| bytes[9] ^= 1);
+        open(&disk).map(drop)
+    };
+    assert!(damaged(None).is_ok(), "the one before it is good");
+    let refused = damaged(Some(Bug::DropNeededSegment));
+    assert!(matches!(refused, Err(OpenError::Corrupt(_))), "{refused:?}");
+}
+
+#[test]
+fn a_restore_that_goes_back_in_numbers_is_found() {
+    let sound = |bug| {
+        let disk = damaged();
+        if let Some(bug) = bug {
+            disk.seed_bug(bug);
+        }
+        let restored = restored(&disk, None).expect("a snapshot is good");
+        restored.epoch > 1 && restored.head.seq > restored.known
+    };
+    assert!(sound(None));
+    assert!(!sound(Some(Bug::RestoreLowers)));
 }

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phisync_state::env::{Disk as _, Kind, SimDisk};
-use phisync_state::{DirLock, FileStore, Store as _};
+use phisync_state::snapshot::{Keeping, Projection, Row};
+use phisync_state::{DirLock, FileStore, Record, Store as _, Timestamp};
 
 use crate::counter::{Ledger, Workload};
 use crate::support::{DATA, open, small};
 
 /// All of them, by name.
-pub(crate) const ALL: [(&str, Workload); 6] = [
+pub(crate) const ALL: [(&str, Workload); 7] = [
     ("first start", first_start),
     ("lock", lock),
     ("append", append),
     ("group commit", group_commit),
     ("seal", seal),
     ("three lives", three_lives),
+    ("snapshots", snapshots),
 ];
 
 fn event(stream: &str, number: u64) -> (String, String) {
@@ -147,4 +149,36 @@ pub(crate) fn full_disk(disk: &SimDisk, ledger: &mut Ledger) {
     drop(store.close());
     // Whoever recovers may find room again.
     disk.set_capacity(None);
+}
+
+/// Takes snapshots between events; from the third on, segments and snapshots go.
+pub(crate) fn snapshots(disk: &SimDisk, ledger: &mut Ledger) {
+    let Ok((store, _)) = open(disk) else { return };
+    let keeping = Keeping {
+        snapshots: 2,
+        ..Keeping::default()
+    };
+    for number in 1..=3 {
+        if !ledger.put(&store, &[event("run/a", number), event("run/b", number)]) {
+            break;
+        }
+        ledger.look(&store);
+        // One that fails leaves the store as it was.
+        drop(store.snapshot(&NoneClosed, &keeping, Timestamp::from_micros(0)));
+        ledger.look(&store);
+    }
+    drop(store.close());
+}
+
+/// Streams are never closed.
+pub(crate) struct NoneClosed;
+
+impl Projection for NoneClosed {
+    fn may_be_closed(&self, _: &Record) -> bool {
+        false
+    }
+
+    fn row(&self, _: &[Record]) -> Option<Row> {
+        None
+    }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::DateTime;
-use phisync_state::{ReadError, Timestamp};
+use phisync_state::{Head, ReadError, Record, Timestamp};
+use phisync_workflows::Machine;
 use serde::Deserialize;
 
 use crate::coordinator::{
@@ -99,9 +100,7 @@ impl Moment {
 
 /// A run folded from its records, up to a moment if one is given.
 async fn past(app: &App, run: &RunId, until: Option<Moment>) -> Result<RunState, Problem> {
-    let store = Arc::clone(app.handle.store());
-    let stream = run.stream();
-    let mut records = blocking(move || store.read(&stream, 1)).await?;
+    let mut records = records_of(app, run).await?;
     let started = records.first().map(|first| (first.seq.0, first.at));
     match until {
         Some(Moment::Seq(seq)) => records.retain(|record| record.seq.0 <= seq),
@@ -121,22 +120,46 @@ async fn past(app: &App, run: &RunId, until: Option<Moment>) -> Result<RunState,
             .into(),
         });
     };
-    let unreadable = || {
-        let detail =
-            format!("run `{run}` cannot be folded: its definition or a record is not known");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
-    };
-    let Ok(RunEvent::RunStarted { definition, .. }) = serde_json::from_str(&first.event) else {
-        return Err(unreadable());
-    };
-    let (machine, _) = app
-        .handle
-        .call(move |c, _| Ok(c.definition(&definition)))
-        .await?;
-    let machine = machine.ok_or_else(unreadable)?;
+    let machine = machine_of(app, run, first).await?;
     let id = run.clone();
     let folded = blocking(move || Ok(fold(&id, &records, |_| Some(Arc::clone(&machine))))).await?;
-    folded.ok_or_else(unreadable)
+    folded.ok_or_else(|| unreadable(run))
+}
+
+fn unreadable(run: &RunId) -> Problem {
+    let detail = format!("run `{run}` cannot be folded: its definition or a record is not known");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+}
+
+/// The machine of a run, by the first of its records.
+pub(super) async fn machine_of(
+    app: &App,
+    run: &RunId,
+    first: &Record,
+) -> Result<Arc<Machine>, Problem> {
+    let Ok(RunEvent::RunStarted { definition, .. }) = serde_json::from_str(&first.event) else {
+        return Err(unreadable(run));
+    };
+    let known = app.handle.call(move |c, _| Ok(c.definition(&definition)));
+    let (machine, _) = known.await?;
+    machine.ok_or_else(|| unreadable(run))
+}
+
+/// All durable records of a run.
+pub(super) async fn records_of(app: &App, run: &RunId) -> Result<Vec<Record>, Problem> {
+    let store = Arc::clone(app.handle.store());
+    let stream = run.stream();
+    blocking(move || store.read(&stream, 1)).await
+}
+
+/// A closed run folded from its records, and the head to tell it with; `None` if it is open.
+pub(super) async fn closed(app: &App, run: &RunId) -> Result<Option<(RunState, Head)>, Problem> {
+    let of = run.clone();
+    let (progress, head) = app.handle.call(move |c, _| Ok(c.progress(&of))).await?;
+    match progress {
+        Some((_, true)) => Ok(Some((past(app, run, None).await?, head))),
+        Some((_, false)) | None => Ok(None),
+    }
 }
 
 #[derive(Deserialize)]

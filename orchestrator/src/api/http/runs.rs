@@ -10,7 +10,9 @@ use phisync_workflows::Machine;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::coordinator::{BusinessKey, Call, Order, Refusal, Target, body_hash};
+use crate::coordinator::{
+    BusinessKey, Call, Order, Refusal, Target, body_hash, started_of, why_closed,
+};
 use crate::engine::{RunEvent, RunId, RunState, apply_traced};
 use crate::identity::Caller;
 use crate::protocol::{CancelRequest, EventList, EventRecord, StartRequest, Started, Why};
@@ -19,7 +21,7 @@ use crate::runtime::Until;
 use super::App;
 use super::body::{Answer, Body};
 use super::extract::{IdempotencyKey, Path, Query};
-use super::past::resolve;
+use super::past::{closed, machine_of, records_of, resolve};
 use super::problem::Problem;
 use super::workflows::compile_one;
 
@@ -112,22 +114,14 @@ pub(super) async fn events(
         }
     }
     let of = run.clone();
-    let ((machine, closed), head) = app
-        .handle
-        .call(move |c, _| {
-            let closed = c.progress(&of).is_some_and(|(_, closed)| closed);
-            Ok((c.machine_of(&of)?, closed))
-        })
-        .await?;
-    // Reading files has no place on the coordinator's thread, nor on the sockets'.
-    let store = Arc::clone(app.handle.store());
-    let stream = run.stream();
-    let read = tokio::task::spawn_blocking(move || store.read(&stream, 1)).await;
-    let records = read.map_err(|_| {
-        let detail = "the reader of the journal stopped";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+    let (progress, head) = app.handle.call(move |c, _| Ok(c.progress(&of))).await?;
+    let closed = progress.is_some_and(|(_, closed)| closed);
+    let records = records_of(&app, &run).await?;
+    let first = records.first().ok_or_else(|| Refusal::NotFound {
+        what: "run",
+        id: run.to_string(),
     })?;
-    let records = records.map_err(Refusal::from)?;
+    let machine = machine_of(&app, &run, first).await?;
     let events = trace(machine, &run, &records, query.from)?;
     let next = events.last().map_or(query.from, |event| event.version);
     let list = EventList {
@@ -190,12 +184,13 @@ pub(super) async fn wait(
         return Err(Problem::new(status, "bad_request", detail));
     }
     let seconds = query.timeout_s.or(Some(WAIT_MAX.as_secs_f64()));
+    let run = resolve(&app, &id).await?;
+    if let Some((closed, head)) = closed(&app, &run).await? {
+        return Ok(Answer::ok(started_of(&closed), head));
+    }
     let (body, head) = app
         .handle
-        .outcome(bounded_wait(seconds), move |c, _| {
-            let run = c.resolve_run(&id)?;
-            c.outcome(&run)
-        })
+        .outcome(bounded_wait(seconds), move |c, _| c.outcome(&run))
         .await?;
     Ok(Answer::ok(body, head))
 }
@@ -212,12 +207,14 @@ pub(super) async fn why(
     Path(id): Path<String>,
     Query(query): Query<WhyQuery>,
 ) -> Result<Answer<Why>, Problem> {
+    let run = resolve(&app, &id).await?;
+    let step = query.step;
+    if let Some((closed, head)) = closed(&app, &run).await? {
+        return Ok(Answer::ok(why_closed(&closed, step.as_deref())?, head));
+    }
     let (why, head) = app
         .handle
-        .call(move |c, now| {
-            let run = c.resolve_run(&id)?;
-            c.why(&run, query.step.as_deref(), now)
-        })
+        .call(move |c, now| c.why(&run, step.as_deref(), now))
         .await?;
     Ok(Answer::ok(why, head))
 }
