@@ -4,6 +4,7 @@
 //! other crate of the workspace.
 
 pub mod backend;
+mod checkpoint;
 pub mod env;
 mod fsck;
 mod id;
@@ -20,6 +21,7 @@ pub use backend::{
     HeadError, MemoryStore, OnFailure, OpenError, Opened, ReadError, Record, Seq, Store,
     StreamName, Unknown, Version,
 };
+pub use checkpoint::{Checkpoint, CheckpointError, KeyError, PublicKey, SigningKey};
 pub use fsck::{FsckError, FsckReport, JournalEnd, ViewFault, Witness, dump, fsck};
 pub use id::{FILE_ID_MAX, FileId, FileIdError};
 pub use journal::Corruption;

@@ -9,6 +9,7 @@ mod api;
 mod approval;
 mod bench;
 mod check;
+mod checkpoint;
 mod connection;
 mod crew;
 mod data_dir;

@@ -4,19 +4,22 @@ use std::io::Write as _;
 
 use clap::{Args, Subcommand};
 use phisync_state::env::OsDisk;
-use phisync_state::{FsckError, FsckReport, Head, JournalEnd, Seq, Witness, dump, fsck};
+use phisync_state::{FsckError, FsckReport, Head, JournalEnd, Witness, dump, fsck};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Context;
 use super::data_dir::DataDir;
 use super::exit_code::ExitCode;
 use super::report::Report;
+use super::{Context, checkpoint};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
     Fsck(Fsck),
     Dump(Dump),
+    Verify(checkpoint::Verify),
+    Checkpoint(checkpoint::Sign),
+    Key(checkpoint::Key),
 }
 
 /// Verify the journal and the views. Changes nothing, and a running server does not mind.
@@ -27,7 +30,7 @@ pub(super) enum Store {
 #[derive(Debug, Args)]
 pub(super) struct Fsck {
     /// A head that was seen before, as answers carry it in Phisync-Head; the journal must go through it
-    #[arg(long, value_name = "SEQ:HASH", value_parser = parse_head)]
+    #[arg(long, value_name = "SEQ:HASH")]
     expect_head: Option<Head>,
 }
 
@@ -47,7 +50,7 @@ struct Line<'a> {
 
 /// A report as `fsck -o json` prints it.
 #[derive(Serialize)]
-struct Verdict {
+pub(super) struct Verdict {
     sound: bool,
     head: String,
     epoch: u64,
@@ -69,10 +72,13 @@ struct DamagedView {
 
 impl Store {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
-        let data = DataDir::find(context.place.data.as_deref())?;
+        let data = || DataDir::find(context.place.data.as_deref());
         match self {
-            Self::Fsck(command) => command.run(context, &data),
-            Self::Dump(_) => print_records(&data),
+            Self::Fsck(command) => command.run(context, &data()?),
+            Self::Dump(_) => print_records(&data()?),
+            Self::Verify(command) => command.run(context, &data()?),
+            Self::Checkpoint(command) => command.run(context, &data()?),
+            Self::Key(command) => command.run(context),
         }
     }
 }
@@ -80,34 +86,38 @@ impl Store {
 impl Fsck {
     fn run(self, context: &Context, data: &DataDir) -> Result<ExitCode, Report> {
         let report = fsck(&OsDisk, data.path(), self.expect_head.as_ref())?;
-        let verdict = Verdict::of(&report);
-        context.output.one(&verdict, Verdict::table)?;
-        if let JournalEnd::Corrupt(corruption) = &report.end {
-            return Err(Report::new(ExitCode::Corrupt, corruption)
-                .hint("nothing was changed; keep a copy of the directory before anything else"));
+        context.output.one(&Verdict::of(&report), Verdict::table)?;
+        judge(context, &report)
+    }
+}
+
+/// How a command ends that looked at a data directory.
+pub(super) fn judge(context: &Context, report: &FsckReport) -> Result<ExitCode, Report> {
+    if let JournalEnd::Corrupt(corruption) = &report.end {
+        return Err(Report::new(ExitCode::Corrupt, corruption)
+            .hint("nothing was changed; keep a copy of the directory before anything else"));
+    }
+    match report.witness {
+        None | Some(Witness::Matches) => Ok(ExitCode::Ok),
+        Some(Witness::Compacted) => {
+            context.output.say(
+                "the journal before the expected head is compacted: nothing to hold it against",
+            )?;
+            Ok(ExitCode::Ok)
         }
-        match report.witness {
-            None | Some(Witness::Matches) => Ok(ExitCode::Ok),
-            Some(Witness::Compacted) => {
-                context.output.say(
-                    "the journal before the expected head is compacted: nothing to hold it against",
-                )?;
-                Ok(ExitCode::Ok)
-            }
-            Some(Witness::Behind) => Err(Report::new(
-                ExitCode::RolledBack,
-                format!(
-                    "the journal ends at sequence {}, before the expected head",
-                    report.head.seq.0
-                ),
-            )
-            .hint("an older copy of the directory was put back")),
-            Some(Witness::Differs) => Err(Report::new(
-                ExitCode::RolledBack,
-                "the journal has other content at the expected head",
-            )
-            .hint("this is not the journal that the head was taken from, or it went back and on")),
-        }
+        Some(Witness::Behind) => Err(Report::new(
+            ExitCode::RolledBack,
+            format!(
+                "the journal ends at sequence {}, before the expected head",
+                report.head.seq.0
+            ),
+        )
+        .hint("an older copy of the directory was put back")),
+        Some(Witness::Differs) => Err(Report::new(
+            ExitCode::RolledBack,
+            "the journal has other content at the expected head",
+        )
+        .hint("this is not the journal that the head was taken from, or it went back and on")),
     }
 }
 
@@ -137,7 +147,7 @@ fn print_records(data: &DataDir) -> Result<ExitCode, Report> {
 }
 
 impl Verdict {
-    fn of(report: &FsckReport) -> Self {
+    pub(super) fn of(report: &FsckReport) -> Self {
         let (end, detail) = match &report.end {
             JournalEnd::Sealed => ("sealed", None),
             JournalEnd::Open => ("open", None),
@@ -173,7 +183,7 @@ impl Verdict {
         }
     }
 
-    fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         let end = match self.end {
             "sealed" => "sealed: damage to any record would show",
             "open" => "open: a server runs, or was killed",
@@ -197,22 +207,6 @@ impl Verdict {
             text.push_str(&format!("          {}: {}\n", view.file, view.fault));
         }
         text
-    }
-}
-
-/// Reads `SEQ:HASH`.
-fn parse_head(text: &str) -> Result<Head, String> {
-    let parsed = text.split_once(':').and_then(|(seq, hash)| {
-        let seq = seq.parse().ok()?;
-        let hexadecimal = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-        hexadecimal.then(|| (seq, hash.to_ascii_lowercase()))
-    });
-    match parsed {
-        Some((seq, hash)) => Ok(Head {
-            seq: Seq(seq),
-            hash: hash.into(),
-        }),
-        None => Err("a head is a sequence, a colon and 64 hexadecimal digits".to_owned()),
     }
 }
 

@@ -44,6 +44,61 @@ fn a_journal_goes_through_a_head_that_was_seen() {
 }
 
 #[test]
+fn a_checkpoint_tells_a_journal_that_was_rewritten_from_the_one_that_was_signed() {
+    let project = Project::initialised();
+    let run = |id: &str| {
+        let ran = project.output(&["exec", "workflows/hello.yaml", "--id", id], "");
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    run("r1");
+    let public = project.json(&["store", "key", "secret.key"])["public_key"].clone();
+    let public = public.as_str().expect("a key").to_owned();
+    let sign = ["store", "checkpoint", "--key", "secret.key", "--out"];
+    let signed = project.output(&[&sign[..], &["signed.json"]].concat(), "");
+    assert!(signed.status.success(), "{signed:?}");
+    let verify = |file: &str, key: &str| {
+        let ask = ["store", "verify", "--checkpoint", file, "--public-key", key];
+        project.output(&ask, "").status.code()
+    };
+    assert_eq!(verify("signed.json", &public), Some(0));
+    run("r2");
+    assert_eq!(verify("signed.json", &public), Some(0), "it went on");
+    project.write("key.pub", &format!("{public}\n"));
+    assert_eq!(verify("signed.json", "key.pub"), Some(0));
+
+    let text = std::fs::read_to_string(project.path("signed.json")).expect("it is there");
+    project.write("forged.json", &text.replace("\"epoch\":1", "\"epoch\":2"));
+    assert_eq!(verify("forged.json", &public), Some(6));
+    let other = project.json(&["store", "key", "other.key"])["public_key"].clone();
+    assert_eq!(
+        verify("signed.json", other.as_str().expect("a key")),
+        Some(6)
+    );
+    assert_eq!(verify("nowhere.json", &public), Some(3));
+
+    // Somebody begins anew and tells another story, whose hashes are right.
+    std::fs::remove_dir_all(project.path(".phisync/journal")).expect("it is there");
+    run("r3");
+    assert_eq!(project.json(&["store", "fsck"])["sound"], true);
+    assert_eq!(verify("signed.json", &public), Some(77));
+}
+
+#[test]
+fn a_key_stays_out_of_the_data_directory_and_is_not_overwritten() {
+    let project = Project::initialised();
+    let key = |file: &str| project.output(&["store", "key", file], "").status.code();
+    assert_eq!(key(".phisync/secret.key"), Some(2));
+    assert_eq!(key("secret.key"), Some(0));
+    assert_eq!(key("secret.key"), Some(74));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = std::fs::metadata(project.path("secret.key")).expect("it is there");
+        assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
 fn a_dump_holds_every_record_in_order() {
     let project = Project::initialised();
     let ran = project.output(&["exec", "workflows/hello.yaml", "--id", "r1"], "");

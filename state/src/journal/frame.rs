@@ -81,6 +81,7 @@ fn hex_digit(digit: u8) -> Result<u8, Malformed> {
     }
 }
 
+/// Two lower-case digits a byte.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
