@@ -235,7 +235,12 @@ pub fn fsck(
     })
 }
 
-fn check_views(
+/// Looks at all views below `data`, of a store whose last record is `head`: how many are as written,
+/// and those that are not, by file name relative to the data directory.
+///
+/// # Errors
+/// [`FsckError::Io`] if their directory cannot be read.
+pub fn check_views(
     disk: &dyn Disk,
     data: &Path,
     head: Seq,

@@ -22,7 +22,7 @@ pub use backend::{
     StreamName, Unknown, Version,
 };
 pub use checkpoint::{Checkpoint, CheckpointError, KeyError, PublicKey, SigningKey};
-pub use fsck::{FsckError, FsckReport, JournalEnd, ViewFault, Witness, dump, fsck};
+pub use fsck::{FsckError, FsckReport, JournalEnd, ViewFault, Witness, check_views, dump, fsck};
 pub use id::{FILE_ID_MAX, FileId, FileIdError};
 pub use journal::Corruption;
 pub use journal::recovery::TornTail;

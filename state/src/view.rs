@@ -45,6 +45,12 @@ impl ViewName {
         Ok(Self(Arc::from(name)))
     }
 
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Where the view lies below a data directory.
     #[must_use]
     pub fn path(&self, data: &Path) -> PathBuf {

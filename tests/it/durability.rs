@@ -228,7 +228,19 @@ fn run_ids() -> Vec<(String, bool)> {
 
 #[test]
 fn three_kills_of_the_server_under_load_lose_nothing_that_was_told() {
-    let seed = 0x5eed;
+    kill_under_load(0x5eed);
+}
+
+#[test]
+fn kills_at_other_moments_lose_nothing_either() {
+    // More with PHISYNC_KILL_SEED, one at a time.
+    let asked = std::env::var("PHISYNC_KILL_SEED").ok();
+    kill_under_load(asked.and_then(|seed| seed.parse().ok()).unwrap_or(2));
+}
+
+/// Kills the server again and again while agents work, at moments that follow from `seed`, and holds
+/// the journal against everything that anybody was told.
+fn kill_under_load(seed: u64) {
     let mut dice = SeededEntropy::new(seed);
     let project = Project::new([("agents.yaml", TEAM), ("load.yaml", LOAD)]);
     let mut server = Server::start(&project);

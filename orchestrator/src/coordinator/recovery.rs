@@ -232,9 +232,9 @@ impl Coordinator {
 }
 
 pub(super) fn decode<E: serde::de::DeserializeOwned>(record: &Record) -> Result<E, ReadError> {
-    serde_json::from_str(&record.event).map_err(|error| ReadError::Corrupt {
+    // The store has checked that the bytes are as written, so it is not damage.
+    serde_json::from_str(&record.event).map_err(|error| ReadError::Newer {
         what: format!("record {} of stream `{}`", record.seq.0, record.stream),
-        offset: 0,
-        reason: format!("not an event that this version knows: {error}"),
+        reason: error.to_string(),
     })
 }

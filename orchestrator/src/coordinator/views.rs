@@ -74,6 +74,26 @@ fn body(run: &RunState) -> Value {
 }
 
 impl Coordinator {
+    /// Has a view written anew, whatever it says now; false if there is nothing that it could show.
+    pub fn renew_view(&mut self, name: &str) -> bool {
+        match name {
+            "agent-health" => self.stale_views.agents = true,
+            "approval-queue" => self.stale_views.approvals = true,
+            _ => {
+                let run = name.strip_prefix("workflow-").and_then(RunId::parse);
+                let Some(id) = run else { return false };
+                if self.open.contains_key(&id) {
+                    self.stale_views.runs.insert(id);
+                } else if let Ok(run) = self.load(&id) {
+                    self.stale_views.closed.insert(id, body(&run));
+                } else {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     /// The views that are out of date; with `all`, those of young runs too.
     pub fn take_stale_views(&mut self, now: Now, all: bool) -> Vec<View> {
         let mut views = Vec::new();

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use phisync_agents::protocol::Task;
 use phisync_state::env::Clock;
-use phisync_state::{Head, Store, Unknown};
+use phisync_state::{Head, Store, Unknown, ViewName};
 use tokio::sync::{oneshot, watch};
 
 use crate::coordinator::{Coordinator, Now, PollId, Polled, Refusal};
@@ -107,6 +107,24 @@ impl Desk {
 pub struct Handle {
     jobs: SyncSender<Message>,
     store: Arc<dyn Store>,
+}
+
+/// See [`Handle::view_renewer`].
+pub(super) struct ViewRenewer(SyncSender<Message>);
+
+impl ViewRenewer {
+    /// Has a view written anew; `unknown` is told if there is nothing that it could show.
+    pub(super) fn renew(&self, name: ViewName, unknown: impl FnOnce(ViewName) + Send + 'static) {
+        let renew: Job = Box::new(move |desk, _| {
+            if !desk.coordinator.renew_view(name.as_str()) {
+                unknown(name);
+            }
+            None
+        });
+        if self.0.try_send(Message::Job(renew)).is_err() {
+            tracing::debug!("a view is made again with its next change");
+        }
+    }
 }
 
 /// Takes a poll back when its caller goes away while it waits.
@@ -292,6 +310,11 @@ impl Handle {
                 }
             }
         }
+    }
+
+    /// The way for whoever finds views that are not as written. It keeps nothing alive.
+    pub(super) fn view_renewer(&self) -> ViewRenewer {
+        ViewRenewer(self.jobs.clone())
     }
 
     /// Ends the thread: what is queued is done first, waiting polls end empty.

@@ -8,6 +8,7 @@ mod driver;
 mod paths;
 mod server;
 mod snapshots;
+mod view_check;
 
 pub use driver::{Handle, Until};
 pub use paths::DataPaths;

@@ -25,6 +25,7 @@ use crate::identity::{TokenStore, TokenStoreError};
 use super::driver::{self, Guard, Handle, ViewSink};
 use super::paths::DataPaths;
 use super::snapshots::{self, SnapshotPolicy, Snapshots};
+use super::view_check::ViewCheck;
 
 /// Agents files are small.
 const AGENTS_FILE_BYTES_MAX: u64 = 256 << 10;
@@ -127,7 +128,9 @@ impl StartError {
             Self::RolledBack { .. } => 77,
             Self::Fsck(FsckError::Corrupt(_)) => 76,
             Self::Fsck(FsckError::Io { .. }) => 74,
-            Self::Fsck(FsckError::Newer { .. }) | Self::Store(OpenError::Newer { .. }) => 78,
+            Self::Fsck(FsckError::Newer { .. })
+            | Self::Store(OpenError::Newer { .. })
+            | Self::Read(ReadError::Newer { .. }) => 78,
             Self::Agents(_) => 6,
             Self::AgentsFile { .. } => 3,
             Self::Tokens(_) | Self::Read(ReadError::Io { .. }) | Self::System { .. } => 74,
@@ -156,7 +159,9 @@ impl StartError {
                 "an older copy of the directory was put back, or it is another one; nothing was \
                  changed"
             }
-            Self::Store(OpenError::Newer { .. }) => "use the newer phisync that wrote it",
+            Self::Store(OpenError::Newer { .. }) | Self::Read(ReadError::Newer { .. }) => {
+                "use the newer phisync that wrote it"
+            }
             Self::Agents(error) => return error.hint.clone(),
             _ => return None,
         };
@@ -330,6 +335,14 @@ impl Server {
                 first
             });
         }));
+        let check = ViewCheck {
+            disk: Arc::clone(&disk),
+            data: options.data.clone(),
+            store: Arc::downgrade(&store),
+            views: Arc::downgrade(&views),
+            renewer: handle.view_renewer(),
+        };
+        check.start().map_err(system("look at the views"))?;
         let mut server = Self {
             url: format!("http://{address}"),
             admin,

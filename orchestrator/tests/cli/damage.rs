@@ -1,8 +1,11 @@
 //! A journal that is not what was written is refused, and left as it is.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use insta::assert_snapshot;
+use phisync_state::env::OsDisk;
+use phisync_state::{Entry, Expected, FileOptions, FileStore, Store as _, StreamName, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use crate::project::Project;
@@ -96,6 +99,34 @@ fn a_newer_format_is_left_to_a_newer_program() {
     std::fs::write(&segment, newer).expect("written");
     assert_snapshot!(project.transcript(&["run", "list"]));
     assert_snapshot!(project.transcript(&["store", "fsck"]));
+}
+
+#[test]
+fn an_event_that_is_not_known_is_left_to_a_newer_program() {
+    let project = Project::initialised();
+    let data = project.path(".phisync");
+    let opened = FileStore::open(Arc::new(OsDisk), &data, FileOptions::default());
+    let (store, _) = opened.expect("nobody has it");
+    let entry = Entry {
+        stream: StreamName::new("run/r-1"),
+        expected: Expected::Version(0),
+        events: vec![r#"{"run_dreamt":{"of":"sheep"}}"#.to_owned()],
+    };
+    let at = Timestamp::from_micros(0);
+    store
+        .append(at, vec![entry])
+        .expect("the store knows no events");
+    drop(store);
+    let segment = data.join("journal/00000000000000000001.jsonl");
+    let before = std::fs::read(&segment).expect("the segment");
+    for command in [&["run", "list"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+        let output = project.output(command, "");
+        assert_eq!(output.status.code(), Some(78), "{command:?}: {output:?}");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(words.contains("record 1 of stream `run/r-1`"), "{words}");
+    }
+    assert_eq!(std::fs::read(&segment).expect("the segment"), before);
+    assert_eq!(project.json(&["store", "fsck"])["sound"], true);
 }
 
 #[cfg(unix)]

@@ -141,6 +141,37 @@ fn get(url: &str, path: &str, headers: &str) -> String {
     answer
 }
 
+#[test]
+fn views_that_somebody_changed_are_made_again_by_the_next_server() {
+    let project = Project::initialised();
+    let (server, _) = serve(&project);
+    let start = ["run", "start", "workflows/hello.yaml", "--id", "r1"];
+    assert!(project.output(&start, "").status.success());
+    #[cfg(unix)]
+    server.signal("TERM");
+    drop(server.end());
+    let views = project.path(".phisync/state");
+    let run = views.join("workflow-r1.json");
+    let written = std::fs::read_to_string(&run).expect("a view");
+    let edited = written.replace("\"running\"", "\"completed\"");
+    assert_ne!(edited, written);
+    std::fs::write(&run, &edited).expect("written");
+    std::fs::write(views.join("workflow-nobody.json"), &written[1..]).expect("written");
+    std::fs::write(views.join("agent-health.json"), "").expect("written");
+    let damaged = || project.json(&["store", "fsck"])["damaged_views"].clone();
+    assert_eq!(damaged().as_array().map(Vec::len), Some(3));
+
+    let (_server, _) = serve(&project);
+    let mut looks = 0;
+    while damaged() != Value::Array(Vec::new()) {
+        looks += 1;
+        assert!(looks < 1000, "{}", damaged());
+    }
+    let again = std::fs::read_to_string(&run).expect("a view");
+    assert!(again.contains("\"running\""), "{again}");
+    assert!(!views.join("workflow-nobody.json").exists());
+}
+
 /// Bug: two servers wrote one journal after somebody had deleted the lock of the first.
 #[cfg(unix)]
 #[test]

@@ -11,6 +11,7 @@
 
 mod cli;
 mod diagnostics;
+mod guarantees;
 mod links;
 mod page;
 mod routes;

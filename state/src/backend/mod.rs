@@ -268,6 +268,14 @@ pub enum ReadError {
         /// How it shows.
         reason: String,
     },
+    /// The bytes are as written, by a program that knew more.
+    #[error("{what} is nothing that this program knows: {reason}")]
+    Newer {
+        /// The subject.
+        what: String,
+        /// How it shows.
+        reason: String,
+    },
 }
 
 /// A set of event streams. All methods may be called from any thread.

@@ -270,11 +270,6 @@ mod system {
     use std::path::Path;
     use std::time::Duration;
 
-    /// Access denied, sharing violation, lock violation: a scanner or reader that is soon gone.
-    const PASSING: [i32; 3] = [5, 32, 33];
-    /// Front-loaded: most holders let go at once.
-    const PAUSES_MS: [u64; 6] = [10, 25, 50, 100, 200, 400];
-
     pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match file.seek_read(buffer, offset) {
             // Reading at the end is an error here (ERROR_HANDLE_EOF) where others read nothing.
@@ -288,19 +283,10 @@ mod system {
     }
 
     pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-        for pause in PAUSES_MS {
-            match fs::rename(from, to) {
-                Err(error)
-                    if error
-                        .raw_os_error()
-                        .is_some_and(|code| PASSING.contains(&code)) =>
-                {
-                    std::thread::sleep(Duration::from_millis(pause));
-                }
-                renamed => return renamed,
-            }
-        }
-        fs::rename(from, to)
+        super::super::passing::patiently(
+            || fs::rename(from, to),
+            |milliseconds| std::thread::sleep(Duration::from_millis(milliseconds)),
+        )
     }
 
     pub(super) fn make_dir(path: &Path) -> io::Result<()> {

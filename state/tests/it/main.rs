@@ -11,6 +11,7 @@ mod crashes;
 mod directory;
 mod fixtures;
 mod full;
+mod fuzz;
 mod laws;
 mod modes;
 mod restoring;
