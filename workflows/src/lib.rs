@@ -23,7 +23,7 @@ pub mod source;
 mod syntax;
 
 pub use catalog::{Catalog, CatalogAgent, CatalogPerson, CatalogWorkflow, Interface};
-pub use compile::{Compiled, compile, compile_registered};
+pub use compile::{Compiled, compile, compile_registered, compile_to_draw};
 pub use diagnostic::{Diagnostic, Edit, Severity};
 pub use explain::{Explanation, explain};
 pub use fix::{Applied, Fixed, fix};

@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use phisync_workflows::render::graph;
-use phisync_workflows::{Machine, SourceText, compile};
+use phisync_workflows::render::{self, graph};
+use phisync_workflows::{Machine, SourceText, compile, compile_to_draw};
 use serde::Deserialize;
 
 use super::exit_code::ExitCode;
 use super::output::Format;
 use super::report::Report;
-use super::team::Team;
 use super::{Context, definition, run};
 
 /// Draw the steps of a workflow and what each needs.
@@ -62,10 +61,22 @@ impl Graph {
     }
 }
 
+/// The workflow of a file, also one that this version draws and does not run.
 fn of_file(context: &Context, file: &Path) -> Result<Machine, Report> {
-    let team = Team::for_workflow(None, file, &context.place)?;
-    let catalog = team.as_ref().map(Team::catalog);
-    definition::machine(&context.output, file, catalog.as_ref())
+    let source = definition::read(file)?;
+    let mut compiled = compile(&source, None);
+    if !compiled.has_errors() {
+        return definition::only(source.name(), compiled);
+    }
+    let drawn = compile_to_draw(&source);
+    if drawn.is_empty() {
+        let shown = render::text(&source, &compiled.diagnostics, context.output.color());
+        context.output.say_painted(shown.trim_end())?;
+    } else {
+        compiled.diagnostics.clear();
+        compiled.machines = drawn;
+    }
+    definition::only(source.name(), compiled)
 }
 
 /// The workflow that a run is pinned to. The server tells the newest version of a workflow; a run of an

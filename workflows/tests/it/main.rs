@@ -1,5 +1,6 @@
 //! The compiler from outside: what people read about their workflows, and what holds for all texts.
 
+mod examples;
 mod fixtures;
 mod graphs;
 mod hostile;
