@@ -27,7 +27,10 @@ pub use id::{FILE_ID_MAX, FileId, FileIdError};
 pub use journal::Corruption;
 pub use journal::recovery::TornTail;
 pub use journal::writer::Sizes;
-pub use lock::{DirLock, LockError};
+pub use lock::{
+    Asked, DirLock, LOCK_WAITERS_MAX, LockError, LockEvent, LockHolder, LockRequest, NamedLock,
+    StaleLock, lock_stream,
+};
 pub use seeded::Bug;
 pub use time::Timestamp;
 pub use view::{ViewError, ViewName, ViewWriter};

@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
-use crate::Seq;
 use crate::env::{Disk, replace_file};
 use crate::id::{self, FileIdError};
 use crate::journal::frame::sha256_hex;
+use crate::{FileId, Seq};
 
 /// The directory of the views, below the data directory.
 pub const VIEW_DIRECTORY: &str = "state";
@@ -30,10 +30,16 @@ const NAME_MAX: usize = 100;
 /// The most views that wait to be written.
 const PENDING_MAX: usize = 1024;
 
-/// A view's file name, without its extension: the grammar of [`crate::FileId`], up to 100
-/// characters.
+/// The directory of the views of documents, below the data directory.
+const DOCUMENT_DIRECTORY: &str = "documents";
+
+/// A view's file: its directory, and its name without extension, which has the grammar of
+/// [`crate::FileId`] and up to 100 characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ViewName(Arc<str>);
+pub struct ViewName {
+    directory: &'static str,
+    name: Arc<str>,
+}
 
 impl ViewName {
     /// Checks a name, as `workflow-r-7f3`.
@@ -42,19 +48,32 @@ impl ViewName {
     /// See [`FileIdError`].
     pub fn new(name: &str) -> Result<Self, FileIdError> {
         id::check(name, NAME_MAX)?;
-        Ok(Self(Arc::from(name)))
+        Ok(Self {
+            directory: VIEW_DIRECTORY,
+            name: Arc::from(name),
+        })
+    }
+
+    /// The view of a shared document.
+    #[must_use]
+    pub fn document(name: &FileId) -> Self {
+        Self {
+            directory: DOCUMENT_DIRECTORY,
+            name: Arc::from(name.as_str()),
+        }
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// Where the view lies below a data directory.
     #[must_use]
     pub fn path(&self, data: &Path) -> PathBuf {
-        data.join(VIEW_DIRECTORY).join(format!("{}.json", self.0))
+        data.join(self.directory)
+            .join(format!("{}.json", self.name))
     }
 }
 
@@ -170,16 +189,8 @@ impl ViewWriter {
     /// # Errors
     /// The system's, if the views' directory or the thread cannot be created.
     pub fn start(disk: Arc<dyn Disk>, data: &Path) -> io::Result<Self> {
-        let directory = data.join(VIEW_DIRECTORY);
-        match disk.make_dir(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        let names = disk.read_dir(&directory)?;
-        for name in names.iter().filter(|name| name.ends_with(TEMPORARY)) {
-            if let Err(error) = disk.remove(&directory.join(name)) {
-                tracing::warn!(name, %error, "an unfinished view stays");
-            }
+        for directory in [VIEW_DIRECTORY, DOCUMENT_DIRECTORY] {
+            prepare(&*disk, &data.join(directory))?;
         }
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue::default()),
@@ -279,9 +290,9 @@ impl Shared {
             let mut failed = None;
             for (name, version) in batch {
                 if let Err(error) = write(disk, data, &name, version) {
-                    tracing::warn!(view = &*name.0, %error, "a view stays behind");
+                    tracing::warn!(view = &*name.name, %error, "a view stays behind");
                     failed.get_or_insert(ViewError {
-                        name: name.0.as_ref().to_owned(),
+                        name: name.name.as_ref().to_owned(),
                         reason: error.to_string(),
                     });
                 }
@@ -294,6 +305,21 @@ impl Shared {
             self.changed.notify_all();
         }
     }
+}
+
+/// Makes the directory, and sweeps what an interrupted writer left in it.
+fn prepare(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    match disk.make_dir(directory) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let names = disk.read_dir(directory)?;
+    for name in names.iter().filter(|name| name.ends_with(TEMPORARY)) {
+        if let Err(error) = disk.remove(&directory.join(name)) {
+            tracing::warn!(name, %error, "an unfinished view stays");
+        }
+    }
+    Ok(())
 }
 
 fn write(

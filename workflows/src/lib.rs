@@ -17,6 +17,7 @@ pub mod fmt;
 mod grammar;
 mod lower;
 pub mod machine;
+pub mod plain;
 pub mod render;
 pub mod schema;
 pub mod source;

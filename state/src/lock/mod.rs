@@ -1,13 +1,19 @@
-//! One writer for a data directory.
+//! Locks: one writer for a data directory, and named ones for everybody ([`NamedLock`]).
 //!
-//! The lock is the operating system's and dies with its holder; the file is never deleted. A
+//! A directory's lock is the operating system's and dies with its holder; the file is never deleted. A
 //! neighbour file tells who holds it, for messages only: nothing is decided by it.
+
+mod named;
 
 use std::io;
 use std::path::Path;
 
 use crate::env::{Disk, DiskLock, read_all, replace_file};
 use crate::journal::writer::is_full;
+
+pub use named::{
+    Asked, LOCK_WAITERS_MAX, LockEvent, LockHolder, LockRequest, NamedLock, StaleLock, lock_stream,
+};
 
 const LOCK: &str = "lock";
 const HOLDER: &str = "lock.holder";

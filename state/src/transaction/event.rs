@@ -67,6 +67,22 @@ pub struct Place {
     pub path: TreePath,
 }
 
+impl Place {
+    /// The name as a system knows it that does not tell upper case from lower.
+    pub(super) fn disk_name(&self, roots: &BTreeMap<FileId, String>) -> String {
+        let root = roots.get(&self.root).map_or("", String::as_str);
+        format!("{root}/{}", self.path).to_lowercase()
+    }
+}
+
+impl Decision {
+    /// As [`super::Plan::disk_names`].
+    pub fn disk_names(&self, intent: &Intent) -> impl Iterator<Item = String> {
+        let steps = self.files.iter();
+        steps.map(|step| step.place.disk_name(&intent.roots))
+    }
+}
+
 /// Everything that follows from a decision.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {

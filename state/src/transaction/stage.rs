@@ -41,11 +41,7 @@ impl Workspace {
         for step in &plan.steps {
             vote(tree(&trees, &step.place.root), &step.place, &step.act)?;
         }
-        Ok(Decision {
-            files: plan.steps.clone(),
-            documents: Vec::new(),
-            under: plan.under.clone(),
-        })
+        Ok(plan.decision())
     }
 
     fn open_all(

@@ -10,8 +10,9 @@ use super::description::FILE_BYTES_MAX;
 use super::path::OWN_PREFIX;
 use super::workspace::{Root, look};
 use super::{
-    Act, Change, Digest, DocumentChange, Expect, Fault, FileChange, FileOp, Image, Intent, Patch,
-    PatchError, Place, Roots, Step, Transaction, TransactionId, TreePath, UnderLock, Workspace,
+    Act, Change, Decision, Digest, DocumentChange, Expect, Fault, FileChange, FileOp, Image,
+    Intent, Patch, PatchError, Place, Roots, Step, Transaction, TransactionId, TreePath, UnderLock,
+    Workspace,
 };
 use crate::FileId;
 use crate::env::{Content, Found, Tree};
@@ -129,15 +130,33 @@ impl Plan {
         }
     }
 
-    /// The names that change: two transactions at once must not share one.
-    pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.steps.iter().map(|step| &step.place)
+    /// The names that change, as a system knows them that does not tell upper case from lower: two
+    /// transactions at once must not share one.
+    pub fn disk_names(&self) -> impl Iterator<Item = String> {
+        let names = self.steps.iter();
+        names.map(|step| step.place.disk_name(&self.roots))
+    }
+
+    /// The locks under which it is to be decided.
+    #[must_use]
+    pub fn under(&self) -> &[UnderLock] {
+        &self.under
     }
 
     /// What happens to documents; decided where their versions are known.
     #[must_use]
     pub fn documents(&self) -> &[DocumentChange] {
         &self.documents
+    }
+
+    /// What is decided once everything is staged. Documents come in where their versions are known.
+    #[must_use]
+    pub fn decision(&self) -> Decision {
+        Decision {
+            files: self.steps.clone(),
+            documents: Vec::new(),
+            under: self.under.clone(),
+        }
     }
 
     /// Whether no disk has to be touched.

@@ -19,4 +19,5 @@ mod restoring;
 mod seeded;
 mod snapshots;
 mod support;
+mod transactions;
 mod workloads;
