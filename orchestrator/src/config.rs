@@ -3,6 +3,7 @@
 //! It stands beside `.phisync/`. A flag wins over the environment, that over this file, and that
 //! over the default. Every key has a reader: an unknown one is an error.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ pub(crate) struct Serve {
     pub(crate) listen: Option<SocketAddr>,
     /// What its answers survive.
     pub(crate) durability: Option<DurabilityMode>,
+    /// The working trees that transactions may change, by name, relative to the file.
+    #[serde(default)]
+    pub(crate) roots: BTreeMap<String, PathBuf>,
 }
 
 /// The section `[snapshots]`.
@@ -117,6 +121,9 @@ impl Config {
             cause: Box::new(cause),
         })?;
         config.agents = config.agents.map(|agents| project.join(agents));
+        for path in config.serve.roots.values_mut() {
+            *path = project.join(&*path);
+        }
         Ok(config)
     }
 }

@@ -14,6 +14,13 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 pub use crate::coordinator::{OnClosed, OnOpen};
+mod shared;
+
+pub use shared::{
+    AcquireRequest, Acquired, ChangedDocument, ChangedFile, DocumentDetail, DocumentList,
+    DocumentSummary, KeptFile, LockList, LockSummary, LockTokenRequest, TransactionDetail,
+    TransactionList, TransactionSummary,
+};
 
 fn is_zero(number: &u32) -> bool {
     *number == 0

@@ -25,6 +25,8 @@ mod queue;
 mod races;
 mod replay;
 mod scenarios;
+#[cfg(unix)]
+mod transactions;
 mod wakers;
 #[cfg(unix)]
 mod workers;

@@ -33,6 +33,33 @@ enum Found {
     Idle(DataDir),
 }
 
+/// A server, and what is needed to speak to it.
+pub(crate) struct Connected {
+    pub(crate) api: Api,
+    /// Started for this command, with the token that it is spoken to with.
+    own: Option<(Server, String)>,
+}
+
+impl Connected {
+    /// Address and token of a server of our own, for the processes that we start.
+    pub(crate) fn own(&self) -> Option<(&str, &str)> {
+        let (server, token) = self.own.as_ref()?;
+        Some((server.url(), token))
+    }
+
+    /// Stops a server of our own.
+    ///
+    /// # Errors
+    /// When it does not stop in order.
+    pub(crate) fn close(self) -> Result<(), Report> {
+        let Some((server, _)) = self.own else {
+            return Ok(());
+        };
+        let stopped = server.stop();
+        stopped.map_err(|error| Report::new(ExitCode::Stopped, error))
+    }
+}
+
 /// Which server, and who asks.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Where")]
@@ -72,26 +99,45 @@ impl Place {
         act_as: Option<&str>,
         work: impl FnOnce(&Api) -> Result<T, Report>,
     ) -> Result<T, Report> {
+        let connected = self.connect(act_as)?;
+        let done = work(&connected.api);
+        let closed = connected.close();
+        let done = done?;
+        closed?;
+        Ok(done)
+    }
+
+    /// Reaches a server, as `act_as` if given; without one that runs, starts one of our own, which
+    /// must be closed.
+    ///
+    /// # Errors
+    /// When no server can be reached or started.
+    pub(crate) fn connect(&self, act_as: Option<&str>) -> Result<Connected, Report> {
         let data = match self.locate()? {
             Found::Running { url, token } => {
-                return work(&Api::new(&url, Some(&token))?.acting_as(act_as)?);
+                let api = Api::new(&url, Some(&token))?.acting_as(act_as)?;
+                return Ok(Connected { api, own: None });
             }
             Found::Idle(data) => data,
         };
-        let server = start(&data, LOOPBACK, data.agents_file()?, None, false)?;
+        let roots = data.own_roots()?;
+        let server = start(&data, LOOPBACK, data.agents_file()?, None, false, roots)?;
         let token = self
             .token()?
             .unwrap_or_else(|| server.admin_token().to_owned());
-        let done = Api::new(server.url(), Some(&token))
-            .and_then(|api| api.acting_as(act_as))
-            .map_err(Report::from)
-            .and_then(|api| work(&api));
-        let stopped = server
-            .stop()
-            .map_err(|error| Report::new(ExitCode::Stopped, error));
-        let done = done?;
-        stopped?;
-        Ok(done)
+        let api = Api::new(server.url(), Some(&token)).and_then(|api| api.acting_as(act_as));
+        match api {
+            Ok(api) => Ok(Connected {
+                api,
+                own: Some((server, token)),
+            }),
+            Err(error) => {
+                if let Err(stopped) = server.stop() {
+                    tracing::error!(%stopped, "our own server did not stop in order");
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// The address of a server that runs, and the token for it.
@@ -171,6 +217,7 @@ pub(crate) fn start(
     agents_file: Option<PathBuf>,
     only_run: Option<String>,
     announce: bool,
+    roots: Vec<(String, PathBuf)>,
 ) -> Result<Server, Report> {
     Ok(Server::start(&ServeOptions {
         data: data.path().to_owned(),
@@ -181,6 +228,7 @@ pub(crate) fn start(
         snapshots: data.config()?.snapshots.policy(),
         durability: Durability::Sync,
         expect_head: None,
+        roots,
     })?)
 }
 

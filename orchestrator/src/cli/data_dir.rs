@@ -157,6 +157,38 @@ impl DataDir {
         Ok(named.or_else(|| usual.is_file().then_some(usual)))
     }
 
+    /// The working trees that transactions may change: the settings', and `given` over them.
+    ///
+    /// # Errors
+    /// When the settings cannot be understood.
+    pub(crate) fn roots(
+        &self,
+        given: &[(String, PathBuf)],
+    ) -> Result<Vec<(String, PathBuf)>, ConfigError> {
+        let mut roots = self.config()?.serve.roots;
+        for (name, path) in given {
+            roots.insert(name.clone(), path.clone());
+        }
+        Ok(roots.into_iter().collect())
+    }
+
+    /// The same for a server of a single command: without settings, the current directory as
+    /// `here`, which whoever started the command can change anyway.
+    ///
+    /// # Errors
+    /// When the settings cannot be understood.
+    pub(crate) fn own_roots(&self) -> Result<Vec<(String, PathBuf)>, ConfigError> {
+        let roots = self.roots(&[])?;
+        let inside = |here: &Path| {
+            let data = std::fs::canonicalize(&self.path);
+            data.is_ok_and(|data| here.starts_with(data))
+        };
+        match std::env::current_dir().and_then(std::fs::canonicalize) {
+            Ok(here) if roots.is_empty() && !inside(&here) => Ok(vec![("here".to_owned(), here)]),
+            _ => Ok(roots),
+        }
+    }
+
     /// What the last server said; it may be long dead. A file that cannot be understood counts as
     /// none: a server that died while it wrote left it.
     pub(crate) fn announcement(&self) -> Option<Announcement> {

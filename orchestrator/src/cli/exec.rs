@@ -86,7 +86,14 @@ impl Exec {
         let run = self.id.clone().unwrap_or_else(|| fresh_id(&mut OsEntropy));
         let agents_file = team.as_ref().map(|team| team.file.clone());
         let only_run = Some(run.clone());
-        let server = connection::start(&data, LOOPBACK, agents_file, only_run, true)?;
+        let server = connection::start(
+            &data,
+            LOOPBACK,
+            agents_file,
+            only_run,
+            true,
+            data.own_roots()?,
+        )?;
         let employer = Employer {
             url: server.url(),
             token: server.admin_token(),

@@ -15,6 +15,7 @@ mod crew;
 mod data_dir;
 mod definition;
 mod demo_agent;
+mod doc;
 mod doctor;
 mod event;
 mod exec;
@@ -26,6 +27,7 @@ mod incident;
 mod init;
 mod inputs;
 mod live;
+mod lock;
 mod mailbox;
 mod mcp;
 mod output;
@@ -40,6 +42,7 @@ mod store;
 mod task;
 mod team;
 mod token;
+mod tx;
 mod why;
 
 use std::ffi::OsString;
@@ -135,6 +138,14 @@ enum Command {
     /// Decide about steps that could not be undone
     #[command(subcommand)]
     Incident(incident::Incident),
+    /// Change several files and documents as one
+    #[command(subcommand)]
+    Tx(tx::Tx),
+    /// Read shared documents
+    #[command(subcommand)]
+    Doc(doc::Doc),
+    /// Run a command while nobody else has a named lock
+    Lock(lock::Lock),
     /// Make and list access tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -208,6 +219,9 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Mcp(command) => command.run(context),
         Command::Approval(command) => command.run(context),
         Command::Incident(command) => command.run(context),
+        Command::Tx(command) => command.run(context),
+        Command::Doc(command) => command.run(context),
+        Command::Lock(command) => command.run(context),
         Command::Token(command) => command.run(context),
         Command::Snapshot(command) => command.run(context),
         Command::Doctor(command) => command.run(context),

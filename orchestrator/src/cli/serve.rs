@@ -50,6 +50,17 @@ pub(super) struct Serve {
     /// through it is refused with 77
     #[arg(long, value_name = "SEQ:HASH")]
     expect_head: Option<Head>,
+
+    /// Working tree that transactions may change; may be given several times [default: the settings']
+    #[arg(long = "root", value_name = "NAME=PATH", value_parser = root)]
+    roots: Vec<(String, PathBuf)>,
+}
+
+fn root(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) = text
+        .split_once('=')
+        .ok_or("a name, `=` and a directory are needed")?;
+    Ok((name.to_owned(), PathBuf::from(path)))
 }
 
 /// See [`Durability`].
@@ -92,6 +103,7 @@ impl Serve {
             Some(agents) => Some(agents),
             None => data.agents_file()?,
         };
+        let roots = data.roots(&self.roots)?;
         let (end, ended) = mpsc::channel();
         let asked = end.clone();
         signals::on_first(move || tell(&asked, Ending::Asked))?;
@@ -102,6 +114,7 @@ impl Serve {
             agents_file: agents,
             announce: true,
             only_run: None,
+            roots,
             snapshots: data.config()?.snapshots.policy(),
             durability,
             expect_head: self.expect_head,

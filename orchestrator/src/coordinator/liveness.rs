@@ -272,6 +272,7 @@ impl Coordinator {
             }
             c.judge_agents(now)?;
             c.end_polls(now);
+            c.tick_locks(now)?;
             c.next_doubt = c.first_doubt(now);
             Ok(())
         })
@@ -348,6 +349,7 @@ impl Coordinator {
             self.leases.next_expiry(),
             self.next_poll_end(),
             self.next_doubt,
+            self.locks.next_due(),
         ];
         (wall, mono.into_iter().flatten().min())
     }
@@ -356,6 +358,7 @@ impl Coordinator {
     pub fn excuse_pause(&mut self, pause: Duration) {
         self.leases.extend_all(pause);
         self.ledger.excuse(pause);
+        self.locks.excuse(pause);
     }
 
     /// Every declared agent.

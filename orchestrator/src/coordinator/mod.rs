@@ -11,9 +11,11 @@ mod closed;
 mod control;
 mod definitions;
 mod dispatch;
+mod documents;
 mod events;
 mod keys;
 mod liveness;
+mod locks;
 mod people;
 mod recovery;
 mod refusal;
@@ -23,6 +25,7 @@ mod schedules;
 mod slots;
 mod starts;
 mod tasks;
+mod transactions;
 mod triggers;
 mod views;
 
@@ -35,7 +38,7 @@ use phisync_agents::heartbeat::Ledger;
 use phisync_agents::lease::Leases;
 use phisync_agents::registry::Registry;
 use phisync_state::env::Entropy;
-use phisync_state::{AppendError, Seq, Store, Timestamp};
+use phisync_state::{AppendError, Entry, Seq, Store, Timestamp};
 
 use crate::engine::{self, Input, Moment, RunId, RunState, RunStatus, TaskId};
 
@@ -50,6 +53,7 @@ pub use closed::{
 pub use dispatch::{Handed, PollId, Polled};
 pub use keys::{BusinessKey, Call, OnClosed, OnOpen, body_hash};
 pub use liveness::{AgentEvent, Evidence};
+pub use locks::{LockAnswer, LockGrant, ServedWaiter};
 pub use people::{Decider, Said};
 pub use refusal::{Refusal, RefusalClass};
 pub use runs::{ListFilter, Order, Target};
@@ -103,6 +107,9 @@ pub struct Coordinator {
     last: Seq,
     changed: BTreeSet<RunId>,
     stale_views: views::StaleViews,
+    transactions: transactions::Transactions,
+    documents: documents::Documents,
+    locks: locks::Locks,
 }
 
 impl Coordinator {
@@ -217,6 +224,20 @@ impl Coordinator {
             self.due.insert((next, id.clone()));
         }
         run.due = next;
+    }
+
+    /// Appends what belongs to no run; false if another writer was faster.
+    fn append_apart(&mut self, batch: Vec<Entry>, now: Now) -> Result<bool, Refusal> {
+        match self.store.append(now.wall, batch) {
+            Ok(appended) => {
+                self.last = self.last.max(appended.last);
+                Ok(true)
+            }
+            Err(AppendError::Conflict { .. }) => Ok(false),
+            Err(AppendError::Full { reason }) => Err(Refusal::Full(reason)),
+            Err(AppendError::Malformed { reason, .. }) => Err(Refusal::Unstorable(reason)),
+            Err(AppendError::Closed(unknown)) => Err(Refusal::Unknown(unknown)),
+        }
     }
 
     fn commit(&mut self, now: Now) -> Result<(), Refusal> {

@@ -7,7 +7,7 @@ use phisync_agents::heartbeat::Ledger;
 use phisync_agents::lease::Leases;
 use phisync_agents::registry::Registry;
 use phisync_state::env::Entropy;
-use phisync_state::{ReadError, Record, Seq, Store};
+use phisync_state::{FileId, ReadError, Record, Seq, Store};
 
 use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
 
@@ -55,6 +55,9 @@ impl Coordinator {
             just_closed: std::collections::VecDeque::new(),
             changed: std::collections::BTreeSet::new(),
             stale_views: super::views::StaleViews::default(),
+            transactions: super::transactions::Transactions::default(),
+            documents: super::documents::Documents::default(),
+            locks: super::locks::Locks::default(),
         };
         let mut problem = None;
         store.scan(
@@ -75,6 +78,7 @@ impl Coordinator {
         coordinator.wake_schedules();
         coordinator.keys.forget_old(now.wall);
         coordinator.expect_signs_of_life(now);
+        coordinator.locks.resume(now);
         let ids: Vec<_> = coordinator.open.keys().cloned().collect();
         for id in ids {
             let state = coordinator.open.get(&id).map(|run| run.state.status);
@@ -130,6 +134,14 @@ impl Coordinator {
         } else if let Some(name) = stream.strip_prefix("agent/") {
             let AgentEvent::VerdictChanged { to, .. } = decode(record)?;
             self.replay_verdict(name, to, record.version);
+        } else if let Some(id) = stream.strip_prefix("tx/") {
+            self.replay_transaction(id, record)?;
+        } else if let Some(name) = stream.strip_prefix("doc/") {
+            self.replay_document(name, record)?;
+        } else if let Some(name) = stream.strip_prefix("lock/")
+            && let Ok(name) = FileId::new(name)
+        {
+            self.locks.replay(name, &decode(record)?);
         }
         Ok(())
     }

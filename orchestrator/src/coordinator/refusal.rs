@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use phisync_state::{ReadError, Unknown};
+use phisync_state::transaction::TransactionId;
+use phisync_state::{FileId, ReadError, StaleLock, Unknown};
 use phisync_workflows::schema::Violation;
 
 use crate::engine::{BadTaskId, Rejection};
@@ -145,6 +146,40 @@ pub enum Refusal {
     /// The disk has no room: only reads are answered.
     #[error("nothing can be written: {0}")]
     Full(Arc<str>),
+    /// Somebody else has the lock.
+    #[error("the lock `{name}` is held by `{by}`")]
+    Locked {
+        /// Which.
+        name: FileId,
+        /// By whom.
+        by: String,
+    },
+    /// A token that does not hold its lock, or not any more.
+    #[error("the lock `{name}`: {source}")]
+    StaleLock {
+        /// Which.
+        name: FileId,
+        /// Who does.
+        source: StaleLock,
+    },
+    /// Another transaction is changing the same file.
+    #[error("`{path}` is being changed by the transaction `{by}`")]
+    FilesTaken {
+        /// The file.
+        path: String,
+        /// The transaction.
+        by: TransactionId,
+    },
+    /// A document is not as the change expects.
+    #[error("the document `{name}` has version {found}, and {expected} was expected")]
+    OtherVersion {
+        /// Which.
+        name: FileId,
+        /// What it has; 0 was never written.
+        found: u64,
+        /// What was relied on.
+        expected: String,
+    },
 }
 
 impl Refusal {
@@ -174,7 +209,11 @@ impl Refusal {
             Self::Ambiguous { .. }
             | Self::Exists(_)
             | Self::KeyTaken { .. }
-            | Self::NoSlot { .. } => RefusalClass::Conflict,
+            | Self::NoSlot { .. }
+            | Self::Locked { .. }
+            | Self::StaleLock { .. }
+            | Self::FilesTaken { .. }
+            | Self::OtherVersion { .. } => RefusalClass::Conflict,
             Self::BadName { .. }
             | Self::BadTask(_)
             | Self::BadInputs { .. }
@@ -225,6 +264,10 @@ impl Refusal {
             Self::Unstorable(_) => "unstorable",
             Self::Busy => "busy",
             Self::Full(_) => "disk_full",
+            Self::Locked { .. } => "locked",
+            Self::StaleLock { .. } => "stale_token",
+            Self::FilesTaken { .. } => "files.taken",
+            Self::OtherVersion { .. } => "version",
         }
     }
 

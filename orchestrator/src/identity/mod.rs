@@ -142,6 +142,19 @@ impl Caller {
         }
     }
 
+    /// Whoever does anything here, not only looks.
+    ///
+    /// # Errors
+    /// A viewer.
+    pub fn member(&self) -> Result<(), NotAllowed> {
+        match self.role {
+            Role::Admin | Role::Operator | Role::Person | Role::Agent => Ok(()),
+            Role::Viewer => Err(NotAllowed(
+                "this changes something, and the token is a viewer's".to_owned(),
+            )),
+        }
+    }
+
     /// The owner alone.
     ///
     /// # Errors

@@ -4,6 +4,8 @@
 //! task handed to a waiting poll, is told only when everything that the job saw is durable: reads
 //! and refusals too, or somebody could act on what a crash then takes back.
 
+mod locks;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -92,6 +94,7 @@ struct Desk {
     coordinator: Coordinator,
     polls: BTreeMap<PollId, (String, Reply<Vec<Task>>)>,
     watches: BTreeMap<RunId, Vec<Watch>>,
+    lock_waiters: BTreeMap<u64, locks::LockWaiter>,
 }
 
 impl Desk {
@@ -409,6 +412,7 @@ pub(super) fn start(
         coordinator,
         polls: BTreeMap::new(),
         watches: BTreeMap::new(),
+        lock_waiters: BTreeMap::new(),
     };
     let mut driver = Driver {
         desk,
@@ -553,6 +557,9 @@ impl Driver {
                 self.release(hand_over(handle, agent, reply, handed.tasks));
             }
         }
+        for answer in locks::answers(&mut self.desk, &self.handle) {
+            self.release(answer);
+        }
         for run in self.desk.coordinator.take_changed() {
             let Some(watches) = self.desk.watches.remove(&run) else {
                 continue;
@@ -593,6 +600,7 @@ impl Driver {
         // Replies that still wait are dropped here; their callers see the server stopping.
         self.desk.polls.clear();
         self.desk.watches.clear();
+        self.desk.lock_waiters.clear();
         if done.send(()).is_err() {
             tracing::debug!("nobody waits for the coordinator's end");
         }

@@ -8,12 +8,14 @@ mod driver;
 mod paths;
 mod server;
 mod snapshots;
+mod transactions;
 mod view_check;
 
 pub use driver::{Handle, Until};
 pub use paths::DataPaths;
 pub use server::{OpenReport, ServeOptions, Server, ServerFailure, StartError, StopError};
 pub use snapshots::{SnapshotFailure, SnapshotPolicy, Snapshots};
+pub use transactions::{TransactError, Transacted, Transactor};
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use phisync_agents::registry::{Registry, RegistryError};
 use phisync_state::env::{self, read_all, replace_file};
 use phisync_state::env::{Clock, Disk, Entropy as _, OsClock, OsDisk, OsEntropy, SeededEntropy};
+use phisync_state::transaction::{Blobs, Roots, RootsError, Workspace};
 use phisync_state::{
     Durability, FileOptions, FileStore, FsckError, Head, JournalEnd, OpenError, Opened, ReadError,
     Store, Unknown, ViewName, ViewWriter, Witness, fsck,
@@ -25,6 +26,7 @@ use crate::identity::{TokenStore, TokenStoreError};
 use super::driver::{self, Guard, Handle, ViewSink};
 use super::paths::DataPaths;
 use super::snapshots::{self, SnapshotPolicy, Snapshots};
+use super::transactions::{self, Transactor};
 use super::view_check::ViewCheck;
 
 /// Agents files are small.
@@ -49,6 +51,8 @@ pub struct ServeOptions {
     pub durability: Durability,
     /// A head that was seen before: the journal must go through it.
     pub expect_head: Option<Head>,
+    /// The working trees that transactions may change, by name.
+    pub roots: Vec<(String, PathBuf)>,
 }
 
 /// What opening the store found.
@@ -103,6 +107,17 @@ pub enum StartError {
     /// The tokens cannot be read.
     #[error(transparent)]
     Tokens(#[from] TokenStoreError),
+    /// A working tree that is not there.
+    #[error("cannot use the root `{}`: {source}", path.display())]
+    Root {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A working tree that cannot be declared.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
     /// A run id that is none.
     #[error("`{0}` is not a run id")]
     BadRunId(String),
@@ -121,7 +136,11 @@ impl StartError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Listen { .. } | Self::NotLoopback(_) | Self::BadRunId(_) => 2,
+            Self::Listen { .. }
+            | Self::NotLoopback(_)
+            | Self::BadRunId(_)
+            | Self::Roots(_)
+            | Self::Root { .. } => 2,
             Self::Store(OpenError::NotUsable { .. }) => 74,
             Self::Store(OpenError::Held { .. }) => 75,
             Self::Store(OpenError::Corrupt(_)) | Self::Read(ReadError::Corrupt { .. }) => 76,
@@ -276,6 +295,13 @@ impl Server {
         )?;
         coordinator.set_archives(Arc::clone(store.archives()));
         let system = |what| move |source| StartError::System { what, source };
+        let roots = declare(&options.roots, &options.data)?;
+        let blobs = Blobs::open(Arc::clone(&disk), &options.data);
+        let blobs = blobs.map_err(system("open the blobs"))?;
+        let workspace = Workspace::new(Arc::new(OsDisk), blobs);
+        transactions::recover(&mut coordinator, &*shared, &workspace, now)
+            .map_err(io::Error::other)
+            .map_err(system("complete the transactions that were left open"))?;
         let views = ViewWriter::start(Arc::clone(&disk), paths.root());
         let views = Arc::new(views.map_err(system("write views"))?);
         let sink = view_sink(
@@ -287,7 +313,7 @@ impl Server {
         let (failing, failed) = watch::channel(None);
         let (handle, driver) = driver::start(
             coordinator,
-            shared,
+            Arc::clone(&shared),
             Arc::clone(&clock),
             sink,
             guard(&store, failing.clone()),
@@ -309,9 +335,12 @@ impl Server {
             opened.snapshot.unwrap_or_default(),
         )
         .map_err(system("start the thread of the snapshots"))?;
+        let transactor =
+            Transactor::new(handle.clone(), shared, workspace, roots, Arc::clone(&clock));
         let app = App {
             handle: handle.clone(),
             snapshots: snapshots.clone(),
+            transactor: Arc::new(transactor),
             tokens: Mutex::new(tokens),
             counts: Counts::default(),
             catalog,
@@ -510,6 +539,21 @@ fn check_head(disk: &dyn Disk, data: &Path, expected: &Head) -> Result<(), Start
     Err(StartError::RolledBack { expected, how })
 }
 
+/// The declared working trees, where they really lie.
+fn declare(declared: &[(String, PathBuf)], data: &Path) -> Result<Roots, StartError> {
+    let mut roots = Roots::new();
+    let system = |what| move |source| StartError::System { what, source };
+    let data = std::fs::canonicalize(data).map_err(system("find the data directory"))?;
+    for (name, path) in declared {
+        let real = std::fs::canonicalize(path).map_err(|source| StartError::Root {
+            path: path.clone(),
+            source,
+        })?;
+        roots.declare(name, &real, &data)?;
+    }
+    Ok(roots)
+}
+
 fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(address);
     let listener = listener.and_then(|listener| {
@@ -577,6 +621,8 @@ fn start_sockets(
         .name("sockets".to_owned())
         .spawn(move || {
             let served = runtime.block_on(async move {
+                let transactor = Arc::clone(&app.transactor);
+                tokio::spawn(async move { transactor.upkeep().await });
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 serve(listener, router(Arc::new(app)), doors, stop).await
             });
@@ -607,8 +653,12 @@ fn view_sink(
             }
         }
         let stale = coordinator.take_stale_views(now, all);
+        let documents = coordinator.take_stale_documents();
         let seq = coordinator.last_seq();
-        let Some(store) = store.upgrade().filter(|_| !stale.is_empty()) else {
+        let Some(store) = store
+            .upgrade()
+            .filter(|_| !stale.is_empty() || !documents.is_empty())
+        else {
             return;
         };
         let views = Arc::clone(&views);
@@ -622,6 +672,13 @@ fn view_sink(
                             // A view that is left out is written with its next change.
                             let _queued = views.put(&name, seq, move || view.body.to_string());
                         }
+                    }
+                    for (name, body) in documents {
+                        let name = ViewName::document(&name);
+                        let _queued = match body {
+                            Some(body) => views.put(&name, seq, move || body.to_string()),
+                            None => views.remove(&name),
+                        };
                     }
                 }
                 // Only the last call waits for it.

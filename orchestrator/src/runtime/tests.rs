@@ -14,6 +14,7 @@ fn server(data: &std::path::Path) -> Server {
         snapshots: SnapshotPolicy::default(),
         durability: phisync_state::Durability::Sync,
         expect_head: None,
+        roots: Vec::new(),
     };
     Server::start(&options).expect("a free directory and a free port")
 }

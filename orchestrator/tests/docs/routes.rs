@@ -53,6 +53,7 @@ fn body(path: &str) -> &'static str {
             r#"{"from": "2026-11-22T00:00:00Z", "to": "2026-11-22T01:00:00Z"}"#
         }
         "/v1/events" => r#"{"event": "a-test"}"#,
+        "/v1/locks/{name}/renew" | "/v1/locks/{name}/release" => r#"{"token": 99}"#,
         "/v1/tokens" => r#"{"role": "viewer"}"#,
         _ => "{}",
     }

@@ -10,6 +10,7 @@ mod body;
 mod control;
 mod events;
 mod extract;
+mod locks;
 mod mcp;
 mod past;
 mod people;
@@ -20,6 +21,7 @@ mod snapshots;
 mod system;
 mod tasks;
 mod tokens;
+mod transactions;
 mod unambiguous;
 mod witness;
 mod workflows;
@@ -36,7 +38,7 @@ use phisync_state::env::Clock;
 use phisync_workflows::Catalog;
 
 use crate::identity::TokenStore;
-use crate::runtime::{Handle, Snapshots};
+use crate::runtime::{Handle, Snapshots, Transactor};
 
 pub use accept::{Doors, serve};
 pub use auth::{ACT_AS, Counts};
@@ -59,6 +61,8 @@ pub struct App {
     pub counts: Counts,
     /// For what workflows may name.
     pub catalog: Catalog,
+    /// For transactions over files and documents.
+    pub transactor: Arc<Transactor>,
     /// For stamps of tokens.
     pub clock: Arc<dyn Clock>,
     /// Which of all servers this is; not a secret.
@@ -144,6 +148,16 @@ pub fn routes() -> Vec<Route> {
         Route::get("/v1/incidents", people::incidents),
         Route::post("/v1/incidents/{id}/resolve", people::resolve),
         Route::get("/v1/me", system::me),
+        Route::post("/v1/transactions", transactions::apply).body_max(RESULT_BYTES_MAX),
+        Route::get("/v1/transactions", transactions::list),
+        Route::get("/v1/transactions/{id}", transactions::show),
+        Route::post("/v1/transactions/{id}/revert", transactions::revert),
+        Route::get("/v1/documents", transactions::documents),
+        Route::get("/v1/documents/{name}", transactions::document),
+        Route::get("/v1/locks", locks::list),
+        Route::post("/v1/locks/{name}/acquire", locks::acquire),
+        Route::post("/v1/locks/{name}/renew", locks::renew),
+        Route::post("/v1/locks/{name}/release", locks::release),
         Route::get("/v1/snapshots", snapshots::list),
         Route::post("/v1/snapshots", snapshots::take),
         Route::get("/v1/tokens", tokens::list),

@@ -1,0 +1,202 @@
+//! What crosses the wire about things that several share: transactions, documents, locks.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// One line of `GET /v1/transactions`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransactionSummary {
+    /// The transaction.
+    pub id: String,
+    /// `preparing decided committed aborted`.
+    pub status: String,
+    /// Who asked.
+    pub by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The transaction that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<String>,
+    /// How many files and documents it is about; 0 until it is decided.
+    pub changes: usize,
+    /// How many files of strangers were kept beside.
+    pub conflicts: usize,
+    /// When nothing was left to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<String>,
+}
+
+/// `GET /v1/transactions`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransactionList {
+    /// All of them, by name.
+    pub transactions: Vec<TransactionSummary>,
+}
+
+/// `GET /v1/transactions/{id}`, and the answer of `POST /v1/transactions`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransactionDetail {
+    /// The transaction.
+    pub id: String,
+    /// `preparing decided committed aborted`.
+    pub status: String,
+    /// Who asked.
+    pub by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The transaction that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<String>,
+    /// What happened to files.
+    pub files: Vec<ChangedFile>,
+    /// What happened to documents.
+    pub documents: Vec<ChangedDocument>,
+    /// Files of strangers that stood in the way.
+    pub conflicts: Vec<KeptFile>,
+    /// Why it was aborted, or why it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// One file of a transaction.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChangedFile {
+    /// The root.
+    #[serde(rename = "in")]
+    pub root: String,
+    /// The path in it.
+    pub path: String,
+    /// `created changed removed unchanged made_directory removed_directory`.
+    pub change: String,
+    /// The hash of the content before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The hash of the content after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// One document of a transaction.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChangedDocument {
+    /// The document.
+    pub name: String,
+    /// Its version before; 0 was never written.
+    pub before: u64,
+    /// Its version after.
+    pub after: u64,
+}
+
+/// A stranger's file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptFile {
+    /// The root.
+    #[serde(rename = "in")]
+    pub root: String,
+    /// Whose name it had.
+    pub path: String,
+    /// The name that it has now.
+    pub kept: String,
+}
+
+/// One line of `GET /v1/documents`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DocumentSummary {
+    /// The document.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
+    /// Who wrote it.
+    pub by: String,
+    /// When.
+    pub at: String,
+}
+
+/// `GET /v1/documents`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DocumentList {
+    /// All of them, by name.
+    pub documents: Vec<DocumentSummary>,
+}
+
+/// `GET /v1/documents/{name}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DocumentDetail {
+    /// The document.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
+    /// The hash of its content.
+    pub sha256: String,
+    /// Who wrote it.
+    pub by: String,
+    /// When.
+    pub at: String,
+    /// What it holds.
+    pub content: Box<RawValue>,
+}
+
+/// `POST /v1/locks/{name}/acquire`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcquireRequest {
+    /// How long the holder may be silent, in seconds; 30 without it, 1 to 3600.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_s: Option<f64>,
+    /// How long to wait in line, in seconds; 0 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_s: Option<f64>,
+    /// A word that no other holder uses: who has the lock and asks again under the same word gets
+    /// the same answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+}
+
+/// `POST /v1/locks/{name}/acquire`, the answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Acquired {
+    /// The lock.
+    pub name: String,
+    /// Larger than every earlier one of this lock.
+    pub token: u64,
+    /// How long the holder may be silent, in milliseconds.
+    pub lease_ms: u64,
+}
+
+/// `POST /v1/locks/{name}/renew` and `/release`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockTokenRequest {
+    /// The token of the grant.
+    pub token: u64,
+}
+
+/// One line of `GET /v1/locks`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LockSummary {
+    /// The lock.
+    pub name: String,
+    /// The token of whoever has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<u64>,
+    /// Who has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Its own word for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// How long until it loses it, if it stays silent, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_left_ms: Option<u64>,
+    /// Who waits, the next one first.
+    pub waiting: Vec<String>,
+}
+
+/// `GET /v1/locks`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LockList {
+    /// Those that somebody has or waits for, by name.
+    pub locks: Vec<LockSummary>,
+}

@@ -1,0 +1,449 @@
+//! Drives transactions: disks on threads that may block, decisions on the coordinator's.
+//!
+//! The order is that of `phisync_state::transaction`: every event is durable before the next step
+//! touches a disk. Once begun, a transaction goes on whether its client waits or not. What a crash
+//! or a failing disk left is completed at the next start, and by [`Transactor::upkeep`] meanwhile.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use phisync_state::env::{Clock, OsEntropy};
+use phisync_state::transaction::{
+    Act, Change, Decision, Digest, FinishError, Intent, Phase, Plan, PrepareError, RevertError,
+    Roots, Transaction, TransactionEvent, TransactionId, TransactionState, Workspace, revert,
+};
+use phisync_state::{Head, Store, Timestamp, Unknown};
+
+use crate::coordinator::{Coordinator, Now, Refusal};
+
+use super::driver::Handle;
+
+/// How often what is unfinished is tried again.
+const RETRY_PERIOD: Duration = Duration::from_secs(5);
+
+/// How often blobs that nobody needs are removed, in such periods: once an hour.
+const COLLECT_PERIODS: u32 = 720;
+
+/// How long a closed transaction can be taken back: so long its pre-images are kept.
+const PRE_IMAGES_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Why a transaction was refused, or where it stands if nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactError {
+    /// By the disk, or by what it holds.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// It cannot be taken back.
+    #[error(transparent)]
+    Revert(#[from] RevertError),
+    /// Only what happened can be taken back.
+    #[error("the transaction `{id}` is {status}: there is nothing to take back")]
+    NotCommitted {
+        /// Which.
+        id: TransactionId,
+        /// Where it stands.
+        status: &'static str,
+    },
+    /// By the coordinator.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// What became of a transaction.
+#[derive(Debug)]
+pub struct Transacted {
+    /// Where it stands.
+    pub state: TransactionState,
+    /// The witness of that.
+    pub head: Head,
+    /// Why it is decided and not on disk everywhere yet.
+    pub waits: Option<String>,
+}
+
+/// See the module.
+pub struct Transactor {
+    handle: Handle,
+    store: Arc<dyn Store>,
+    workspace: Workspace,
+    roots: Roots,
+    /// Those that a task drives now.
+    driven: Mutex<BTreeSet<TransactionId>>,
+    /// Held for reading while contents may be needed that no decision names yet.
+    gate: tokio::sync::RwLock<()>,
+    /// A directory could not be synced: what a later sync says proves nothing, only a restart does.
+    unsynced: AtomicBool,
+    clock: Arc<dyn Clock>,
+}
+
+/// Says that a transaction is driven, as long as it lives.
+struct Driven<'t> {
+    transactor: &'t Transactor,
+    id: TransactionId,
+}
+
+impl Drop for Driven<'_> {
+    fn drop(&mut self) {
+        self.transactor.driven().remove(&self.id);
+    }
+}
+
+impl Transactor {
+    pub(super) fn new(
+        handle: Handle,
+        store: Arc<dyn Store>,
+        workspace: Workspace,
+        roots: Roots,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            handle,
+            store,
+            workspace,
+            roots,
+            driven: Mutex::default(),
+            gate: tokio::sync::RwLock::new(()),
+            unsynced: AtomicBool::new(false),
+            clock,
+        }
+    }
+
+    /// The working trees that may be changed.
+    #[must_use]
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// Makes a transaction happen, whole or not at all.
+    ///
+    /// Dropping the future does not take it back.
+    ///
+    /// # Errors
+    /// See [`TransactError`]: it never happened, except for [`Refusal::Unknown`].
+    pub async fn apply(
+        self: &Arc<Self>,
+        transaction: Transaction,
+        by: String,
+    ) -> Result<Transacted, TransactError> {
+        let this = Arc::clone(self);
+        let task = tokio::spawn(async move { this.run(transaction, &by, None).await });
+        task.await.unwrap_or_else(|_| Err(stopping().into()))
+    }
+
+    /// Takes a transaction back by another one.
+    ///
+    /// # Errors
+    /// As [`Self::apply`]; the transaction did not happen, or what was before is not kept.
+    pub async fn revert(
+        self: &Arc<Self>,
+        id: TransactionId,
+        by: String,
+    ) -> Result<Transacted, TransactError> {
+        let which = id.clone();
+        let ((state, documents), _) = self
+            .handle
+            .call(move |c, _| {
+                let state = c.transaction(&which)?;
+                let steps = state.decision.iter().flat_map(|d| &d.documents);
+                let steps: Vec<_> = steps.cloned().collect();
+                let documents = c.revert_documents(&steps)?;
+                Ok((state, documents))
+            })
+            .await?;
+        let decision = match (state.phase, state.decision) {
+            (Phase::Finished | Phase::Swept, Some(decision)) => decision,
+            (phase, _) => {
+                let status = phase.as_str();
+                return Err(TransactError::NotCommitted { id, status });
+            }
+        };
+        let (workspace, which) = (self.workspace.clone(), id.clone());
+        let back = blocking(move || revert(&which, &decision, workspace.blobs())).await?;
+        let mut back = back?;
+        let documents = documents.into_iter().map(Change::Document);
+        back.changes.extend(documents);
+        let this = Arc::clone(self);
+        let task = tokio::spawn(async move { this.run(back, &by, Some(id)).await });
+        task.await.unwrap_or_else(|_| Err(stopping().into()))
+    }
+
+    async fn run(
+        &self,
+        transaction: Transaction,
+        by: &str,
+        reverts: Option<TransactionId>,
+    ) -> Result<Transacted, TransactError> {
+        let gate = self.gate.read().await;
+        let id = TransactionId::random(&mut OsEntropy);
+        let (workspace, roots, name) = (self.workspace.clone(), self.roots.clone(), id.clone());
+        let survey = move || workspace.survey(&name, &transaction, &roots);
+        let plan = Arc::new(blocking(survey).await??);
+        let intent = plan.intent(by, reverts);
+        let _driven = self.drive(&id);
+        if plan.is_documents_only() {
+            let decision = plan.decision();
+            let (state, head) = self.decide(&id, decision, &plan, intent).await?;
+            return Ok(Transacted {
+                state,
+                head,
+                waits: None,
+            });
+        }
+        let (begun, which, whole) = (Arc::clone(&plan), id.clone(), intent.clone());
+        let (state, _) = self
+            .handle
+            .call(move |c, now| c.begin_transaction(&which, &begun, whole, now))
+            .await?;
+        let (workspace, staged) = (self.workspace.clone(), Arc::clone(&plan));
+        let decided = match blocking(move || workspace.stage(&staged)).await? {
+            Ok(decision) => self.decide(&id, decision, &plan, intent).await,
+            Err(refused) => Err(refused.into()),
+        };
+        let (state, head) = match decided {
+            Ok(decided) => decided,
+            // It may be decided: only the journal knows, at the next start.
+            Err(error @ TransactError::Refused(Refusal::Unknown(_))) => return Err(error),
+            Err(error) => {
+                self.abort(state, &error).await;
+                return Err(error);
+            }
+        };
+        drop(gate);
+        self.complete(state, head).await
+    }
+
+    async fn decide(
+        &self,
+        id: &TransactionId,
+        decision: Decision,
+        plan: &Arc<Plan>,
+        intent: Intent,
+    ) -> Result<(TransactionState, Head), TransactError> {
+        let (id, plan) = (id.clone(), Arc::clone(plan));
+        let decided = self.handle.call(move |c, now| {
+            c.decide_transaction(&id, &decision, plan.documents(), &intent, now)
+        });
+        Ok(decided.await?)
+    }
+
+    /// Removes what staging left. If that fails, upkeep or the next start does it.
+    async fn abort(&self, state: TransactionState, error: &TransactError) {
+        let code = match error {
+            TransactError::Prepare(refused) => refused.code(),
+            TransactError::Refused(_)
+            | TransactError::Revert(_)
+            | TransactError::NotCommitted { .. } => "files.conflict",
+        };
+        let (workspace, reason) = (self.workspace.clone(), error.to_string());
+        let id = state.id.clone();
+        let aborted = blocking(move || workspace.abort(&state.intent, code, &reason)).await;
+        let event = match aborted {
+            Ok(Ok(event)) => event,
+            Ok(Err(error)) => {
+                tracing::warn!(transaction = %id, %error, "stages of an aborted transaction stay");
+                return;
+            }
+            Err(_) => return,
+        };
+        if let Err(refusal) = self.record(&id, event).await {
+            tracing::warn!(transaction = %id, %refusal, "an abort could not be recorded");
+        }
+    }
+
+    async fn record(
+        &self,
+        id: &TransactionId,
+        event: TransactionEvent,
+    ) -> Result<(TransactionState, Head), Refusal> {
+        let id = id.clone();
+        let record = move |c: &mut Coordinator, now| c.record_transaction(&id, &event, now);
+        self.handle.call(record).await
+    }
+
+    /// Does what is left of a transaction.
+    async fn complete(
+        &self,
+        mut state: TransactionState,
+        mut head: Head,
+    ) -> Result<Transacted, TransactError> {
+        loop {
+            let (workspace, now) = (self.workspace.clone(), state.clone());
+            match blocking(move || workspace.advance(&now)).await? {
+                Ok(Some(event)) => (state, head) = self.record(&state.id, event).await?,
+                Ok(None) => {
+                    return Ok(Transacted {
+                        state,
+                        head,
+                        waits: None,
+                    });
+                }
+                Err(error) => {
+                    self.note_failure(&state.id, &error);
+                    return Ok(Transacted {
+                        state,
+                        head,
+                        waits: Some(error.to_string()),
+                    });
+                }
+            }
+        }
+    }
+
+    fn note_failure(&self, id: &TransactionId, error: &FinishError) {
+        if error.verb.starts_with("sync") {
+            self.unsynced.store(true, Ordering::Relaxed);
+        }
+        tracing::warn!(transaction = %id, %error, "a transaction is not on disk everywhere yet");
+    }
+
+    /// Tries again what is unfinished, and removes blobs that nobody needs, until dropped.
+    pub(crate) async fn upkeep(&self) {
+        let mut period = tokio::time::interval(RETRY_PERIOD);
+        for round in 0_u32.. {
+            period.tick().await;
+            if let Err(error) = self.retry().await {
+                tracing::debug!(%error, "unfinished transactions wait");
+            }
+            if round % COLLECT_PERIODS == 0
+                && let Err(error) = self.collect().await
+            {
+                tracing::warn!(%error, "blobs that nobody needs stay");
+            }
+        }
+    }
+
+    async fn retry(&self) -> Result<(), TransactError> {
+        if self.unsynced.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (open, head) = self.handle.call(|c, _| Ok(c.open_transactions())).await?;
+        for state in open {
+            if self.driven().contains(&state.id) {
+                continue;
+            }
+            let _driven = self.drive(&state.id);
+            self.complete(state, head.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn collect(&self) -> Result<(), TransactError> {
+        let _alone = self.gate.write().await;
+        let now = self.clock.now().as_micros();
+        let kept = i64::try_from(PRE_IMAGES_KEPT.as_micros()).unwrap_or(i64::MAX);
+        let since = Timestamp::from_micros(now.saturating_sub(kept));
+        let (ids, _) = self
+            .handle
+            .call(move |c, _| Ok(c.transactions_since(since)))
+            .await?;
+        let (store, blobs) = (Arc::clone(&self.store), self.workspace.blobs().clone());
+        let gone = blocking(move || -> io::Result<usize> {
+            let mut needed = BTreeSet::new();
+            for id in ids {
+                let records = store.read(&id.stream(), 1).map_err(io::Error::other)?;
+                for record in records {
+                    let event = serde_json::from_str(&record.event)?;
+                    if let TransactionEvent::Decided(decision) = event {
+                        needed.extend(digests(&decision));
+                    }
+                }
+            }
+            blobs.collect(&needed)
+        });
+        match gone.await? {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "removed blobs that nobody needs"),
+            Err(error) => tracing::warn!(%error, "blobs that nobody needs stay"),
+        }
+        Ok(())
+    }
+
+    fn driven(&self) -> MutexGuard<'_, BTreeSet<TransactionId>> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drive(&self, id: &TransactionId) -> Driven<'_> {
+        self.driven().insert(id.clone());
+        Driven {
+            transactor: self,
+            id: id.clone(),
+        }
+    }
+}
+
+fn digests(decision: &Decision) -> Vec<Digest> {
+    let mut digests = Vec::new();
+    for step in &decision.files {
+        match &step.act {
+            Act::Put { before, after, .. } => {
+                digests.extend(before.iter().map(|image| image.sha256.clone()));
+                digests.push(after.sha256.clone());
+            }
+            Act::Remove { before, .. } => digests.push(before.sha256.clone()),
+            Act::Same { .. } | Act::MakeDir { .. } | Act::RemoveDir {} => {}
+        }
+    }
+    digests
+}
+
+/// Completes, before anybody is served, what the process before left open. A disk that fails leaves
+/// its transaction to upkeep.
+///
+/// # Errors
+/// The store's.
+pub(super) fn recover(
+    coordinator: &mut Coordinator,
+    store: &dyn Store,
+    workspace: &Workspace,
+    now: Now,
+) -> Result<(), Refusal> {
+    for mut state in coordinator.open_transactions() {
+        tracing::info!(transaction = %state.id, status = state.phase.as_str(), "completing");
+        loop {
+            match workspace.advance(&state) {
+                Ok(Some(event)) => {
+                    state = coordinator.record_transaction(&state.id, &event, now)?;
+                    wait_durable(store, coordinator)?;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(transaction = %state.id, %error, "it stays unfinished");
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wait_durable(store: &dyn Store, coordinator: &Coordinator) -> Result<(), Unknown> {
+    let (tell, told) = mpsc::sync_channel(1);
+    let then = move |durable: Result<Head, Unknown>| {
+        // The receiver waits below.
+        let _told = tell.send(durable);
+    };
+    store.when_durable(coordinator.last_seq(), Box::new(then));
+    match told.recv() {
+        Ok(durable) => durable.map(|_| ()),
+        Err(mpsc::RecvError) => Err(gone()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let work = tokio::task::spawn_blocking(work).await;
+    work.map_err(|_| stopping())
+}
+
+fn stopping() -> Refusal {
+    Refusal::Unknown(gone())
+}
+
+fn gone() -> Unknown {
+    Unknown {
+        reason: Arc::from("the server is stopping"),
+    }
+}
