@@ -261,6 +261,7 @@ fn kind(waker: &Option<Waker>) -> &'static str {
         Some(Waker::Undo) => "undo",
         Some(Waker::Incident { .. }) => "incident",
         Some(Waker::Event { .. }) => "event",
+        Some(Waker::Child { .. }) => "run",
     }
 }
 

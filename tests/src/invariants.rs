@@ -141,6 +141,10 @@ fn deadline(waker: &Waker) -> Option<Timestamp> {
         | Waker::Event { until, .. }
         | Waker::Person { until } => Some(*until),
         Waker::Timer { at } => Some(*at),
-        Waker::Needs | Waker::Steps | Waker::Undo | Waker::Incident { .. } => None,
+        Waker::Needs
+        | Waker::Steps
+        | Waker::Child { .. }
+        | Waker::Undo
+        | Waker::Incident { .. } => None,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use phisync_state::{StreamName, Version};
+use phisync_workflows::machine::VersionRange;
 use phisync_workflows::{Machine, compile_registered};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,19 @@ impl Definitions {
     pub(super) fn newest(&self, name: &str) -> Option<Arc<Machine>> {
         let hash = self.by_name.get(name)?.hashes.last()?;
         self.get(hash)
+    }
+
+    /// The newest version of a workflow that is in a range of versions, as `^1.2`.
+    pub(super) fn newest_within(&self, name: &str, range: Option<&str>) -> Option<Arc<Machine>> {
+        let Some(range) = range else {
+            return self.newest(name);
+        };
+        let range = VersionRange::parse(range).ok()?;
+        let newest_first = self.by_name.get(name)?.hashes.iter().rev();
+        let mut machines = newest_first.filter_map(|hash| self.by_hash.get(hash));
+        machines
+            .find(|machine| range.accepts(machine.version()))
+            .cloned()
     }
 
     pub(super) fn newest_of_each(&self) -> impl Iterator<Item = &Arc<Machine>> {

@@ -374,6 +374,7 @@ impl Coordinator {
         let assign = rules.assign;
         let lower = |names: &[String]| names.iter().map(|n| n.to_lowercase()).collect();
         let last = state.last_agent.clone().filter(|_| state.failures > 0);
+        let others = run.who_did(task.step, &assign.not_same_as);
         let (only, not) = match rules.retry.reassign {
             Reassign::Any => (None, None),
             Reassign::Same => (last, None),
@@ -383,7 +384,7 @@ impl Coordinator {
             key: task.clone(),
             agent: assign.agent.as_ref().map(|name| name.to_lowercase()),
             capabilities: assign.capabilities.clone(),
-            exclude: lower(&assign.exclude),
+            exclude: [lower(&assign.exclude), lower(&others)].concat(),
             prefer: lower(&assign.prefer),
             only,
             not,

@@ -7,6 +7,7 @@
 //! a step ready, which goes to a waiting poll) is appended as one batch.
 
 mod batch;
+mod children;
 mod closed;
 mod control;
 mod definitions;
@@ -202,6 +203,7 @@ impl Coordinator {
         self.follow_pause(id, events, now);
         self.follow_events(id, events, now);
         self.follow_deadline(id);
+        self.follow_children(id, events, now);
         let closed = |run: &OpenRun| run.state.status != RunStatus::Running;
         if self.open.get(id).is_some_and(closed) {
             self.free_slot(id, now);

@@ -226,6 +226,7 @@ fn waits_for(run: &RunState, index: Slot, waker: &Waker) -> (String, &'static st
             (format!("needs {}", open.join(", ")), "needs", None)
         }
         Waker::Steps => ("its open steps".to_owned(), "steps", None),
+        Waker::Child { run } => (format!("run {run} to end"), "run", None),
         Waker::Event { source, until } => (source.clone(), "event", Some(until.to_string())),
         Waker::Agent { until } => {
             let undo = run.step(index).undo.is_some();

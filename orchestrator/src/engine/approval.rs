@@ -45,7 +45,7 @@ impl Draft<'_> {
             shown_hash: shown_hash(prompt.as_deref(), show.as_ref()),
             prompt,
             show,
-            excluded: who_did(self.run, slot, &spec.not_same_as),
+            excluded: self.run.who_did(slot, &spec.not_same_as),
             at: self.moment.now,
             deadline: self.after(spec.timeout),
             escalates_at: spec
@@ -249,22 +249,25 @@ fn check_answer(step: &str, spec: &ApprovalSpec, answer: &Answer) -> Result<(), 
     }
 }
 
-/// Everybody who did or decided one of `steps`, or something inside of them.
-pub(super) fn who_did(run: &RunState, asker: Slot, steps: &[StepIndex]) -> Vec<String> {
-    let pass = run.step(asker).pass;
-    let seen = steps
-        .iter()
-        .filter_map(|step| run.seen_from(pass, None, *step));
-    let slots = seen.flat_map(|slot| [vec![slot], run.slots_inside(slot)].concat());
-    let mut names: Vec<String> = Vec::new();
-    for step in slots.map(|slot| run.step(slot)) {
-        names.extend(step.task.as_ref().and_then(|task| task.last_agent.clone()));
-        let verdicts = step.approval.iter().flat_map(|a| &a.verdicts);
-        names.extend(verdicts.map(|v| v.by.clone()));
+impl RunState {
+    /// Everybody who did or decided one of `steps`, or something inside of them, as seen from
+    /// `asker`.
+    pub(crate) fn who_did(&self, asker: Slot, steps: &[StepIndex]) -> Vec<String> {
+        let pass = self.step(asker).pass;
+        let seen = steps
+            .iter()
+            .filter_map(|step| self.seen_from(pass, None, *step));
+        let slots = seen.flat_map(|slot| [vec![slot], self.slots_inside(slot)].concat());
+        let mut names: Vec<String> = Vec::new();
+        for step in slots.map(|slot| self.step(slot)) {
+            names.extend(step.task.as_ref().and_then(|task| task.last_agent.clone()));
+            let verdicts = step.approval.iter().flat_map(|a| &a.verdicts);
+            names.extend(verdicts.map(|v| v.by.clone()));
+        }
+        names.sort();
+        names.dedup();
+        names
     }
-    names.sort();
-    names.dedup();
-    names
 }
 
 fn shown_hash(prompt: Option<&str>, show: Option<&RawJson>) -> String {

@@ -6,7 +6,7 @@ use phisync_state::Timestamp;
 
 use super::event::{BlockWork, CancelReason, PassOutcome};
 use super::pass::PassId;
-use super::{Failure, RawJson};
+use super::{Failure, RawJson, RunId};
 
 /// How a pass ended, as its block remembers it.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +67,13 @@ pub enum Progress {
         end: Option<PassEnd>,
         /// The handler that was entered, and how it ended.
         caught: Option<(usize, Option<PassEnd>)>,
+    },
+    /// A run of another workflow.
+    Call {
+        /// Its name.
+        run: RunId,
+        /// How it ended.
+        end: Option<PassEnd>,
     },
     /// Branches or items.
     Many(Box<Many>),
@@ -146,6 +153,10 @@ impl Progress {
                 entered: false,
                 end: None,
             },
+            BlockWork::Call { run, .. } => Self::Call {
+                run: run.clone(),
+                end: None,
+            },
             BlockWork::Try => Self::Try {
                 entered: false,
                 end: None,
@@ -188,7 +199,10 @@ impl Block {
     pub fn many(&self) -> Option<&Many> {
         match &self.progress {
             Progress::Many(many) => Some(many),
-            Progress::Once { .. } | Progress::Try { .. } | Progress::Loop { .. } => None,
+            Progress::Once { .. }
+            | Progress::Try { .. }
+            | Progress::Call { .. }
+            | Progress::Loop { .. } => None,
         }
     }
 }

@@ -169,6 +169,7 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
         Input::Admit => draft.admit(),
         Input::Signal { name, data, by } => draft.signal(name, data, by)?,
         Input::Deliver { step, what } => draft.hear(&step, what)?,
+        Input::ChildEnded { step, end } => draft.child_ended(&step, end)?,
         Input::Resolve {
             step,
             action,

@@ -113,6 +113,18 @@ pub enum BlockWork {
         /// What the first iteration gets.
         carry: RawJson,
     },
+    /// A run of another workflow.
+    Call {
+        /// Its name.
+        run: RunId,
+        /// Of which workflow.
+        workflow: String,
+        /// Which versions fit; absent: the newest.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// Its inputs, not checked yet.
+        inputs: RawJson,
+    },
 }
 
 /// How a pass ended.
@@ -334,6 +346,23 @@ pub enum RunEvent {
         at: Timestamp,
         /// When it begins.
         due: Timestamp,
+    },
+    /// The run that a step called has ended, or could not begin.
+    ChildEnded {
+        /// The step.
+        step: String,
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: PassOutcome,
+        /// Its outputs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<RawJson>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+        /// When.
+        at: Timestamp,
     },
     /// A step waits for a time.
     TimerSet {
@@ -692,6 +721,7 @@ impl RunEvent {
             | Self::BlockFailing { step, .. }
             | Self::BlockCancelling { step, .. }
             | Self::BlockRetried { step, .. }
+            | Self::ChildEnded { step, .. }
             | Self::TimerSet { step, .. }
             | Self::TaskReady { step, .. }
             | Self::TaskClaimed { step, .. }

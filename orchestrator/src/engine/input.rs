@@ -7,7 +7,7 @@ use phisync_workflows::schema::Violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Delivery, Failure, RawJson, RunId, Trigger};
+use super::{Delivery, Failure, PassOutcome, RawJson, RunId, Trigger};
 
 /// The outside world at the time of a decision.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,19 @@ pub enum Resolution {
     Skip,
     /// Undo nothing more.
     Abandon,
+}
+
+/// How a run ended that another one called.
+#[derive(Clone, Debug)]
+pub struct ChildEnd {
+    /// Which.
+    pub run: RunId,
+    /// How.
+    pub outcome: PassOutcome,
+    /// Its outputs.
+    pub output: Option<RawJson>,
+    /// Why it failed.
+    pub error: Option<Failure>,
 }
 
 /// Something from outside, for one run that exists.
@@ -162,6 +175,13 @@ pub enum Input {
         step: String,
         /// What came.
         what: Delivery,
+    },
+    /// The run that a step called has ended, or could not begin.
+    ChildEnded {
+        /// The step's name.
+        step: String,
+        /// How.
+        end: ChildEnd,
     },
     /// A person decides about an undo that failed for good.
     Resolve {

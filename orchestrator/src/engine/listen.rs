@@ -273,7 +273,10 @@ impl Draft<'_> {
     /// called when a wait for one began.
     pub(super) fn hear_signals(&mut self) -> Result<(), Rejection> {
         for (step, signal) in self.waits_for_signals() {
-            self.hear(&step, signal)?;
+            // An earlier one may have ended the wait.
+            if self.run.heard(&step).is_some() {
+                self.hear(&step, signal)?;
+            }
         }
         Ok(())
     }
@@ -281,12 +284,8 @@ impl Draft<'_> {
     fn waits_for_signals(&self) -> Vec<(String, Delivery)> {
         let mut pairs = Vec::new();
         for (step, wait) in self.run.listening() {
-            let missing = wait.subscription.count as usize - wait.heard.len();
             let fits = self.run.signals.iter().filter(|signal| wait.wants(signal));
-            pairs.extend(
-                fits.take(missing)
-                    .map(|signal| (step.to_owned(), signal.clone())),
-            );
+            pairs.extend(fits.map(|signal| (step.to_owned(), signal.clone())));
         }
         pairs
     }

@@ -196,7 +196,8 @@ impl Draft<'_> {
             | StepKind::Switch(_)
             | StepKind::Parallel(_)
             | StepKind::Try(_)
-            | StepKind::Do(_) => self.block_started(slot, step),
+            | StepKind::Do(_)
+            | StepKind::Call(_) => self.block_started(slot, step),
             StepKind::Wait(spec) => self.timer_set(slot, spec),
             StepKind::Set(spec) => Ok(RunEvent::StepCompleted {
                 step: name(),

@@ -72,6 +72,11 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         push("run".to_owned(), run_before, run_after, &cause);
     }
     match event {
+        RunEvent::UndoStarted {
+            block: Some(block), ..
+        } => {
+            push(format!("step {block}"), "running", "running", &cause);
+        }
         RunEvent::StateEntered { state, visit, .. } => {
             push(format!("state {state}.{visit}"), "new", "visited", &cause);
         }
@@ -107,6 +112,7 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
     | RunEvent::ApprovalEscalated { .. }
     | RunEvent::IncidentResolved { .. }
     | RunEvent::BlockFailing { .. }
+    | RunEvent::ChildEnded { .. }
     | RunEvent::BlockCancelling { .. } = event
     {
         push(
@@ -359,6 +365,16 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
             let wait = due.since(*at).as_secs_f64();
             format!("{}: {}; retry in {wait:.3}s", error.code, error.message)
         }
+        RunEvent::ChildEnded {
+            run,
+            outcome,
+            error,
+            ..
+        } => match (error, outcome) {
+            (Some(error), _) => format!("{}: {}", error.code, error.message),
+            (None, PassOutcome::Cancelled) => format!("run {run} was cancelled"),
+            (None, _) => format!("run {run} has completed"),
+        },
         RunEvent::TimerSet { at, due, .. } => {
             format!("waits {:.3}s", due.since(*at).as_secs_f64())
         }
@@ -430,6 +446,7 @@ fn work_words(work: &BlockWork) -> String {
             }
         }
         BlockWork::Loop { .. } => "first iteration".to_owned(),
+        BlockWork::Call { run, workflow, .. } => format!("calls {workflow} as {run}"),
     }
 }
 

@@ -32,6 +32,13 @@ pub enum Trigger {
         /// Up to this version of its stream.
         at: u64,
     },
+    /// A step of another run.
+    Call {
+        /// Which run.
+        of: RunId,
+        /// Which step.
+        step: String,
+    },
     /// Another run that is tried again.
     Retry {
         /// Which.
@@ -49,6 +56,7 @@ impl Trigger {
             Self::Schedule { .. } => "schedule",
             Self::Event { .. } => "event",
             Self::Fork { .. } => "fork",
+            Self::Call { .. } => "call",
             Self::Retry { .. } => "retry",
         }
     }

@@ -2,6 +2,8 @@
 
 use phisync_state::Timestamp;
 
+use super::RunId;
+
 /// Who or what ends a wait. Everything that is not final has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Waker {
@@ -25,6 +27,11 @@ pub enum Waker {
     Timer {
         /// When.
         at: Timestamp,
+    },
+    /// The end of a run that it called.
+    Child {
+        /// Which.
+        run: RunId,
     },
     /// An event or a signal, at the latest this deadline.
     Event {

@@ -1,46 +1,10 @@
 //! Steps that run bodies: sequences, cases, branches, items, iterations, handlers.
 
-use phisync::engine::{RunId, RunState, RunStatus};
-use phisync_tests::{Claim, World};
+use phisync::engine::{RunId, RunStatus};
+use phisync_tests::World;
 use serde_json::{Value, json};
 
-use super::TEAM;
-
-/// What an agent answers to a task.
-type Answer = Result<Value, &'static str>;
-
-/// Lets `dc` do everything that it is offered, one task at a time.
-fn play(w: &mut World, mut answer: impl FnMut(&Claim) -> Answer) {
-    for _ in 0..100_000 {
-        let Some(claim) = w.poll("dc", 1).pop() else {
-            return;
-        };
-        match answer(&claim) {
-            Ok(output) => w.complete(&claim, output),
-            Err(code) => w.fail(&claim, code, "as told"),
-        }
-    }
-    panic!("the work does not end");
-}
-
-fn started(workflow: &str, inputs: Value) -> (World, RunId) {
-    let mut w = World::new(workflow, TEAM);
-    let run = w.start_with(inputs);
-    (w, run)
-}
-
-fn outputs(run: &RunState) -> Value {
-    run.outputs
-        .as_ref()
-        .map_or(Value::Null, |outputs| outputs.parse())
-}
-
-fn error(run: &RunState) -> String {
-    let error = run.error.as_ref();
-    error.map_or_else(String::new, |error| {
-        format!("{}: {}", error.code, error.message)
-    })
-}
+use super::{error, outputs, play, started};
 
 #[test]
 fn a_sequence_runs_in_order_and_yields() {

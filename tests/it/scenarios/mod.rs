@@ -5,9 +5,11 @@ mod approvals;
 mod attempts;
 mod blocks;
 mod bounds;
+mod calls;
 mod cancelling;
 mod clocks;
 mod dispatch;
+mod endings;
 mod expressions;
 mod incidents;
 mod joins;
@@ -17,6 +19,11 @@ mod results;
 mod sagas;
 mod schedules;
 mod starts;
+mod states;
+
+use phisync::engine::{RunId, RunState};
+use phisync_tests::{Claim, World};
+use serde_json::Value;
 
 /// A team that is never suspected within a story.
 const TEAM: &str = "\
@@ -29,3 +36,39 @@ people:
   robin: { roles: [lead] }
   kim: { roles: [guest] }
 ";
+
+/// What an agent answers to a task.
+type Answer = Result<Value, &'static str>;
+
+/// Lets `dc` do everything that it is offered, one task at a time.
+fn play(w: &mut World, mut answer: impl FnMut(&Claim) -> Answer) {
+    for _ in 0..100_000 {
+        let Some(claim) = w.poll("dc", 1).pop() else {
+            return;
+        };
+        match answer(&claim) {
+            Ok(output) => w.complete(&claim, output),
+            Err(code) => w.fail(&claim, code, "as told"),
+        }
+    }
+    panic!("the work does not end");
+}
+
+fn started(workflow: &str, inputs: Value) -> (World, RunId) {
+    let mut w = World::new(workflow, TEAM);
+    let run = w.start_with(inputs);
+    (w, run)
+}
+
+fn outputs(run: &RunState) -> Value {
+    run.outputs
+        .as_ref()
+        .map_or(Value::Null, |outputs| outputs.parse())
+}
+
+fn error(run: &RunState) -> String {
+    let error = run.error.as_ref();
+    error.map_or_else(String::new, |error| {
+        format!("{}: {}", error.code, error.message)
+    })
+}

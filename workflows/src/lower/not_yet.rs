@@ -11,9 +11,9 @@ use crate::source::Span;
 /// there.
 const NOT_YET: &[(&str, &[&str])] = &[
     ("a workflow", &["secrets", "config"]),
-    ("a step", &["call", "wait_for", "emit", "files", "accept"]),
+    ("a step", &["wait_for", "emit", "files", "accept"]),
     ("`task`", &["attachments", "secrets"]),
-    ("`assign`", &["pool", "sticky", "not_same_as"]),
+    ("`assign`", &["pool", "sticky"]),
     ("`compensate`", &["call", "files", "emit", "do", "revert"]),
     ("`compat`", &["safe_points"]),
     ("`files`", &["verify"]),

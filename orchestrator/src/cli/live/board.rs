@@ -216,6 +216,7 @@ impl Board {
                 &format!("will retry, {}", error.code),
                 now,
             ),
+            RunEvent::ChildEnded { step, run, .. } => Some(format!("{step}: run {run} has ended")),
             RunEvent::TimerSet { step, .. } => self.set(step, Look::Queued, "waits", now),
             // The steps of a body speak for it.
             RunEvent::PassOpened { .. }

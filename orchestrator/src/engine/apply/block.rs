@@ -71,7 +71,15 @@ fn start(
     step.block = Some(Box::new(block));
     step.status = StepStatus::Running;
     step.started_at.get_or_insert(at);
-    step.waker = Some(Waker::Steps);
+    step.waker = Some(match work {
+        BlockWork::Call { run, .. } => Waker::Child { run: run.clone() },
+        BlockWork::Do
+        | BlockWork::Try
+        | BlockWork::Parallel
+        | BlockWork::Switch { .. }
+        | BlockWork::Foreach { .. }
+        | BlockWork::Loop { .. } => Waker::Steps,
+    });
     if let Some(deadline) = deadline {
         let undo = false;
         let clock = Clock::Total { step: slot, undo };
@@ -130,7 +138,7 @@ pub(super) fn open(run: &mut RunState, name: &str, at: Timestamp) {
             *last = round.unwrap_or(*last + 1);
             carry = next.take();
         }
-        (Progress::Many(_), Part::Catch(_)) => {}
+        (Progress::Many(_), Part::Catch(_)) | (Progress::Call { .. }, _) => {}
     }
     run.pass_mut(id).carry = carry;
 }
@@ -240,7 +248,7 @@ pub(super) fn end(
             *bound = exhausted;
             *last = Some(end);
         }
-        (Progress::Many(_), Part::Catch(_)) => {}
+        (Progress::Many(_), Part::Catch(_)) | (Progress::Call { .. }, _) => {}
     }
     if let Some(due) = due {
         wait_until(run, slot, due);

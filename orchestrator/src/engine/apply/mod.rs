@@ -241,6 +241,19 @@ fn apply_to_step(run: &mut RunState, index: Slot, event: &RunEvent) {
             step.started_at = Some(*at);
             wait_until(run, index, *due);
         }
+        RunEvent::ChildEnded {
+            outcome,
+            output,
+            error,
+            ..
+        } => {
+            let end = PassEnd {
+                outcome: *outcome,
+                output: output.clone(),
+                error: error.clone(),
+            };
+            run.end_child(index, end);
+        }
         RunEvent::BlockStarted { .. }
         | RunEvent::BlockFailing { .. }
         | RunEvent::BlockCancelling { .. }

@@ -58,6 +58,7 @@ impl Draft<'_> {
                     });
                 }
             },
+            StepKind::Call(spec) => self.called(slot, spec)?,
             StepKind::Foreach(spec) => BlockWork::Foreach {
                 items: self.items(slot, spec)?,
             },
@@ -269,6 +270,9 @@ impl Draft<'_> {
     fn verdict(&mut self, slot: Slot) -> Option<Verdict> {
         let block = self.block(slot)?;
         let quiet = block.open.is_empty();
+        if let StepKind::Call(spec) = &self.run.spec(slot).kind {
+            return self.call_verdict(slot, spec);
+        }
         if let Some(reason) = block.cancelling {
             return quiet.then_some(Verdict::Cancelled(reason));
         }
@@ -493,7 +497,7 @@ impl Draft<'_> {
 }
 
 impl PassEnd {
-    fn into_verdict(self) -> Verdict {
+    pub(super) fn into_verdict(self) -> Verdict {
         let null = || RawJson::from_value(&Json::Null);
         match self.outcome {
             PassOutcome::Succeeded => Verdict::Succeeded(self.output.unwrap_or_else(null)),

@@ -1,0 +1,130 @@
+//! Runs that other runs call.
+
+use phisync::engine::{RunId, RunStatus};
+use phisync_tests::{World, compiled};
+use serde_json::{Value, json};
+
+use super::{TEAM, error, outputs, play};
+
+const CHILD: &str = "
+workflow: child
+version: \"1.2.0\"
+inputs: { n: int }
+outputs: { twice: '${{ inputs.n * 2 }}' }
+steps:
+  - { id: work, task: a, assign: DC, compensate: { task: undo, assign: DC } }
+  - { id: more, needs: work, task: a, assign: DC }
+";
+
+fn parent(call: &str) -> String {
+    format!(
+        "
+workflow: parent
+outputs: {{ got: '${{{{ steps.ask.output }}}}' }}
+steps:
+  - id: ask
+    call: {call}
+    input: {{ n: 21 }}
+"
+    )
+}
+
+/// A run of the parent, its child deployed.
+fn called(call: &str) -> (World, RunId) {
+    let mut w = World::new(&parent(call), TEAM);
+    let now = w.now();
+    let child = compiled(CHILD);
+    w.coordinator().register(&child, now).expect("it registers");
+    let run = w.start();
+    (w, run)
+}
+
+#[test]
+fn a_call_waits_for_its_child_and_takes_its_outputs() {
+    let (mut w, run) = called("{ workflow: child, version: '^1' }");
+    w.crash_and_reopen();
+    play(&mut w, |_| Ok(json!(null)));
+    assert_eq!(outputs(&w.run(&run)), json!({ "got": { "twice": 42 } }));
+    let log = w.log();
+    assert!(
+        log.contains("step ask                 running -> completed"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_child_that_fails_fails_the_call_with_what_it_said() {
+    let (mut w, run) = called("{ workflow: child }");
+    play(&mut w, |claim| match claim.what() {
+        "more" => Err("app.no"),
+        _ => Ok(json!(null)),
+    });
+    let run = w.run(&run);
+    assert_eq!(run.status, RunStatus::Failed);
+    let error = run.error.expect("it failed");
+    assert_eq!(error.code, "call.failed");
+    let data: Value = error.data.expect("it says more").parse();
+    assert_eq!(data["code"], json!("app.no"));
+}
+
+#[test]
+fn a_workflow_that_is_not_there_or_takes_other_inputs_fails_the_call() {
+    let mut w = World::new(&parent("{ workflow: nobody }"), TEAM);
+    let run = w.start();
+    assert_eq!(
+        error(&w.run(&run)),
+        "call.failed: `nobody` cannot be called: no workflow `nobody`"
+    );
+    let (w, run) = called("{ workflow: child, version: '^2' }");
+    assert_eq!(
+        error(&w.run(&run)),
+        "call.failed: `child` cannot be called: no workflow `child ^2`"
+    );
+}
+
+#[test]
+fn a_parent_that_is_cancelled_waits_for_its_child() {
+    let (mut w, run) = called("{ workflow: child }");
+    let held = w.take("dc", "work");
+    w.cancel("enough");
+    assert_eq!(w.run(&run).status, RunStatus::Running);
+    assert!(w.heartbeat(&held).expect("it holds it").cancel_requested);
+    w.complete(&held, json!(null));
+    let undo = w.take("dc", "work.undo");
+    assert_eq!(w.run(&run).status, RunStatus::Running);
+    w.complete(&undo, json!(null));
+    assert_eq!(w.run(&run).status, RunStatus::Cancelled);
+}
+
+#[test]
+fn a_child_may_go_on_alone() {
+    let (mut w, run) = called("{ workflow: child, on_parent_cancel: abandon }");
+    let held = w.take("dc", "work");
+    w.cancel("enough");
+    assert_eq!(w.run(&run).status, RunStatus::Cancelled);
+    assert!(!w.heartbeat(&held).expect("it holds it").cancel_requested);
+
+    let (mut w, run) = called("{ workflow: child, wait: false }");
+    assert_eq!(w.run(&run).status, RunStatus::Completed);
+    let id = outputs(&w.run(&run))["got"]["run_id"].clone();
+    let child = RunId::parse(id.as_str().expect("a name")).expect("a sound one");
+    play(&mut w, |_| Ok(json!(null)));
+    let outcome = w.coordinator().outcome(&child).expect("it is there");
+    assert_eq!(outcome.status, "completed");
+}
+
+#[test]
+fn a_child_that_somebody_else_cancels_fails_the_call() {
+    let (mut w, run) = called("{ workflow: child }");
+    let id = w.run(&run);
+    let slot = id.slot_named("ask").expect("it is there");
+    let child = id.child_of(slot).expect("it has begun").clone();
+    let now = w.now();
+    w.coordinator()
+        .cancel(&child, "robin", None, now)
+        .expect("it is open");
+    assert_eq!(
+        error(&w.run(&run)),
+        format!("call.failed: run `{child}` was cancelled")
+    );
+}
