@@ -95,10 +95,12 @@ impl Replay {
         }
         let Some(id) = stream.strip_prefix("run/").and_then(RunId::parse) else {
             let event = serde_json::from_str::<Value>(&record.event);
-            let event = event.expect("a fact about a workflow");
-            let source = event["definition_registered"]["source"].as_str();
-            let machine = compiled(source.expect("a definition has its source"));
-            self.machines.insert(machine.hash().to_owned(), machine);
+            let event = event.expect("a fact that is JSON");
+            // Streams of events and schedules change no run by themselves.
+            if let Some(source) = event["definition_registered"]["source"].as_str() {
+                let machine = compiled(source);
+                self.machines.insert(machine.hash().to_owned(), machine);
+            }
             return (None, Vec::new());
         };
         let event = serde_json::from_str::<RunEvent>(&record.event);

@@ -45,13 +45,11 @@ impl Coordinator {
                     inputs,
                 } => {
                     let new = self.child(id, &step, &workflow, version.as_deref(), &inputs);
-                    match new {
-                        Ok(new) => self.begin(&child, new, now),
-                        Err(refusal) => {
-                            let message = format!("`{workflow}` cannot be called: {refusal}");
-                            let error = Failure::new("call.failed", message);
-                            self.tell_parent(id, &step, ended(child, Err(error)), now);
-                        }
+                    let begun = new.and_then(|new| self.begin(&child, new, now));
+                    if let Err(refusal) = begun {
+                        let message = format!("`{workflow}` cannot be called: {refusal}");
+                        let error = Failure::new("call.failed", message);
+                        self.tell_parent(id, &step, ended(child, Err(error)), now);
                     }
                 }
                 Wish::Cancel { child } => {

@@ -223,16 +223,42 @@ impl Coordinator {
     /// Keeps the index in step with what a run waits for, and sends what it emitted.
     pub(super) fn follow_events(&mut self, id: &RunId, events: &[RunEvent], now: Now) {
         for event in events {
-            if let RunEvent::EventEmitted {
-                step, event, data, ..
+            let RunEvent::EventEmitted {
+                step,
+                event,
+                data,
+                key,
+                to,
+                ..
             } = event
-            {
-                let by = format!("run {id}");
-                let key = format!("{id}.{step}");
-                self.publish(event, data, Some(&key), &by, now);
+            else {
+                continue;
+            };
+            let by = format!("run {id}");
+            match to {
+                Some(to) => self.signal_aside(to, event, data, by, now),
+                None => {
+                    let own = format!("{id}.{step}");
+                    let key = key.as_deref().unwrap_or(&own);
+                    self.publish(event, data, Some(key), &by, now);
+                }
             }
         }
         self.follow_waits(id);
+    }
+
+    /// Gives a run the signal that another one emitted. One for a run that is not open is lost.
+    fn signal_aside(&mut self, to: &str, name: &str, data: &RawJson, by: String, now: Now) {
+        let run = RunId::parse(to).filter(|run| self.open.contains_key(run));
+        let input = Input::Signal {
+            name: name.to_owned(),
+            data: data.clone(),
+            by,
+        };
+        let taken = run.map(|run| self.decide(&run, input, now));
+        if !matches!(taken, Some(Ok(()))) {
+            tracing::warn!(run = to, signal = name, "a signal reached no open run");
+        }
     }
 
     pub(super) fn follow_waits(&mut self, id: &RunId) {

@@ -10,6 +10,7 @@ mod cancelling;
 mod clocks;
 mod dispatch;
 mod endings;
+mod events;
 mod expressions;
 mod incidents;
 mod joins;

@@ -11,7 +11,7 @@ use crate::source::Span;
 /// there.
 const NOT_YET: &[(&str, &[&str])] = &[
     ("a workflow", &["secrets", "config"]),
-    ("a step", &["wait_for", "emit", "files", "accept"]),
+    ("a step", &["files", "accept"]),
     ("`task`", &["attachments", "secrets"]),
     ("`assign`", &["pool", "sticky"]),
     ("`compensate`", &["call", "files", "emit", "do", "revert"]),
