@@ -106,7 +106,8 @@ fn cron(
     }
 }
 
-/// The shortest time between two instants of an expression, days left out.
+/// The shortest time between two instants of an expression. Of the days only those of the week are looked
+/// at; days of months and months are taken to follow each other.
 fn period(fields: &CronFields) -> Duration {
     const DAY: u64 = 86_400;
     let mut times: Vec<u64> = Vec::new();
@@ -120,8 +121,21 @@ fn period(fields: &CronFields) -> Duration {
         .first()
         .zip(times.last())
         .map_or(DAY, |(first, last)| DAY - last + first);
+    let around = around + DAY * (days_apart(fields) - 1);
     let between = times.windows(2).map(|pair| pair[1] - pair[0]).min();
-    Duration::from_secs(between.unwrap_or(DAY).min(around))
+    Duration::from_secs(between.map_or(around, |between| between.min(around)))
+}
+
+/// How many days two firing days are apart at least, by the days of the week.
+fn days_apart(fields: &CronFields) -> u64 {
+    if !fields.weekday.restricted() || fields.day.restricted() {
+        return 1;
+    }
+    let days: Vec<u64> = fields.weekday.numbers().map(u64::from).collect();
+    let next = days.iter().skip(1).copied();
+    let next = next.chain(days.first().map(|first| first + 7));
+    let gaps = days.iter().zip(next).map(|(day, next)| next - day);
+    gaps.min().unwrap_or(1).max(1)
 }
 
 /// PHI512. Only clocks that somebody wrote count, as for the longest path.
