@@ -113,6 +113,21 @@ fn assignment(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, c
     }
 }
 
+/// Whether an agent may do what is assigned so. How much it takes at once is another question.
+pub(super) fn fits(agent: &CatalogAgent, assign: &Assign) -> bool {
+    let named = assign.agent.as_ref().is_none_or(|name| same(agent, name));
+    let excluded = assign.exclude.iter().any(|name| same(agent, name));
+    named && !excluded && missing(agent, assign).is_empty()
+}
+
+fn missing<'a>(agent: &CatalogAgent, assign: &'a Assign) -> Vec<&'a str> {
+    let wanted = assign.capabilities.iter();
+    wanted
+        .filter(|capability| !agent.capabilities.contains(capability))
+        .map(String::as_str)
+        .collect()
+}
+
 fn somebody_fits(
     cx: &mut Cx<'_>,
     step: &str,
@@ -123,21 +138,19 @@ fn somebody_fits(
     let mut lacks = Vec::new();
     let mut fitting = Vec::new();
     for agent in &catalog.agents {
-        let missing: Vec<&str> = assign
-            .capabilities
-            .iter()
-            .filter(|capability| !agent.capabilities.contains(capability))
-            .map(String::as_str)
-            .collect();
         if assign.agent.as_ref().is_some_and(|name| !same(agent, name)) {
             continue;
         }
         if assign.exclude.iter().any(|name| same(agent, name)) {
             lacks.push(format!("`{}` is excluded", agent.name));
-        } else if !missing.is_empty() {
-            lacks.push(format!("`{}` lacks {}", agent.name, missing.join(", ")));
-        } else {
+        } else if fits(agent, assign) {
             fitting.push(agent);
+        } else {
+            lacks.push(format!(
+                "`{}` lacks {}",
+                agent.name,
+                missing(agent, assign).join(", ")
+            ));
         }
     }
     if fitting.is_empty() {

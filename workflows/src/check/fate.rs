@@ -57,6 +57,8 @@ pub(super) struct Fates {
     steps: Vec<Fate>,
     /// Whether each body can start at all.
     starts: Vec<bool>,
+    /// Whether each body can fail.
+    failing: Vec<bool>,
     /// What can become of the main body.
     #[cfg(test)]
     pub(super) main: BodyFate,
@@ -97,6 +99,10 @@ impl Fates {
         } else {
             reader.fate_of(BodyIndex::MAIN)
         };
+        let failing = (0_u32..)
+            .zip(draft.bodies())
+            .map(|(at, _)| reader.fate_of(BodyIndex(at)).fails)
+            .collect();
         let mut starts = reader.starts();
         for (at, body) in draft.bodies().iter().enumerate() {
             if body.owner == Owner::OnFailure {
@@ -106,6 +112,7 @@ impl Fates {
         }
         Self {
             starts,
+            failing,
             #[cfg(test)]
             main,
             steps: reader.fates,
@@ -115,6 +122,11 @@ impl Fates {
     /// What can become of a step if its body starts.
     pub(super) fn get(&self, step: usize) -> Fate {
         self.steps[step]
+    }
+
+    /// Whether `body` can fail.
+    pub(super) fn body_fails(&self, body: BodyIndex) -> bool {
+        self.failing.get(body.get()).copied().unwrap_or(false)
     }
 
     /// Whether anything can start `body`.

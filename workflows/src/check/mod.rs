@@ -4,6 +4,7 @@
 //! here does not matter, as findings are sorted by place.
 
 mod agents;
+mod blocks;
 mod choices;
 mod conditions;
 mod domains;
@@ -11,6 +12,7 @@ mod fate;
 mod files;
 mod graph;
 mod guards;
+mod outside;
 mod races;
 mod reach;
 mod references;
@@ -21,6 +23,7 @@ mod secrets;
 mod soundness;
 mod starts;
 mod states;
+mod team;
 mod time;
 mod worst;
 mod zones;
@@ -47,6 +50,11 @@ pub(crate) fn all(
     let acyclic = order.cycles.is_empty();
     let scopes = Scopes::of(draft);
     let fates = acyclic.then(|| Fates::of(draft, order, &scopes));
+    let together = races::Together {
+        draft,
+        order,
+        scopes: &scopes,
+    };
     for (index, step) in draft.steps.iter().enumerate() {
         cx.sink.enter(step.id_span);
         time::step(cx, draft, step);
@@ -58,20 +66,33 @@ pub(crate) fn all(
         if let Some(fates) = &fates {
             reach::step(cx, draft, fates, index);
             references::implied_needs(cx, draft, order, index);
-            saga::effects(cx, draft, order, index);
+            let failures = saga::Failures {
+                together: &together,
+                fates,
+            };
+            saga::effects(cx, &failures, index);
+            saga::scope(cx, &failures, index);
+            blocks::step(cx, draft, &scopes, order, index);
         }
         if let Some(catalog) = catalog {
             agents::step(cx, draft, step, catalog);
+            outside::prompt(cx, draft, step, catalog);
         }
     }
-    if acyclic {
-        let together = races::Together {
-            draft,
-            order,
-            scopes: &scopes,
-        };
+    if let Some(fates) = &fates {
         races::all(cx, &together);
+        saga::clean_up(
+            cx,
+            &saga::Failures {
+                together: &together,
+                fates,
+            },
+        );
+        if let Some(catalog) = catalog {
+            team::all(cx, draft, &scopes, fates, catalog);
+        }
     }
+    outside::triggers(cx, draft);
     let worst = acyclic.then(|| Worst::of(draft, &order.rank, &scopes));
     starts::all(cx, draft, worst.as_ref());
     if let Some(states) = &draft.states {

@@ -1,7 +1,7 @@
 //! Which steps stand in which body, and which bodies a step runs.
 
 use crate::lower::Draft;
-use crate::machine::{BodyIndex, OnFailure, Step, StepKind, SwitchDefault};
+use crate::machine::{BodyIndex, OnFailure, Step, StepIndex, StepKind, SwitchDefault};
 
 /// The tree of bodies of a workflow.
 pub(super) struct Scopes {
@@ -88,4 +88,9 @@ pub(super) fn bodies_of(step: &Step) -> Vec<BodyIndex> {
         bodies.push(body);
     }
     bodies
+}
+
+/// The index of a step.
+pub(super) fn index(step: usize) -> StepIndex {
+    StepIndex(u32::try_from(step).expect("a text has fewer than 2^32 steps"))
 }

@@ -351,6 +351,12 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "The join wants more successes than there are needs, or than can succeed.",
     ),
     (
+        "PHI414",
+        "Nothing that the test reads changes from one iteration to the next, so the loop ends \
+         at once or runs until its bound. Test a step inside, `iter`, or a variable that the \
+         loop sets.",
+    ),
+    (
         "PHI415",
         "Everything that repeats is bounded, so that every run ends: a loop by `max`, a cycle of \
          states by `max_visits`.",
@@ -385,9 +391,19 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "`join: first` cancels the other needs, so their outputs are mostly absent.",
     ),
     (
+        "PHI423",
+        "So many tasks may be ready at the same time that the queue fills up and timeouts \
+         strike. Bound them with `concurrency`.",
+    ),
+    (
         "PHI424",
         "Two steps change the same file and nothing says which comes first: one of them would \
          lose its change, or fail.",
+    ),
+    (
+        "PHI425",
+        "The run waits for a signal that it sends itself, in a step that comes after the wait: \
+         it would wait until the timeout.",
     ),
     (
         "PHI426",
@@ -510,6 +526,12 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "The agents that fit take no tasks: their concurrency is 0.",
     ),
     (
+        "PHI605",
+        "Each of these steps must be done by somebody else than another one, and there are not \
+         enough agents that may do them: however they are given out, two of them fall to the \
+         same. The search is exact.",
+    ),
+    (
         "PHI606",
         "One agent alone can do the step. While it is away, the step waits.",
     ),
@@ -520,6 +542,16 @@ const EXPLANATIONS: &[(&str, &str)] = &[
     (
         "PHI610",
         "No person of this name, or with this role, is declared in `agents.yaml`.",
+    ),
+    (
+        "PHI611",
+        "The block gives out more tasks at once than the agents that fit take together. The \
+         others wait, and `timeouts.queue` runs.",
+    ),
+    (
+        "PHI612",
+        "The step is to be done by the agent of another one, which may be skipped or fail, so \
+         that there is nobody to be the same.",
     ),
     (
         "PHI701",
@@ -543,6 +575,11 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "PHI706",
         "An undo has to run by itself: it cannot wait for people or events, and is not undone \
          in turn.",
+    ),
+    (
+        "PHI707",
+        "The scope undoes its steps when it fails, and nothing in it can fail it: every step \
+         goes on after a failure.",
     ),
     (
         "PHI708",
@@ -569,6 +606,16 @@ const EXPLANATIONS: &[(&str, &str)] = &[
          it: a path outside is refused before anything is written.",
     ),
     (
+        "PHI713",
+        "A `finally` is a sequence: when one of its steps fails, those after it do not run. Let \
+         it continue.",
+    ),
+    (
+        "PHI714",
+        "Branches run at once, and what they did is undone in the reverse order of completion, \
+         which may differ from run to run.",
+    ),
+    (
         "PHI801",
         "The text has the form of a token, a key or a password. Workflows are stored, shown and \
          logged. Name the secret under `secrets:` and hand it over with `task.secrets`; and \
@@ -581,9 +628,21 @@ const EXPLANATIONS: &[(&str, &str)] = &[
          ever stored.",
     ),
     (
+        "PHI803",
+        "The prompt of an agent that has a shell holds text that somebody else wrote: another \
+         agent, a form, an event. Whoever wrote it could give orders. Pass it as `input`, where \
+         it is data, or declare an output that bounds it.",
+    ),
+    (
         "PHI804",
         "The paths that the step may change are not bounded at all. Name the folders that it is \
          about.",
+    ),
+    (
+        "PHI805",
+        "A trigger hands the data of an event to an input that takes anything, and from there \
+         it stands in a prompt. Give the input a schema, so that only data of that form starts \
+         a run.",
     ),
 ];
 
