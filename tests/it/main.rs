@@ -18,6 +18,7 @@ mod mailbox;
 mod mcp;
 #[cfg(unix)]
 mod mcp_clients;
+mod orchestrators;
 #[cfg(unix)]
 mod python;
 #[cfg(unix)]

@@ -12,7 +12,9 @@ pub mod process;
 mod rival;
 pub mod story;
 pub mod transition_log;
+mod unsteady;
 mod world;
 
 pub use rival::RivalStore;
+pub use unsteady::UnsteadyStore;
 pub use world::{BEGINNING, Claim, World, compiled};

@@ -91,7 +91,10 @@ impl Replay {
         if let Some(agent) = stream.strip_prefix("agent/") {
             let event = serde_json::from_str::<AgentEvent>(&record.event);
             let event = event.expect("a fact about an agent");
-            return (None, vec![event.transition(agent)]);
+            return (None, event.transition(agent).into_iter().collect());
+        }
+        if !stream.starts_with("run/") && !stream.starts_with("workflow/") {
+            return (None, Vec::new());
         }
         let Some(id) = stream.strip_prefix("run/").and_then(RunId::parse) else {
             let event = serde_json::from_str::<Value>(&record.event);

@@ -161,6 +161,7 @@ impl Coordinator {
         now: Now,
     ) -> Result<Vec<Task>, Refusal> {
         let mut tasks = Vec::new();
+        self.refresh_agent(agent, now)?;
         while tasks.len() < max as usize {
             let Some(known) = self.agents.get(agent) else {
                 break;
@@ -170,7 +171,6 @@ impl Coordinator {
             let Some(task) = self.ready.best_for(&candidate) else {
                 break;
             };
-            let guard = (Agent::stream(agent), known.version);
             let open = self.open.get(&task.run);
             let Some(step) = open.map(|run| run.state.name(task.step)) else {
                 self.ready.remove(&task);
@@ -183,7 +183,7 @@ impl Coordinator {
                 epoch: self.epoch,
             };
             self.decide(&task.run, input, now)?;
-            self.batch.guard(guard.0, guard.1);
+            self.guard_agent(agent, &task.run, now);
             tasks.extend(self.wire_form(&task, now));
         }
         Ok(tasks)
@@ -340,6 +340,8 @@ impl Coordinator {
                 };
                 // A claim always begins without a lease; one that is there was read again.
                 if self.leases.holder(task) != Some(holder.agent.as_str()) {
+                    let rest = holder.run_deadline.since(now.wall);
+                    let lease = self.lease_found(lease, rest);
                     self.vouch(&holder.agent, now);
                     let key = task.clone();
                     self.leases.grant(key, &holder.agent, lease, now.mono);

@@ -279,6 +279,6 @@ impl Coordinator {
             return Ok(());
         }
         // Another orchestrator started it.
-        self.reload(&run, now)
+        self.reread(&run, now)
     }
 }

@@ -1,6 +1,6 @@
 //! Who is alive, what the dead held, and everything that is due by a clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use phisync_agents::detector::{Arrivals, Detector, Limits, Verdict};
@@ -8,9 +8,10 @@ use phisync_agents::registry::Registry;
 use phisync_state::{StreamName, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Input, TaskId, Transition};
+use crate::engine::{Input, RunId, TaskId, Transition};
 use crate::protocol::AgentSummary;
 
+use super::sharing::Sharing;
 use super::{Coordinator, Now, Refusal, recovery};
 
 /// A fact of the stream `agent/NAME`. Format version 1. Single heartbeats are not journalled.
@@ -33,6 +34,14 @@ pub enum AgentEvent {
         /// When.
         at: Timestamp,
     },
+    /// It took a task. Written only where several orchestrators share the store: it moves the version
+    /// that the claims of the others expect, so that none of them exceeds the agent's concurrency.
+    TaskTaken {
+        /// The run of the task.
+        run: RunId,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// What a verdict by rhythm rests on.
@@ -51,7 +60,7 @@ pub struct Evidence {
 impl AgentEvent {
     /// What the fact changed about `agent`, as the transition log tells it.
     #[must_use]
-    pub fn transition(&self, agent: &str) -> Transition {
+    pub fn transition(&self, agent: &str) -> Option<Transition> {
         let Self::VerdictChanged {
             from,
             to,
@@ -59,7 +68,10 @@ impl AgentEvent {
             limit_ms,
             rhythm,
             ..
-        } = self;
+        } = self
+        else {
+            return None;
+        };
         let seconds = |millis: &u64| Duration::from_millis(*millis).as_secs_f64();
         let cause = match from_word(to) {
             Some(Verdict::Alive) if from_word(from).is_none() => "first heard of".to_owned(),
@@ -76,14 +88,17 @@ impl AgentEvent {
                 )
             }
         };
-        Transition {
+        Some(Transition {
             subject: format!("agent {agent}"),
             from: word(from_word(from)),
             to: word(from_word(to)),
             cause,
-        }
+        })
     }
 }
+
+/// After a lost race the runs of so many claims before it are read again: more than one batch holds.
+const RECENT: Version = 1024;
 
 /// What is known about a declared agent.
 pub(super) struct Agent {
@@ -210,12 +225,32 @@ impl Coordinator {
         self.stale_views.agents_changed();
     }
 
-    pub(super) fn replay_verdict(&mut self, name: &str, to: String, version: Version) {
+    pub(super) fn replay_agent(&mut self, name: &str, event: &AgentEvent, version: Version) {
         // An agent that is not declared any more has a past but no part in what follows.
         if let Some(agent) = self.agents.get_mut(name) {
-            agent.verdict = from_word(&to);
+            if let AgentEvent::VerdictChanged { to, .. } = event {
+                agent.verdict = from_word(to);
+            }
             agent.version = version;
         }
+    }
+
+    /// Relies on what the agent holds: nobody else may have given it a task meanwhile.
+    pub(super) fn guard_agent(&mut self, name: &str, run: &RunId, now: Now) {
+        let Some(agent) = self.agents.get_mut(name) else {
+            return;
+        };
+        let stream = Agent::stream(name);
+        if self.sharing == Sharing::Alone {
+            self.batch.guard(stream, agent.version);
+            return;
+        }
+        let taken = AgentEvent::TaskTaken {
+            run: run.clone(),
+            at: now.wall,
+        };
+        self.batch.add(stream, agent.version, &[taken]);
+        agent.version += 1;
     }
 
     /// After a restart, the living have their whole limit again to say so.
@@ -230,15 +265,30 @@ impl Coordinator {
         }
     }
 
-    /// Forgets what was believed about the agents and reads it again.
-    pub(super) fn reload_agents(&mut self) -> Result<(), Refusal> {
-        for (name, agent) in &mut self.agents {
-            let records = self.store.read(&Agent::stream(name), 1)?;
-            agent.version = self.store.version(&Agent::stream(name));
-            agent.verdict = None;
-            if let Some(record) = records.last() {
-                let AgentEvent::VerdictChanged { to, .. } = recovery::decode(record)?;
-                agent.verdict = from_word(&to);
+    /// Forgets what was believed about the agents and reads it again, with the runs whose tasks other
+    /// orchestrators gave them.
+    pub(super) fn reload_agents(&mut self, now: Now) -> Result<(), Refusal> {
+        let names: Vec<_> = self.agents.keys().cloned().collect();
+        let mut runs = BTreeSet::new();
+        for name in names {
+            let known = self.agents.get(&name).map_or(0, |agent| agent.version);
+            if let Some(agent) = self.agents.get_mut(&name) {
+                agent.verdict = None;
+                agent.version = 0;
+            }
+            for record in self.store.read(&Agent::stream(&name), 1)? {
+                let event: AgentEvent = recovery::decode(&record)?;
+                self.replay_agent(&name, &event, record.version);
+                if let AgentEvent::TaskTaken { run, .. } = event
+                    && record.version + RECENT >= known
+                {
+                    runs.insert(run);
+                }
+            }
+        }
+        for run in runs {
+            if !self.closed.is_taken(&run) {
+                self.reread(&run, now)?;
             }
         }
         Ok(())
@@ -255,7 +305,13 @@ impl Coordinator {
                 if at > now.wall {
                     break;
                 }
-                c.decide(&id, Input::Tick, now)?;
+                match c.decide(&id, Input::Tick, now) {
+                    // The clocks of one run hold up nobody else's.
+                    Err(Refusal::Rejected(no)) => {
+                        tracing::error!(run = %id, %no, "a clock is lost")
+                    }
+                    other => other?,
+                }
                 if c.due
                     .first()
                     .is_some_and(|(next, same)| (*next, same) == (at, &id))
@@ -334,7 +390,15 @@ impl Coordinator {
             token,
             why: why.to_owned(),
         };
-        self.decide(&task.run, input, now)
+        match self.decide(&task.run, input, now) {
+            // One lease that cannot be lost holds up no other.
+            Err(Refusal::Rejected(no)) => {
+                tracing::error!(run = %task.run, %no, "a lost lease was refused");
+                self.leases.revoke(task);
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// When something may be due next: by the wall clock, and by the monotonic one. Asked before
@@ -451,8 +515,10 @@ mod tests {
         assert!((110..115).contains(&seconds), "dead at {seconds}s");
         let records = store.read(&super::Agent::stream("dc"), 1).expect("records");
         let last = records.last().expect("a verdict");
-        let super::AgentEvent::VerdictChanged { rhythm, .. } =
-            super::recovery::decode(last).expect("a fact");
+        let verdict: super::AgentEvent = super::recovery::decode(last).expect("a fact");
+        let super::AgentEvent::VerdictChanged { rhythm, .. } = verdict else {
+            panic!("{verdict:?} is no verdict");
+        };
         let rhythm = rhythm.expect("numbers");
         assert_eq!((rhythm.mean_ms, rhythm.gaps), (5000, 19));
         assert!(rhythm.phi >= 8.0, "{rhythm:?}");

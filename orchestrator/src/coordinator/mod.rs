@@ -23,6 +23,7 @@ mod refusal;
 mod report;
 mod runs;
 mod schedules;
+mod sharing;
 mod slots;
 mod starts;
 mod tasks;
@@ -103,6 +104,7 @@ pub struct Coordinator {
     /// No verdict on an agent turns before; a word of it since may make that later.
     next_doubt: Option<Duration>,
     agents: BTreeMap<String, Agent>,
+    sharing: sharing::Sharing,
     polls: dispatch::Polls,
     batch: Batch,
     last: Seq,
@@ -165,6 +167,7 @@ impl Coordinator {
     /// Decides one input for one open run. The facts go into the batch; queue, leases and timers
     /// follow the run's new state at once.
     fn decide(&mut self, id: &RunId, input: Input, now: Now) -> Result<(), Refusal> {
+        self.refresh(id, now)?;
         let moment = self.moment(now);
         let Some(run) = self.open.get_mut(id) else {
             return self.decide_on_closed(id, input, moment);
@@ -287,7 +290,7 @@ impl Coordinator {
             self.reload_definitions(workflow)?;
         }
         for id in &batch.touched {
-            self.reload(id, now)?;
+            self.reread(id, now)?;
         }
         for name in &batch.events {
             self.reload_events(name)?;
@@ -304,7 +307,7 @@ impl Coordinator {
         for schedule in &batch.schedules {
             self.reload_schedule(schedule)?;
         }
-        self.reload_agents()
+        self.reload_agents(now)
     }
 
     fn forget_durably_closed(&mut self) {

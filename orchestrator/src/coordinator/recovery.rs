@@ -50,6 +50,7 @@ impl Coordinator {
             leases: Leases::new(),
             ledger: Ledger::new(),
             next_doubt: None,
+            sharing: super::sharing::Sharing::Alone,
             polls: super::dispatch::Polls::default(),
             batch: super::Batch::default(),
             just_closed: std::collections::VecDeque::new(),
@@ -132,8 +133,8 @@ impl Coordinator {
         } else if let Some(name) = stream.strip_prefix("schedule/") {
             self.schedules.replay(name, &decode(record)?);
         } else if let Some(name) = stream.strip_prefix("agent/") {
-            let AgentEvent::VerdictChanged { to, .. } = decode(record)?;
-            self.replay_verdict(name, to, record.version);
+            let event: AgentEvent = decode(record)?;
+            self.replay_agent(name, &event, record.version);
         } else if let Some(id) = stream.strip_prefix("tx/") {
             self.replay_transaction(id, record)?;
         } else if let Some(name) = stream.strip_prefix("doc/") {

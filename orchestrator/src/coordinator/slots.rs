@@ -256,7 +256,7 @@ impl Coordinator {
         let queue = self.slots.queues.get(stream).cloned().unwrap_or_default();
         for run in queue.holders.iter().chain(&queue.waiting) {
             if !self.is_taken(run) {
-                self.reload(run, now)?;
+                self.reread(run, now)?;
             }
         }
         Ok(())

@@ -56,6 +56,7 @@ impl Coordinator {
     ) -> Result<HeartbeatResponse, Refusal> {
         let (run, step, undo) = TaskId::split(task)?;
         self.transact(now, |c| {
+            c.refresh(&run, now)?;
             c.greet(agent, now)?;
             c.check_caller(&run, step, undo, token, agent)
         })?;

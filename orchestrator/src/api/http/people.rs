@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::coordinator::{Refusal, Said};
+use crate::coordinator::{Decider, Refusal, Said};
 use crate::engine::{RawJson, Resolution};
 use crate::identity::Caller;
 use crate::protocol::{ApprovalList, ApprovalSummary, DecideRequest, IncidentList, ResolveRequest};
@@ -48,6 +48,12 @@ pub(super) async fn decide(
             let is_person = |name: &str| c.registry().person(name).is_some();
             let decider = caller.decider(is_person);
             let decider = decider.map_err(|error| Refusal::Forbidden(error.0))?;
+            if let Decider::Agent(name) = &decider
+                && c.registry().agent(name).is_none()
+            {
+                let (what, id) = ("agent or person", name.clone());
+                return Err(Refusal::NotFound { what, id });
+            }
             let shown = request.shown_hash.as_deref();
             let form = request.form.clone().map(RawJson::from);
             let said = Said {

@@ -117,7 +117,10 @@ fn hint(refusal: &Refusal) -> Option<String> {
         Refusal::Rejected(Rejection::BadOutput { .. }) => {
             "the attempt is still yours: correct the result and complete again, or fail it"
         }
-        Refusal::NotFound { what: "agent", .. } => "declare it in agents.yaml",
+        Refusal::NotFound {
+            what: "agent" | "agent or person",
+            ..
+        } => "declare it in agents.yaml",
         Refusal::NotFound {
             what: "workflow", ..
         } => "register it, or start it from its file",
