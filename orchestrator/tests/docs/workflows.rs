@@ -79,7 +79,7 @@ fn what_a_page_says_is_refused_is_refused_with_that_code_alone() {
 }
 
 /// Every map of the language: the heading of its table, and a workflow with `KEY: 1` in it.
-const MAPS: [(&str, &str); 27] = [
+const MAPS: [(&str, &str); 28] = [
     (
         "## The top level",
         "workflow: w\nKEY: 1\nsteps: [{ id: a, prompt: A. }]\n",
@@ -115,6 +115,10 @@ const MAPS: [(&str, &str); 27] = [
     (
         "### retry",
         "workflow: w\nsteps: [{ id: a, prompt: A., retry: { KEY: 1 } }]\n",
+    ),
+    (
+        "### task type",
+        "workflow: w\ntask_types: { t: { KEY: 1 } }\nsteps: [{ id: a, task: t }]\n",
     ),
     (
         "### foreach",

@@ -64,7 +64,7 @@ pub const CATALOGUE: &[CodeInfo] = &[
     info("PHI206", "unknown state"),
     info("PHI207", "unknown schema or retry policy"),
     info("PHI208", "unknown workflow, or no such version"),
-    info("PHI209", "input of another workflow"),
+    info("PHI209", "input of what is started"),
     info("PHI210", "name hides another"),
     info("PHI211", "definition is never used"),
     info("PHI212", "step uses its own output"),

@@ -11,6 +11,7 @@ use super::outline::{Outline, is_recover};
 use super::policy::{self, Defaults, Policies};
 use super::schemas::Schemas;
 use super::step::{self, Common};
+use super::task_types::TaskTypes;
 use super::{Cx, Draft, saga, starts, states, version};
 use crate::diagnostic::Note;
 use crate::machine::{RunHandler, Saga, StepIndex};
@@ -67,6 +68,7 @@ pub(crate) fn read<'n>(cx: &mut Cx<'_>, root: &'n Node) -> Option<Draft<'n>> {
     let description = literal(cx, "description");
     let schemas = Schemas::read(cx, map.get("schemas").map(|entry| &entry.value));
     let declared = Declared::read(cx, map, &schemas);
+    let task_types = TaskTypes::read(cx, map, &schemas);
     let outline = Outline::of(cx, map);
     cx.sink.enter(root.span);
     let retry_policies = retry_policies(cx, map);
@@ -101,6 +103,7 @@ pub(crate) fn read<'n>(cx: &mut Cx<'_>, root: &'n Node) -> Option<Draft<'n>> {
         policies: &retry_policies,
         schemas: &schemas,
         outline: &outline,
+        task_types: &task_types,
         vars: &declared.vars,
         secrets: &declared.secrets,
     };
@@ -129,6 +132,7 @@ pub(crate) fn read<'n>(cx: &mut Cx<'_>, root: &'n Node) -> Option<Draft<'n>> {
         on_failure,
         finally,
         states,
+        task_types,
         outline,
         steps,
     })

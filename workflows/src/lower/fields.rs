@@ -84,6 +84,9 @@ impl Cx<'_> {
             .iter()
             .filter(|entry| keys.contains(&entry.key.as_str()));
         let Some(first) = written.next() else {
+            if keys.iter().any(|key| self.was_meant(place, key)) {
+                return None;
+            }
             let list = keys.join("` or `");
             self.sink.push(
                 Note::error("PHI102", span, format!("{place} needs `{list}`"))
@@ -99,6 +102,13 @@ impl Cx<'_> {
             ));
         }
         Some(first)
+    }
+
+    /// Whether an unknown key at `place` was told to be this one.
+    fn was_meant(&self, place: &str, key: &str) -> bool {
+        self.meant
+            .iter()
+            .any(|(known, meant)| *known == place && *meant == key)
     }
 
     /// Says that something must not be empty.
@@ -120,6 +130,9 @@ impl Cx<'_> {
     }
 
     pub(super) fn missing(&mut self, place: &str, key: &str, span: Span, example: &str) {
+        if self.was_meant(place, key) {
+            return;
+        }
         self.sink.push(
             Note::error("PHI102", span, format!("{place} needs `{key}`"))
                 .help(format!("add `{example}`")),

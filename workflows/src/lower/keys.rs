@@ -385,10 +385,16 @@ pub(super) const TRANSITION: Keys = keys(
 
 pub(super) const COMPAT: Keys = keys("`compat`", &["adopt"]);
 
+pub(super) const TASK_TYPE: Keys = keys(
+    "a task type",
+    &["input", "output", "effects", "idempotent", "capabilities"],
+);
+
 impl Cx<'_> {
     /// Reports every key of `map` that does not belong there, and those that this version does
     /// not run.
     pub(super) fn keys(&mut self, map: &Map, keys: &Keys) {
+        self.meant.retain(|(place, _)| *place != keys.place);
         for entry in &map.entries {
             let key = entry.key.as_str();
             if key.starts_with("x-") {
@@ -404,9 +410,11 @@ impl Cx<'_> {
                 format!("unknown key `{key}` in {}", keys.place),
             );
             note = match self.nearest(key, keys.allowed.iter().copied()) {
-                Some(near) if map.get(near).is_none() => note
-                    .label(format!("did you mean `{near}`?"))
-                    .edit(entry.key_span, near),
+                Some(near) if map.get(near).is_none() => {
+                    self.meant.push((keys.place, near));
+                    note.label(format!("did you mean `{near}`?"))
+                        .edit(entry.key_span, near)
+                }
                 _ => {
                     let list: Vec<_> = keys.allowed.iter().map(|k| format!("`{k}`")).collect();
                     note.help(format!("allowed keys: {}", list.join(", ")))

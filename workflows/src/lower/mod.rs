@@ -13,6 +13,7 @@ mod expressions;
 mod fields;
 mod keys;
 mod kinds;
+mod marks;
 mod needs_edit;
 mod not_yet;
 pub(crate) mod order;
@@ -23,6 +24,7 @@ mod schemas;
 mod starts;
 mod states;
 mod step;
+mod task_types;
 mod types;
 mod value;
 mod version;
@@ -44,6 +46,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) source: &'a SourceText,
     pub(crate) sink: &'a mut Sink,
     suggestions_left: usize,
+    /// Keys that were probably meant by unknown ones, with their place: they are not missing, too.
+    meant: Vec<(&'static str, &'static str)>,
 }
 
 /// Near names are looked up this often in a workflow: a text full of slips is answered quickly,
@@ -56,6 +60,7 @@ impl<'a> Cx<'a> {
             source,
             sink,
             suggestions_left: SUGGESTIONS_MAX,
+            meant: Vec::new(),
         }
     }
 
@@ -96,6 +101,7 @@ pub(crate) struct Draft<'n> {
     pub(crate) on_failure: Option<RunHandler>,
     pub(crate) finally: Option<BodyIndex>,
     pub(crate) states: Option<states::StatesDraft<'n>>,
+    pub(crate) task_types: task_types::TaskTypes,
     pub(crate) outline: outline::Outline<'n>,
     /// All steps, nested ones too, in file order.
     pub(crate) steps: Vec<StepDraft<'n>>,

@@ -6,6 +6,7 @@ use super::keys::{ACTIVITY, JOIN, STEP};
 use super::outline::{Outline, Place};
 use super::policy::{self, Defaults, Policies, RetryDraft};
 use super::schemas::Schemas;
+use super::task_types::{TaskType, TaskTypes};
 use super::{Cx, StepDraft, kinds};
 use crate::diagnostic::Note;
 use crate::machine::{
@@ -22,6 +23,7 @@ pub(super) struct Common<'c, 'n> {
     pub(super) policies: &'c Policies<'n>,
     pub(super) schemas: &'c Schemas,
     pub(super) outline: &'c Outline<'n>,
+    pub(super) task_types: &'c TaskTypes,
     pub(super) vars: &'c [VarSpec],
     pub(super) secrets: &'c [String],
 }
@@ -51,18 +53,29 @@ pub(super) fn read<'n>(
         Some(entry) => super::document::plain_labels(cx, &entry.value),
         None => Vec::new(),
     };
-    let idempotent = match map.get("idempotent") {
-        Some(entry) => cx.boolean("idempotent", &entry.value).unwrap_or(false),
-        None => false,
+    let task_type = match &kind {
+        Some(StepKind::Task(task)) => common.task_types.get(&task.task_type),
+        _ => None,
     };
-    let effects = effects(cx, map, kind.as_ref());
-    let output = map
-        .get("output")
-        .map(|entry| common.schemas.schema(cx, &entry.value));
+    let idempotent = match map.get("idempotent") {
+        Some(entry) => cx.boolean("idempotent", &entry.value),
+        None => task_type.and_then(|known| known.idempotent),
+    };
+    let idempotent = idempotent.unwrap_or(false);
+    let effects = effects(cx, map, kind.as_ref(), task_type);
+    let output = match map.get("output") {
+        Some(entry) => Some(common.schemas.schema(cx, &entry.value)),
+        None => task_type.and_then(|known| known.output.clone()),
+    };
     let is_task = kind
         .as_ref()
         .is_none_or(|kind| matches!(kind, StepKind::Task(_)));
-    let work = Work::read(cx, map, common, is_task, effects, idempotent);
+    let mut work = Work::read(cx, map, common, is_task, effects, idempotent);
+    if let Some(known) = task_type.filter(|_| work.assign.agent.is_none()) {
+        work.assign.capabilities.extend(known.capabilities.clone());
+        work.assign.capabilities.sort();
+        work.assign.capabilities.dedup();
+    }
     let on_failure = on_failure(cx, map, kind.as_ref(), common);
     let of_files = matches!(kind, Some(StepKind::Files(_)));
     let (compensate, undo_retry_when) = match map.get("compensate") {
@@ -128,7 +141,6 @@ impl<'n> Work<'n> {
         idempotent: bool,
     ) -> Self {
         let defaults = common.defaults;
-        let timeouts = kinds::clocks(cx, map, defaults);
         let mut retry = match map.get("retry") {
             Some(entry) => policy::retry(cx, &entry.value, common.policies),
             None if is_task => defaults.retry.clone(),
@@ -136,6 +148,14 @@ impl<'n> Work<'n> {
         }
         .unwrap_or_else(policy::no_retry);
         retry.complete(effects, idempotent);
+        if !is_task {
+            return Self {
+                assign: kinds::unassigned(),
+                timeouts: Timeouts::default(),
+                retry,
+            };
+        }
+        let timeouts = kinds::clocks(cx, map, defaults);
         let written = map
             .get("assign")
             .and_then(|entry| policy::assign(cx, &entry.value, common.outline));
@@ -147,13 +167,6 @@ impl<'n> Work<'n> {
         if effects == Effects::Irreversible && !idempotent && !limit_written {
             // Nobody may repeat what cannot be undone and may have happened: a person decides.
             assign.reassignments = 0;
-        }
-        if !is_task {
-            return Self {
-                assign: kinds::unassigned(),
-                timeouts: Timeouts::default(),
-                retry,
-            };
         }
         Self {
             assign,
@@ -185,8 +198,16 @@ fn in_graph(place: &Place<'_>, common: &Common<'_, '_>) -> bool {
     common.outline.body(place.body).shape == Shape::Graph
 }
 
-fn effects(cx: &mut Cx<'_>, map: &Map, kind: Option<&StepKind>) -> Effects {
+fn effects(
+    cx: &mut Cx<'_>,
+    map: &Map,
+    kind: Option<&StepKind>,
+    task_type: Option<&TaskType>,
+) -> Effects {
     let Some(entry) = map.get("effects") else {
+        if let Some(effects) = task_type.and_then(|known| known.effects) {
+            return effects;
+        }
         return match kind {
             None
             | Some(
@@ -195,14 +216,17 @@ fn effects(cx: &mut Cx<'_>, map: &Map, kind: Option<&StepKind>) -> Effects {
             Some(_) => Effects::None,
         };
     };
+    effects_word(cx, &entry.value).unwrap_or(Effects::Write)
+}
+
+pub(super) fn effects_word(cx: &mut Cx<'_>, node: &Node) -> Option<Effects> {
     let choices = [
         ("none", Effects::None),
         ("read", Effects::Read),
         ("write", Effects::Write),
         ("irreversible", Effects::Irreversible),
     ];
-    cx.one_of("effects", &entry.value, &choices)
-        .unwrap_or(Effects::Write)
+    cx.one_of("effects", node, &choices)
 }
 
 fn needs(

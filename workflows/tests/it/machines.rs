@@ -174,3 +174,18 @@ fn what_a_step_yields_has_the_type_that_its_reader_sees() {
     let text = "workflow: w\nsteps:\n  - { id: a, prompt: x, output: { type: object, required: [count], properties: { count: int } }, yield: { twice: '${{ result.count * 2 }}' } }\n  - { id: b, prompt: 'x ${{ steps.a.output.count }}', needs: a }\n  - { id: c, prompt: x, needs: a, if: steps.a.output.twice }\n";
     assert_eq!(codes(text), ["PHI304", "PHI307"]);
 }
+
+#[test]
+fn a_task_has_what_its_type_says_and_a_step_overrides_it() {
+    let machine = machine(
+        "workflow: w\ntask_types:\n  web.fetch: { output: { type: object, required: [text], properties: { text: string } }, effects: read, idempotent: true, capabilities: [web] }\nsteps:\n  - { id: a, task: web.fetch }\n  - { id: b, task: web.fetch, assign: DC, effects: write, needs: a, input: { text: \"${{ steps.a.output.text }}\" } }\n",
+    );
+    let [a, b] = machine.steps() else {
+        panic!("there are two steps")
+    };
+    assert_eq!((a.effects, a.idempotent), (Effects::Read, true));
+    assert_eq!(a.assign.capabilities, ["web"]);
+    assert!(!a.output.is_any());
+    assert_eq!(b.effects, Effects::Write);
+    assert_eq!(b.assign.capabilities, Vec::<String>::new());
+}

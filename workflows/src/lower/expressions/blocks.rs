@@ -327,7 +327,7 @@ fn enter_loop(
             amend,
         };
         let test = values.condition("while", &entry.value);
-        spec.test = LoopTest::While(test.unwrap_or_else(unread_condition));
+        spec.test = LoopTest::While(test.unwrap_or_else(|| unread_condition(entry.key_span)));
     }
     iter
 }
@@ -356,7 +356,7 @@ fn leave_loop(
         .collect();
     if let (LoopTest::Until(_), Some(entry)) = (&spec.test, fields.get("until")) {
         let test = values.condition("until", &entry.value);
-        spec.test = LoopTest::Until(test.unwrap_or_else(unread_condition));
+        spec.test = LoopTest::Until(test.unwrap_or_else(|| unread_condition(entry.key_span)));
     }
 }
 

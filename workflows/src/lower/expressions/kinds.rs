@@ -9,6 +9,7 @@ use super::{Filler, Output, prompt, typed_entries};
 use crate::calls::{Callees, Found};
 use crate::catalog::Interface;
 use crate::diagnostic::Note;
+use crate::expr::nearest::nearest;
 use crate::expr::{ObjectType, Type, time};
 use crate::machine::{
     ApprovalSpec, CallSpec, EmitSpec, FailSpec, FileExpect, FileOp, FilesSpec, InputSpec, OnExpiry,
@@ -37,7 +38,12 @@ impl Filler<'_, '_> {
             .get(step.kind.name())
             .and_then(|entry| entry.value.as_map());
         match (&mut step.kind, fields) {
-            (StepKind::Task(task), fields) => fill_task(&mut values, map, fields, task),
+            (StepKind::Task(task), fields) => {
+                let known = self.task_types.get(&task.task_type);
+                let inputs = known.and_then(|known| known.input.as_ref());
+                step.input = step_inputs(&mut values, map, ("task", &task.task_type), inputs);
+                fill_task(&mut values, map, fields, task);
+            }
             (StepKind::Approval(spec), Some(fields)) => fill_approval(&mut values, fields, spec),
             (StepKind::Fail(spec), Some(fields)) => fill_fail(&mut values, fields, spec),
             (StepKind::Finish(spec), Some(fields)) => {
@@ -64,7 +70,7 @@ impl Filler<'_, '_> {
                     name.map_or(entry.value.span, |name| name.value.span)
                 });
                 let inputs = callee(values.cx, self.callees, spec, span).map(|i| &i.inputs);
-                step.input = call_inputs(&mut values, map, spec, inputs);
+                step.input = step_inputs(&mut values, map, ("call", &spec.workflow), inputs);
             }
             _ => {}
         }
@@ -390,40 +396,49 @@ pub(super) fn assignments(
     read
 }
 
-/// `input` of a call, held against the inputs of the workflow that is called.
-fn call_inputs(
+/// `input` of a step, held against the inputs of the workflow or of the task type, if somebody
+/// knows them.
+fn step_inputs(
     values: &mut Values<'_, '_>,
     map: &Map,
-    spec: &CallSpec,
+    (kind, callee): (&str, &str),
     inputs: Option<&Vec<InputSpec>>,
 ) -> Vec<(String, Template)> {
     let written = map.get("input").and_then(|entry| {
         let fields = values.cx.map("input", &entry.value)?;
         Some((fields, entry.key_span))
     });
-    let read = inputs_of(
-        values,
-        written.map(|(fields, _)| fields),
-        &spec.workflow,
-        inputs,
-    );
-    let call_span = map.get("call").map(|entry| entry.key_span);
+    let read = inputs_of(values, written.map(|(fields, _)| fields), callee, inputs);
+    let call_span = map.get(kind).map(|entry| entry.key_span);
     for input in inputs.into_iter().flatten() {
         let needed = input.default.is_none() && !input.schema.is_optional();
-        let given = read.iter().any(|(name, _)| *name == input.name);
+        let given = read.iter().any(|(name, _)| {
+            // A misspelt name was answered with this one.
+            *name == input.name
+                || inputs.is_some_and(|inputs| meant(name, inputs) == Some(&input.name))
+        });
         if let (true, false, Some(span)) = (needed, given, call_span) {
             let span = written.map_or(span, |(_, span)| span);
             values.cx.sink.push(
                 Note::error(
                     "PHI209",
                     span,
-                    format!("`{}` needs input `{}`", spec.workflow, input.name),
+                    format!("`{callee}` needs input `{}`", input.name),
                 )
                 .help(format!("add `{}: VALUE` to `input`", input.name)),
             );
         }
     }
     read
+}
+
+/// The input that an unknown name probably means.
+fn meant<'i>(name: &str, inputs: &'i [InputSpec]) -> Option<&'i str> {
+    let names = || inputs.iter().map(|input| input.name.as_str());
+    if names().any(|known| known == name) {
+        return None;
+    }
+    nearest(name, names())
 }
 
 /// The values for a workflow's inputs, each held against its schema. `None`: nobody knows them.

@@ -27,6 +27,7 @@ use crate::machine::{BodyIndex, Owner, Step, StepIndex, Template};
 use crate::syntax::{Map, Node};
 
 use super::declared::Declared;
+use super::task_types::TaskTypes;
 use views::Views;
 
 /// What belongs to the workflow as a whole.
@@ -64,6 +65,7 @@ pub(crate) fn fill(
         outline,
         steps,
         declared,
+        task_types,
         root,
         ..
     } = draft;
@@ -71,6 +73,7 @@ pub(crate) fn fill(
         views: Views::new(outline, order, steps),
         steps,
         declared,
+        task_types,
         outputs_map: root.get("outputs").and_then(|entry| entry.value.as_map()),
         callees,
         endings: Vec::new(),
@@ -109,6 +112,7 @@ struct Filler<'f, 'n> {
     views: Views<'f, 'n>,
     steps: &'f mut Vec<StepDraft<'n>>,
     declared: &'f Declared,
+    task_types: &'f TaskTypes,
     /// `outputs` of the workflow, which `finish` has to give as well.
     outputs_map: Option<&'n Map>,
     callees: &'f Callees<'f>,

@@ -7,7 +7,7 @@ use super::views::Mentioned;
 use super::{Filler, Output, entries, prompt, retry_condition};
 use crate::diagnostic::Note;
 use crate::expr::{Env, ExprError, ObjectType, Type};
-use crate::machine::{BodyIndex, Compensate, OnFailure, StepKind};
+use crate::machine::{BodyIndex, Compensate, OnFailure};
 use crate::syntax::Map;
 
 /// A step whose bodies are about to be walked.
@@ -69,9 +69,6 @@ impl Filler<'_, '_> {
         draft.step.key = map
             .get("key")
             .and_then(|entry| values.text("key", &entry.value));
-        if !matches!(draft.step.kind, StepKind::Call(_)) {
-            draft.step.input = entries(&mut values, map, "input");
-        }
         drop(amend);
         let mut entered = Entered {
             mentioned,

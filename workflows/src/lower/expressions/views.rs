@@ -135,8 +135,16 @@ impl<'f, 'n> Views<'f, 'n> {
                 matches!(owner, Owner::Block(step) | Owner::Handler(step) if step.get() == index);
             own && bodies.contains(&self.body_of(**other))
         };
+        let deeper = mentioned.steps.iter().filter_map(|other| {
+            let direct = self.around(*other).find(|step| inside(&step))?;
+            (direct != *other).then_some((*other, direct))
+        });
+        let env = deeper.fold(env.clone(), |env, (other, direct)| {
+            let (place, help) = self.inside(direct);
+            env.step(self.id(other), StepView::Hidden { place, help })
+        });
         let steps = mentioned.steps.iter().filter(inside);
-        steps.fold(env.clone(), |env, other| {
+        steps.fold(env, |env, other| {
             let absent = match absent {
                 Some(absent) => Some(absent.to_owned()),
                 None => self.absent_at_end(*other),
@@ -239,6 +247,19 @@ impl<'f, 'n> Views<'f, 'n> {
         None
     }
 
+    /// What is said of the steps inside a block to those outside.
+    fn inside(&self, block: usize) -> (String, String) {
+        let id = self.id(block);
+        let field = match self.outline.places[block].map.get("foreach") {
+            Some(_) => "output.items",
+            None => "output",
+        };
+        (
+            format!("inside `{id}`"),
+            format!("use `steps.{id}.{field}`; its `yield` says what that is"),
+        )
+    }
+
     fn hidden(&self, other: usize, index: Option<usize>) -> StepView {
         let chain: Vec<usize> = index
             .into_iter()
@@ -256,18 +277,7 @@ impl<'f, 'n> Views<'f, 'n> {
                 format!("in another body of `{}`", self.id(block)),
                 "bodies of one step do not see each other".to_owned(),
             ),
-            Some(block) => {
-                let block_id = self.id(block);
-                let field = if self.outline.places[block].map.get("foreach").is_some() {
-                    "output.items"
-                } else {
-                    "output"
-                };
-                (
-                    format!("inside `{block_id}`"),
-                    format!("use `steps.{block_id}.{field}`; its `yield` says what that is"),
-                )
-            }
+            Some(block) => self.inside(block),
             None => {
                 let outermost = self.around(other).last().unwrap_or(other);
                 match self.owner_of(outermost) {

@@ -3,15 +3,15 @@
 //! The steps inside were found by the outline; here their block learns which bodies it runs.
 
 use super::super::fields::{IdForm, excluded};
-use super::super::keys::{CASE, CATCH, FOREACH, HANDLER, LOOP, PARALLEL, SWITCH, TOLERATE, TRY};
+use super::super::keys::{CASE, FOREACH, LOOP, PARALLEL, SWITCH, TOLERATE};
 use super::super::outline::Outline;
 use super::super::step::{self, Common};
-use super::super::{Cx, policy, saga};
+use super::super::{Cx, saga};
 use super::{on_expiry, unread_condition};
 use crate::diagnostic::Note;
 use crate::machine::{
-    BodyIndex, Case, Catch, DoSpec, ForeachSpec, ItemOrder, Join, LoopSpec, LoopTest, OnFailure,
-    ParallelSpec, Saga, SwitchDefault, SwitchSpec, Then, Tolerance, TrySpec,
+    BodyIndex, Case, DoSpec, ForeachSpec, ItemOrder, Join, LoopSpec, LoopTest, ParallelSpec, Saga,
+    SwitchDefault, SwitchSpec, Tolerance,
 };
 use crate::source::Span;
 use crate::syntax::{Entry, Map, Node};
@@ -61,7 +61,7 @@ pub(super) fn foreach(
     });
     let body = body(cx, map, "`foreach`", entry.key_span, common.outline)?;
     Some(ForeachSpec {
-        items: unread_condition(),
+        items: unread_condition(entry.key_span),
         as_name,
         index_as,
         concurrency,
@@ -124,8 +124,8 @@ pub(super) fn repetition(
     };
     let test = cx.one_key(map, "`loop`", &["while", "until"], entry.key_span);
     let test = match test.map(|test| test.key.as_str()) {
-        Some("while") => LoopTest::While(unread_condition()),
-        _ => LoopTest::Until(unread_condition()),
+        Some("while") => LoopTest::While(unread_condition(entry.key_span)),
+        _ => LoopTest::Until(unread_condition(entry.key_span)),
     };
     carried_names(cx, map);
     let delay = map
@@ -308,7 +308,7 @@ fn read_cases(cx: &mut Cx<'_>, node: &Node, common: &Common<'_, '_>) -> Vec<Case
         if let (Some(id), Some(body)) = (id, body) {
             cases.push(Case {
                 id,
-                when: unread_condition(),
+                when: unread_condition(first),
                 body,
                 yields: None,
             });
@@ -359,65 +359,6 @@ pub(super) fn parallel(
     })
 }
 
-pub(super) fn attempt(cx: &mut Cx<'_>, entry: &Entry, common: &Common<'_, '_>) -> Option<TrySpec> {
-    let map = cx.map("try", &entry.value)?;
-    cx.keys(map, &TRY);
-    let catch = match map.get("catch") {
-        None => Vec::new(),
-        Some(catch) => catches(cx, &catch.value, common),
-    };
-    let finally = map.get("finally").and_then(|finally| {
-        not_empty(cx, "finally", &finally.value);
-        common.outline.body_at(&finally.value)
-    });
-    let saga = map
-        .get("saga")
-        .map_or(Saga::OFF, |entry| saga::read(cx, &entry.value, Saga::AUTO));
-    let body = body(cx, map, "`try`", entry.key_span, common.outline)?;
-    Some(TrySpec {
-        body,
-        catch,
-        finally,
-        saga,
-    })
-}
-
-fn catches(cx: &mut Cx<'_>, node: &Node, common: &Common<'_, '_>) -> Vec<Catch> {
-    let Some(items) = node.as_seq() else {
-        cx.wrong_type("catch", "a list of handlers", node);
-        return Vec::new();
-    };
-    let mut catches = Vec::with_capacity(items.len());
-    for item in items {
-        let Some(map) = cx.map("catch", item) else {
-            continue;
-        };
-        cx.keys(map, &CATCH);
-        let errors = map
-            .get("errors")
-            .map(|entry| policy::error_patterns(cx, "errors", &entry.value));
-        let then = map.get("then").and_then(|entry| {
-            let choices = [
-                ("continue", Then::Continue),
-                ("fail", Then::Fail),
-                ("retry", Then::Retry),
-            ];
-            cx.one_of("then", &entry.value, &choices)
-        });
-        let body = match map.get("do") {
-            Some(entry) => common.outline.body_at(&entry.value),
-            None => common.outline.body_at(item),
-        };
-        catches.extend(body.map(|body| Catch {
-            errors: errors.unwrap_or_default(),
-            when: None,
-            body,
-            then: then.unwrap_or(Then::Continue),
-        }));
-    }
-    catches
-}
-
 /// `do` of a step, or `steps` of an activity, with the saga beside it.
 pub(super) fn named_body(
     cx: &mut Cx<'_>,
@@ -433,32 +374,8 @@ pub(super) fn named_body(
     Some(DoSpec { body, saga })
 }
 
-/// `on_failure` of a step, when it is a handler.
-pub(in crate::lower) fn handler(
-    cx: &mut Cx<'_>,
-    map: &Map,
-    key_span: Span,
-    common: &Common<'_, '_>,
-) -> Option<OnFailure> {
-    cx.keys(map, &HANDLER);
-    let then = map.get("then").and_then(|entry| {
-        let choices = [("fail", Then::Fail), ("continue", Then::Continue)];
-        cx.one_of("then", &entry.value, &choices)
-    });
-    let Some(entry) = map.get("do") else {
-        cx.missing("`on_failure`", "do", key_span, "do: [STEP]");
-        return None;
-    };
-    not_empty(cx, "do", &entry.value);
-    let body = common.outline.body_at(&entry.value)?;
-    Some(OnFailure::Handle {
-        body,
-        then: then.unwrap_or(Then::Fail),
-    })
-}
-
 /// The body below `do` or `steps`, of which there is exactly one. Only a case may be empty.
-fn body(
+pub(super) fn body(
     cx: &mut Cx<'_>,
     map: &Map,
     place: &str,
@@ -488,7 +405,7 @@ fn body(
     outline.body_at(&entry.value)
 }
 
-fn not_empty(cx: &mut Cx<'_>, key: &str, node: &Node) {
+pub(super) fn not_empty(cx: &mut Cx<'_>, key: &str, node: &Node) {
     if node.as_seq().is_some_and(<[Node]>::is_empty) {
         cx.empty(key, node.span);
     }

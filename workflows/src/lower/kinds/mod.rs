@@ -7,6 +7,7 @@ mod approval;
 mod block;
 mod call;
 mod files;
+mod handlers;
 mod task;
 mod undo;
 mod waiting;
@@ -18,13 +19,14 @@ use super::keys::{FAIL, FINISH};
 use super::outline::Place;
 use super::step::Common;
 use crate::diagnostic::Note;
-use crate::expr::{self, Env, Expr};
+use crate::expr::{self, Env, Expr, Type};
 use crate::machine::{FailSpec, FinishSpec, OnExpiry, StepKind, TaskSpec, Template};
 use crate::source::Span;
 use crate::syntax::{Entry, Map, Node};
 
-pub(super) use block::{ROOTS, handler};
-pub(super) use task::{accept, clocks, unassigned};
+pub(super) use block::ROOTS;
+pub(super) use handlers::handler;
+pub(super) use task::{accept, clocks, task_type_name, unassigned};
 pub(super) use undo::read as compensate;
 pub(super) use waiting::{event_name, event_source, matching, variables};
 
@@ -109,7 +111,7 @@ pub(super) fn read(
         "loop" => block::repetition(cx, entry, common).map(StepKind::Loop),
         "switch" => block::switch(cx, entry, common).map(StepKind::Switch),
         "parallel" => block::parallel(cx, entry, common).map(StepKind::Parallel),
-        "try" => block::attempt(cx, entry, common).map(StepKind::Try),
+        "try" => handlers::attempt(cx, entry, common).map(StepKind::Try),
         "do" => block::named_body(cx, map, entry, common).map(StepKind::Do),
         "wait" => waiting::wait(cx, entry).map(StepKind::Wait),
         "wait_for" => waiting::wait_for(cx, entry).map(StepKind::WaitFor),
@@ -261,8 +263,10 @@ fn unread() -> Template {
     Template::Literal(Json::Null)
 }
 
-/// A condition that is read later. One that cannot be read leaves an error, and no machine.
-pub(super) fn unread_condition() -> Expr {
-    let always = expr::check("true", &Env::new());
-    always.expect("`true` is an expression").expr
+/// A condition that is read later. One that cannot be read leaves an error, and no machine; until
+/// then it is equal to no other, so that nothing is said about it.
+pub(super) fn unread_condition(place: Span) -> Expr {
+    let env = Env::new().variable("unread", Type::Any);
+    let unlike = expr::check(&format!("unread == {}", place.start), &env);
+    unlike.expect("a comparison is an expression").expr
 }

@@ -19,7 +19,7 @@ pub(super) fn read(
     common: &Common<'_, '_>,
 ) -> Option<TaskSpec> {
     let Some(map) = node.as_map() else {
-        return task_type(cx, "task", node).map(TaskSpec::bare);
+        return task_type(cx, "task", node, common).map(TaskSpec::bare);
     };
     cx.keys(map, &TASK);
     if let Some(entry) = map.get("attachments")
@@ -37,12 +37,21 @@ pub(super) fn read(
     };
     Some(TaskSpec {
         secrets,
-        ..TaskSpec::bare(task_type(cx, "type", &entry.value)?)
+        ..TaskSpec::bare(task_type(cx, "type", &entry.value, common)?)
     })
 }
 
-fn task_type(cx: &mut Cx<'_>, key: &str, node: &Node) -> Option<String> {
-    let task_type = cx.name(key, node)?;
+fn task_type(cx: &mut Cx<'_>, key: &str, node: &Node, common: &Common<'_, '_>) -> Option<String> {
+    let name = cx.name(key, node)?;
+    if !task_type_name(cx, &name, node.span) {
+        return None;
+    }
+    common.task_types.find(cx, &name, node.span);
+    Some(name)
+}
+
+/// Whether a task type may be called so.
+pub(in crate::lower) fn task_type_name(cx: &mut Cx<'_>, task_type: &str, span: Span) -> bool {
     let fits = task_type.len() <= 128
         && task_type
             .chars()
@@ -51,14 +60,13 @@ fn task_type(cx: &mut Cx<'_>, key: &str, node: &Node) -> Option<String> {
         cx.sink.push(
             Note::error(
                 "PHI109",
-                node.span,
+                span,
                 format!("`{task_type}` is not a valid task type"),
             )
             .help("letters, digits and `. _ - /`; instructions stand in `prompt`"),
         );
-        return None;
     }
-    Some(task_type)
+    fits
 }
 
 /// Names of secrets, all of them declared.
