@@ -130,7 +130,7 @@ pub enum CheckpointError {
     Newer(u64),
     /// Somebody else signed it.
     #[error("it is signed with the key `{0}`, not with the one that was given")]
-    OtherKey(PublicKey),
+    OtherKey(Box<PublicKey>),
     /// It is not what was signed.
     #[error("its signature does not match: it is not what was signed")]
     Forged,
@@ -172,7 +172,7 @@ impl Checkpoint {
         let signature = from_hex(&file.signature).ok_or_else(|| malformed("its signature"))?;
         let signature = Signature::from_bytes(&signature);
         if signed_by != *key {
-            return Err(CheckpointError::OtherKey(signed_by));
+            return Err(CheckpointError::OtherKey(Box::new(signed_by)));
         }
         let at = Timestamp::from_micros(file.at);
         let signed = message(&head, file.epoch, at);
@@ -260,7 +260,7 @@ mod tests {
             assert!(refused.is_err(), "byte {index}: {changed}");
         }
         let other = Checkpoint::verified(&text, &key(2).public());
-        assert_eq!(other, Err(CheckpointError::OtherKey(public)));
+        assert_eq!(other, Err(CheckpointError::OtherKey(Box::new(public))));
     }
 
     #[test]

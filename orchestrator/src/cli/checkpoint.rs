@@ -42,7 +42,7 @@ pub(super) struct Sign {
 
 /// Verify the journal and the views, and that the journal went through what was signed or seen.
 ///
-/// Ends with 76 if the journal is damaged, with 77 if it never went through the checkpoint or head, and
+/// Ends with 76 if the journal or an archive is damaged, with 77 if it never went through the checkpoint or head, and
 /// with 6 if the checkpoint itself is not what was signed.
 #[derive(Debug, Args)]
 pub(super) struct Verify {

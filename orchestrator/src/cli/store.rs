@@ -24,7 +24,7 @@ pub(super) enum Store {
 
 /// Verify the journal and the views. Changes nothing, and a running server does not mind.
 ///
-/// Ends with 76 if the journal is damaged and with 77 if it is behind `--expect-head`. A torn tail is what a
+/// Ends with 76 if the journal or an archive is damaged and with 77 if it is behind `--expect-head`. A torn tail is what a
 /// crash leaves, and views are made again when they are damaged: both are told and neither is an
 /// error.
 #[derive(Debug, Args)]
@@ -61,11 +61,16 @@ pub(super) struct Verdict {
     #[serde(skip_serializing_if = "Option::is_none")]
     expected_head: Option<&'static str>,
     good_views: u64,
-    damaged_views: Vec<DamagedView>,
+    damaged_views: Vec<Damaged>,
+    snapshots: usize,
+    damaged_snapshots: Vec<Damaged>,
+    archives: u64,
+    damaged_archives: Vec<Damaged>,
 }
 
+/// A file that is not as written, and how it shows.
 #[derive(Serialize)]
-struct DamagedView {
+struct Damaged {
     file: String,
     fault: String,
 }
@@ -96,6 +101,11 @@ pub(super) fn judge(context: &Context, report: &FsckReport) -> Result<ExitCode, 
     if let JournalEnd::Corrupt(corruption) = &report.end {
         return Err(Report::new(ExitCode::Corrupt, corruption)
             .hint("nothing was changed; keep a copy of the directory before anything else"));
+    }
+    if let Some((file, fault)) = report.damaged_archives.first() {
+        let message = format!("the archive `{file}` is not as it was made: {fault}");
+        return Err(Report::new(ExitCode::Corrupt, message)
+            .hint("only closed runs are in it; put the file back from a copy"));
     }
     match report.witness {
         None | Some(Witness::Matches) => Ok(ExitCode::Ok),
@@ -161,9 +171,17 @@ impl Verdict {
             }
             JournalEnd::Corrupt(corruption) => ("corrupt", Some(corruption.to_string())),
         };
-        let views = report.views.iter().map(|(file, fault)| DamagedView {
+        let views = report.views.iter().map(|(file, fault)| Damaged {
             file: file.clone(),
             fault: fault.to_string(),
+        });
+        let snapshots = report.snapshots.iter().filter_map(|snapshot| {
+            let (file, fault) = (snapshot.file.clone(), snapshot.content.clone().err()?);
+            Some(Damaged { file, fault })
+        });
+        let archives = report.damaged_archives.iter().map(|(file, fault)| Damaged {
+            file: file.clone(),
+            fault: fault.clone(),
         });
         Self {
             sound: report.is_sound(),
@@ -180,6 +198,10 @@ impl Verdict {
             }),
             good_views: report.good_views,
             damaged_views: views.collect(),
+            snapshots: report.snapshots.len(),
+            damaged_snapshots: snapshots.collect(),
+            archives: report.archives,
+            damaged_archives: archives.collect(),
         }
     }
 
@@ -203,8 +225,13 @@ impl Verdict {
         if let Some(detail) = &self.detail {
             text.push_str(&format!("          {detail}\n"));
         }
-        for view in &self.damaged_views {
-            text.push_str(&format!("          {}: {}\n", view.file, view.fault));
+        let damaged = [
+            &self.damaged_views,
+            &self.damaged_snapshots,
+            &self.damaged_archives,
+        ];
+        for Damaged { file, fault } in damaged.into_iter().flatten() {
+            text.push_str(&format!("          {file}: {fault}\n"));
         }
         text
     }

@@ -172,6 +172,44 @@ fn views_that_somebody_changed_are_made_again_by_the_next_server() {
     assert!(!views.join("workflow-nobody.json").exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_server_that_stands_still_keeps_its_directory() {
+    let project = Project::initialised();
+    let (server, _) = serve(&project);
+    server.signal("STOP");
+    let second = project.output(&["serve", "--listen", "127.0.0.1:0"], "");
+    assert_eq!(second.status.code(), Some(75), "{second:?}");
+    server.signal("CONT");
+    let runs = project.json(&["run", "list"]);
+    assert_eq!(runs["runs"], Value::Array(Vec::new()));
+    server.signal("TERM");
+    assert_eq!(server.end().0, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_without_file_descriptors_waits_for_some() {
+    let project = Project::initialised();
+    let limited = "ulimit -n 40; exec \"$0\" serve --listen 127.0.0.1:0 --log off";
+    let mut server = project.start_shell(limited);
+    let ready: Value = serde_json::from_str(&server.line()).expect("one line of JSON");
+    let url = ready["url"].as_str().expect("an address");
+    let address = url.strip_prefix("http://").expect("an address");
+    let crowd: Vec<_> = (0..100)
+        .map(|_| std::net::TcpStream::connect(address).expect("the system queues it"))
+        .collect();
+    drop(crowd);
+    assert!(get(url, "/healthz", "").starts_with("HTTP/1.1 200"));
+    let start = ["run", "start", "workflows/hello.yaml"];
+    assert!(
+        project.output(&start, "").status.success(),
+        "the journal is open"
+    );
+    server.signal("TERM");
+    assert_eq!(server.end().0, 0);
+}
+
 /// Bug: two servers wrote one journal after somebody had deleted the lock of the first.
 #[cfg(unix)]
 #[test]
