@@ -31,7 +31,7 @@ pub(super) fn switch(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>) {
                 cx.sink.push(earlier(note, step, switch, at));
             }
             for overlap in found.overlaps {
-                if found.shadowed.contains(&overlap.second) {
+                if found.shadowed.binary_search(&overlap.second).is_ok() {
                     continue;
                 }
                 let (first, second) = (

@@ -92,7 +92,7 @@ pub(super) fn effects(cx: &mut Cx<'_>, failures: &Failures<'_, '_>, index: usize
         } else {
             *other != index && !together.order.is_before(*other, index)
         };
-        later && !together.exclude(index, *other) && failures.escapes(*other)
+        later && failures.escapes(*other) && !together.exclude(index, *other)
     });
     let Some(failing) = failing.map(|at| &steps[at]) else {
         return;

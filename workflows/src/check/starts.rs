@@ -12,15 +12,23 @@ use crate::machine::{OnRunConflict, Overlap, Schedule, Template, Timing};
 use crate::source::Span;
 use crate::syntax::{Map, Node};
 
+/// Calendars of more schedules than this are not looked through.
+const CALENDARS_MAX: usize = 100;
+
 /// All rules about `schedule`, `triggers` and `concurrency`.
 pub(super) fn all(cx: &mut Cx<'_>, draft: &Draft<'_>, worst: Option<&Worst<'_, '_>>) {
-    for (schedule, map) in draft.schedules.iter().zip(maps(draft.root, "schedule")) {
+    let places = maps(draft.root, "schedule");
+    for (count, (schedule, map)) in draft.schedules.iter().zip(places).enumerate() {
         let first = map.entries.first();
         let whole = first.map_or(draft.name_span, |entry| entry.key_span);
         cx.sink.enter(whole);
         let place = Place { map, whole };
         if let Timing::Cron(text) = &schedule.timing {
-            cron(cx, draft, schedule, &place, text, worst);
+            if let Some(fields) = cron(cx, &place, text)
+                && count < CALENDARS_MAX
+            {
+                calendar(cx, schedule, &place, &fields, worst);
+            }
         }
         if let Timing::Every(every) = schedule.timing {
             overlapping(cx, schedule, place.value("every"), every, worst);
@@ -61,30 +69,33 @@ impl Place<'_> {
     }
 }
 
-/// PHI510, PHI511, PHI512, PHI514 and PHI515.
-fn cron(
+/// PHI510 and PHI511.
+fn cron(cx: &mut Cx<'_>, place: &Place<'_>, text: &str) -> Option<CronFields> {
+    let span = place.value("cron");
+    let error = match CronFields::parse(text) {
+        Ok(fields) => return Some(fields),
+        Err(error) => error,
+    };
+    let note = match error.reason {
+        Reason::NeverFires { day, month } => {
+            let why = format!("cron never fires: there is no {day} {month}");
+            Note::error("PHI511", span, why)
+        }
+        _ => Note::error("PHI510", span, format!("not a cron expression: {error}")),
+    };
+    cx.sink.push(note.help_if(error.hint().map(str::to_owned)));
+    None
+}
+
+/// PHI512, PHI514 and PHI515.
+fn calendar(
     cx: &mut Cx<'_>,
-    draft: &Draft<'_>,
     schedule: &Schedule,
     place: &Place<'_>,
-    text: &str,
+    fields: &CronFields,
     worst: Option<&Worst<'_, '_>>,
 ) {
     let span = place.value("cron");
-    let fields = match CronFields::parse(text) {
-        Ok(fields) => fields,
-        Err(error) => {
-            let note = match error.reason {
-                Reason::NeverFires { day, month } => {
-                    let why = format!("cron never fires: there is no {day} {month}");
-                    Note::error("PHI511", span, why)
-                }
-                _ => Note::error("PHI510", span, format!("not a cron expression: {error}")),
-            };
-            cx.sink.push(note.help_if(error.hint().map(str::to_owned)));
-            return;
-        }
-    };
     if fields.either_day() {
         cx.sink.push(
             Note::info(
@@ -95,9 +106,8 @@ fn cron(
             .help("let one of them be `*`, or test the date in the workflow"),
         );
     }
-    let _ = draft;
-    overlapping(cx, schedule, span, period(&fields), worst);
-    if let Some(change) = zones::change(&schedule.timezone, &fields) {
+    overlapping(cx, schedule, span, period(fields), worst);
+    if let Some(change) = zones::change(&schedule.timezone, fields) {
         cx.sink.push(
             Note::info("PHI514", span, change)
                 .also(place.value("timezone"), "clocks change there")
@@ -106,8 +116,7 @@ fn cron(
     }
 }
 
-/// The shortest time between two instants of an expression. Of the days only those of the week are looked
-/// at; days of months and months are taken to follow each other.
+/// The shortest time between two instants of an expression.
 fn period(fields: &CronFields) -> Duration {
     const DAY: u64 = 86_400;
     let mut times: Vec<u64> = Vec::new();
@@ -117,25 +126,14 @@ fn period(fields: &CronFields) -> Duration {
             times.extend(fields.second.numbers().map(|second| at + u64::from(second)));
         }
     }
-    let around = times
-        .first()
-        .zip(times.last())
-        .map_or(DAY, |(first, last)| DAY - last + first);
-    let around = around + DAY * (days_apart(fields) - 1);
-    let between = times.windows(2).map(|pair| pair[1] - pair[0]).min();
-    Duration::from_secs(between.map_or(around, |between| between.min(around)))
-}
-
-/// How many days two firing days are apart at least, by the days of the week.
-fn days_apart(fields: &CronFields) -> u64 {
-    if !fields.weekday.restricted() || fields.day.restricted() {
-        return 1;
-    }
-    let days: Vec<u64> = fields.weekday.numbers().map(u64::from).collect();
-    let next = days.iter().skip(1).copied();
-    let next = next.chain(days.first().map(|first| first + 7));
-    let gaps = days.iter().zip(next).map(|(day, next)| next - day);
-    gaps.min().unwrap_or(1).max(1)
+    // From the last time of a day to the first of the next day that matches.
+    let over_night = zones::days_between(fields).map(|days| {
+        let (first, last) = (times.first(), times.last());
+        days * DAY + first.copied().unwrap_or(0) - last.copied().unwrap_or(0)
+    });
+    let within = times.windows(2).map(|pair| pair[1] - pair[0]).min();
+    let shortest = within.into_iter().chain(over_night).min();
+    Duration::from_secs(shortest.unwrap_or(u64::MAX))
 }
 
 /// PHI512. Only clocks that somebody wrote count, as for the longest path.
@@ -250,5 +248,26 @@ fn unbounded_queue(cx: &mut Cx<'_>, draft: &Draft<'_>) {
             )
             .help("make the key an expression over `inputs`, or say `on_conflict: reject`"),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_time_between_two_instants_counts_days_too() {
+        let shortest = |text: &str| {
+            let fields = CronFields::parse(text).expect("an expression");
+            show(period(&fields))
+        };
+        assert_eq!(shortest("30 9 * * TUE"), "7d");
+        assert_eq!(shortest("0 7 * * MON,WED,SUN"), "1d");
+        assert_eq!(shortest("0 7 * * MON,THU"), "3d");
+        assert_eq!(shortest("0 7 31 * *"), "31d");
+        assert_eq!(shortest("0 23,1 * * *"), "2h");
+        assert_eq!(shortest("0 */6 * * *"), "6h");
+        assert_eq!(shortest("*/10 * * * * *"), "10s");
+        assert_eq!(shortest("0 0 29 2 *"), "1461d");
     }
 }

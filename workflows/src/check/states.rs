@@ -9,6 +9,9 @@ mod outcomes;
 
 use std::collections::VecDeque;
 
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::DiGraph;
+
 use super::fate::Fates;
 use crate::diagnostic::Note;
 use crate::lower::{Cx, Draft, StatePlace, StatesDraft};
@@ -231,9 +234,29 @@ impl Ways {
     }
 
     /// A shortest way around through states that `among` allows, from its first state in the file.
+    /// In large knots only some states are tried as the start.
     pub(super) fn cycle(&self, among: &dyn Fn(usize) -> bool) -> Option<Vec<usize>> {
-        (0..self.0.len())
-            .filter(|at| among(*at))
+        const STARTS_MAX: usize = 50;
+        let mut graph: DiGraph<(), ()> = DiGraph::new();
+        let nodes: Vec<_> = self.0.iter().map(|_| graph.add_node(())).collect();
+        for (from, next) in self.0.iter().enumerate().filter(|(from, _)| among(*from)) {
+            for to in next.iter().filter(|to| among(**to)) {
+                graph.add_edge(nodes[from], nodes[*to], ());
+            }
+        }
+        let knots = kosaraju_scc(&graph).into_iter().filter_map(|knot| {
+            let mut knot: Vec<usize> = knot.iter().map(|node| node.index()).collect();
+            knot.sort_unstable();
+            let round = knot.len() > 1 || self.0[knot[0]].contains(&knot[0]);
+            (round && among(knot[0])).then_some(knot)
+        });
+        let mut starts: Vec<usize> = knots
+            .flat_map(|knot| knot.into_iter().take(STARTS_MAX))
+            .collect();
+        starts.sort_unstable();
+        starts
+            .into_iter()
+            .take(STARTS_MAX)
             .filter_map(|start| self.way_back(start, among))
             .min_by_key(Vec::len)
     }

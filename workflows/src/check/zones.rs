@@ -51,6 +51,18 @@ pub(super) fn change(zone: &str, fields: &CronFields) -> Option<String> {
     None
 }
 
+/// How many days lie between two dates of the expression at least, a leap year seen.
+pub(super) fn days_between(fields: &CronFields) -> Option<u64> {
+    const YEARS: i32 = 9;
+    let first = NaiveDate::from_ymd_opt(YEAR, 1, 1)?;
+    let all = first
+        .iter_days()
+        .take_while(|day| day.year() < YEAR + YEARS);
+    let days: Vec<NaiveDate> = all.filter(|day| matches(fields, *day)).collect();
+    let between = days.windows(2).map(|pair| (pair[1] - pair[0]).num_days());
+    between.min().and_then(|days| u64::try_from(days).ok())
+}
+
 fn times(fields: &CronFields) -> impl Iterator<Item = NaiveTime> {
     fields.hour.numbers().flat_map(|hour| {
         fields.minute.numbers().filter_map(move |minute| {

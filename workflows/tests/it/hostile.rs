@@ -120,3 +120,30 @@ fn a_finding_in_a_very_long_line_is_shown_with_its_surroundings_only() {
         false
     ));
 }
+
+#[test]
+fn a_state_with_thousands_of_transitions_is_decided_or_given_up_at_once() {
+    let mut text = "workflow: sample\ninitial: a\nstates:\n  a:\n    activity: { prompt: Do it. }\n    max_visits: 2\n    transitions:\n".to_owned();
+    for at in 0..2_000 {
+        text.push_str(&format!(
+            "      - {{ outcome: failed, errors: [all, app.e{at}], to: b }}\n"
+        ));
+    }
+    text.push_str("      - { outcome: succeeded, to: b }\n  b: { final: completed }\n");
+    assert!(codes(&text).contains(&"PHI426"));
+}
+
+#[test]
+fn a_ring_of_thousands_of_states_is_one_finding() {
+    let mut text =
+        "workflow: sample\ninitial: s0\nstates:\n  done: { final: completed }\n".to_owned();
+    for at in 0..2_000 {
+        let next = (at + 1) % 2_000;
+        text.push_str(&format!(
+            "  s{at}: {{ transitions: [{{ outcome: succeeded, to: s{next} }}] }}\n"
+        ));
+    }
+    let found = codes(&text);
+    assert_eq!(found.iter().filter(|code| **code == "PHI415").count(), 1);
+    assert_eq!(found.iter().filter(|code| **code == "PHI403").count(), 1);
+}

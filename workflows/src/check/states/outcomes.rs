@@ -210,6 +210,9 @@ fn unhandled(cx: &mut Cx<'_>, places: &Places<'_, '_>, at: usize, state: &State,
     );
 }
 
+/// Each code is compared with each pattern of a state: more than this are not.
+const CODES_MAX: usize = 200;
+
 /// Transitions that answer the same.
 struct Group<'a, 'n> {
     draft: &'a Draft<'n>,
@@ -222,6 +225,15 @@ struct Group<'a, 'n> {
 impl Group<'_, '_> {
     /// What is wrong among them.
     fn alternatives(&self, cx: &mut Cx<'_>, ending: Option<&Ending>, told: &mut Told) {
+        let codes = self
+            .transitions
+            .iter()
+            .map(|at| self.state.transitions[*at].errors.len());
+        if codes.sum::<usize>() > CODES_MAX {
+            too_many(cx, self.section(), CODES_MAX);
+            told.taken.fill(true);
+            return;
+        }
         let guards: Vec<Formula> = self.transitions.iter().map(|at| self.guard(*at)).collect();
         let declared = Declared::in_state(self.draft, self.state);
         let found = match guards::analyse(&guards, &|term| declared.domain(term)) {
@@ -236,7 +248,7 @@ impl Group<'_, '_> {
             self.gap(cx, ending, example);
         }
         for (place, at) in self.transitions.iter().enumerate() {
-            if found.shadowed.contains(&place) {
+            if found.shadowed.binary_search(&place).is_ok() {
                 let always = |guard: &Formula| *guard == Formula::Constant(true);
                 let alone = guards[..place].iter().position(always);
                 let by = alone.or_else(|| (place == 1).then_some(0));
@@ -245,7 +257,7 @@ impl Group<'_, '_> {
                 told.taken[*at] = true;
             }
         }
-        let shadowed = |overlap: &&Overlap| found.shadowed.contains(&overlap.second);
+        let shadowed = |overlap: &&Overlap| found.shadowed.binary_search(&overlap.second).is_ok();
         for overlap in found.overlaps.iter().filter(|overlap| !shadowed(overlap)) {
             self.overlap(cx, overlap, told);
         }
