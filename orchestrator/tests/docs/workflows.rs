@@ -43,25 +43,6 @@ fn every_workflow_in_a_page_compiles_without_a_warning() {
 }
 
 #[test]
-fn what_a_page_shows_of_later_versions_is_right_but_for_that() {
-    for path in PAGES {
-        for block in page::blocks(&page::text(path)) {
-            if block.info != "yaml not-yet" {
-                continue;
-            }
-            let (_, compiled) = compiled(&block.text);
-            let codes: BTreeSet<_> = compiled
-                .diagnostics
-                .iter()
-                .filter(|d| d.severity != Severity::Info)
-                .map(|d| d.code)
-                .collect();
-            assert_eq!(codes, BTreeSet::from(["PHI119"]), "{path}:{}", block.line);
-        }
-    }
-}
-
-#[test]
 fn what_a_page_says_is_refused_is_refused_with_that_code_alone() {
     let mut count = 0;
     for path in PAGES {

@@ -75,7 +75,7 @@ impl Filler<'_, '_> {
             return self.leave_switch(cx, index, entered);
         }
         let (bodies, absent) = ends(&self.steps[index].step.kind);
-        let inside = self.views.into_bodies(
+        let inside = self.views.seen_inside(
             index,
             &entered.mentioned,
             &entered.env,
@@ -167,7 +167,7 @@ impl Filler<'_, '_> {
             let mentioned = &entered.mentioned;
             let env = self
                 .views
-                .into_bodies(index, mentioned, &entered.env, &bodies, None)
+                .seen_inside(index, mentioned, &entered.env, &bodies, None)
                 .with_certain(case.when.requires_success_of());
             let amend = self.views.amend(cx.source, index);
             let mut values = Values {

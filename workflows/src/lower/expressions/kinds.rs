@@ -46,13 +46,11 @@ impl Filler<'_, '_> {
             }
             (StepKind::Approval(spec), Some(fields)) => fill_approval(&mut values, fields, spec),
             (StepKind::Fail(spec), Some(fields)) => fill_fail(&mut values, fields, spec),
-            (StepKind::Finish(spec), Some(fields)) => {
-                if fields.get("outputs").is_some() {
-                    let (outputs, ty) =
-                        final_outputs(&mut values, fields, self.outputs_map, "`finish`");
-                    spec.outputs = outputs;
-                    self.endings.push(ty);
-                }
+            (StepKind::Finish(spec), Some(fields)) if fields.get("outputs").is_some() => {
+                let (outputs, ty) =
+                    final_outputs(&mut values, fields, self.outputs_map, "`finish`");
+                spec.outputs = outputs;
+                self.endings.push(ty);
             }
             (StepKind::Wait(spec), fields) => fill_wait(&mut values, map, fields, spec),
             (StepKind::WaitFor(spec), Some(fields)) => {

@@ -45,7 +45,7 @@ impl Filler<'_, '_> {
     fn enter(&mut self, cx: &mut Cx<'_>, index: usize, base: &Env) -> Entered {
         let map = self.steps[index].map;
         let mentioned = Mentioned::in_map(map, self.views.outline);
-        let env = self.views.from_step(cx, index, &mentioned, base);
+        let env = self.views.seen_by(cx, index, &mentioned, base);
         let amend = self.views.amend(cx.source, index);
         let draft = &mut self.steps[index];
         if let Some(entry) = map.get("if") {

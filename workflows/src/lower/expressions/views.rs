@@ -110,7 +110,7 @@ impl<'f, 'n> Views<'f, 'n> {
     }
 
     /// What the step at `index` sees of the steps that are mentioned, on top of `base`.
-    pub(super) fn from_step(
+    pub(super) fn seen_by(
         &self,
         cx: &mut Cx<'_>,
         index: usize,
@@ -121,7 +121,7 @@ impl<'f, 'n> Views<'f, 'n> {
     }
 
     /// The same, with the steps of some of its own bodies, for what is said about their end.
-    pub(super) fn into_bodies(
+    pub(super) fn seen_inside(
         &self,
         index: usize,
         mentioned: &Mentioned,
