@@ -24,13 +24,15 @@ pub struct Offer<K> {
     pub key: K,
     /// The one agent it is for.
     pub agent: Option<String>,
+    /// The group that its taker belongs to; `None`: any.
+    pub pool: Option<String>,
     /// What its taker must be able to do, all of it.
     pub capabilities: Vec<String>,
     /// Agents it is never offered to.
     pub exclude: Vec<String>,
     /// Agents it is offered to first, best first; others may still take it.
     pub prefer: Vec<String>,
-    /// The agent of the last attempt, when the next must go to the same.
+    /// The one agent for now: who did the last attempt or the step that this one sticks to.
     pub only: Option<String>,
     /// The agent of the last attempt, when the next must go to another.
     pub not: Option<String>,
@@ -45,6 +47,8 @@ pub struct Offer<K> {
 pub struct Candidate<'a> {
     /// Its lower-case key.
     pub name: &'a str,
+    /// The group it belongs to.
+    pub pool: &'a str,
     /// What it can do, in any order.
     pub capabilities: &'a [String],
     /// How many tasks it holds.
@@ -71,7 +75,13 @@ pub fn lacks<K>(offer: &Offer<K>, candidate: &Candidate<'_>) -> Vec<String> {
     }
     let only = offer.only.as_deref().filter(|_| offer.agent != offer.only);
     if let Some(only) = only.filter(|only| *only != name) {
-        reasons.push(format!("is not `{only}`, who did the last attempt"));
+        reasons.push(format!("is not `{only}`, who did what came before"));
+    }
+    if let Some(pool) = offer.pool.as_deref().filter(|pool| *pool != candidate.pool) {
+        reasons.push(format!(
+            "is in the pool `{}`, not in `{pool}`",
+            candidate.pool
+        ));
     }
     if offer.not.as_deref() == Some(name) {
         reasons.push("did the last attempt, and the next is for another".to_owned());

@@ -16,6 +16,7 @@ type Rank<K> = (Reverse<u8>, u64, K);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Selector {
     only: Option<String>,
+    pool: Option<String>,
     capabilities: Vec<String>,
     barred: Vec<String>,
 }
@@ -30,6 +31,7 @@ impl Selector {
         let sorted = |names: BTreeSet<&String>| names.into_iter().cloned().collect();
         let selector = Self {
             only,
+            pool: offer.pool.clone(),
             capabilities: sorted(offer.capabilities.iter().collect()),
             barred: sorted(offer.exclude.iter().chain(&offer.not).collect()),
         };
@@ -46,7 +48,11 @@ impl Selector {
             .capabilities
             .iter()
             .all(|needed| candidate.capabilities.contains(needed));
-        named && !barred && able
+        let grouped = self
+            .pool
+            .as_deref()
+            .is_none_or(|pool| pool == candidate.pool);
+        named && !barred && able && grouped
     }
 }
 

@@ -11,6 +11,7 @@ fn offer(key: u32) -> Offer<u32> {
     Offer {
         key,
         agent: None,
+        pool: None,
         capabilities: Vec::new(),
         exclude: Vec::new(),
         prefer: Vec::new(),
@@ -24,6 +25,7 @@ fn offer(key: u32) -> Offer<u32> {
 fn candidate<'a>(name: &'a str, capabilities: &'a [String]) -> Candidate<'a> {
     Candidate {
         name,
+        pool: if name < "k" { "default" } else { "fast" },
         capabilities,
         load: 0,
         concurrency: 1,
@@ -199,11 +201,13 @@ fn any_offer() -> impl Strategy<Value = Offer<u32>> {
         some_of(&NAMES),
         some_of(&NAMES),
     );
-    let what = (0u32..12, some_of(&CAPABILITIES), 0u8..3, 0u64..6);
+    let pool = prop::option::of(prop::sample::select(&["default", "fast"][..]));
+    let what = (0u32..12, some_of(&CAPABILITIES), 0u8..3, 0u64..6, pool);
     (who, what).prop_map(
-        |((agent, only, not, exclude, prefer), (key, capabilities, priority, since))| Offer {
+        |((agent, only, not, exclude, prefer), (key, capabilities, priority, since, pool))| Offer {
             key,
             agent,
+            pool: pool.map(str::to_owned),
             capabilities,
             exclude,
             prefer,

@@ -17,6 +17,9 @@ use crate::detector::Detector;
 /// Longest silence of an agent that declares none.
 pub const SILENCE_DEFAULT: Duration = Duration::from_secs(60);
 
+/// The group of agents that declare none.
+pub const POOL_DEFAULT: &str = "default";
+
 /// Everybody declared, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registry {
@@ -33,6 +36,8 @@ pub struct AgentSpec {
     pub name: AgentName,
     /// What it can do, sorted.
     pub capabilities: Vec<String>,
+    /// The group it belongs to.
+    pub pool: String,
     /// How many tasks it may hold, at least 1.
     pub concurrency: u32,
     /// What starts it for one task: program and arguments.

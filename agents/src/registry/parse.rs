@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::de::{self, DeserializeSeed, Error as _, MapAccess};
 
 use super::yaml::{Mapping, Reader, Refusal, Scalar, Texts};
-use super::{AgentSpec, PersonSpec, Registry, RegistryError, SILENCE_DEFAULT, duration};
+use super::{
+    AgentSpec, POOL_DEFAULT, PersonSpec, Registry, RegistryError, SILENCE_DEFAULT, duration,
+};
 use crate::AgentName;
 use crate::detector::Detector;
 
@@ -19,8 +21,9 @@ const BYTES_MAX: usize = 256 * 1024;
 const CONCURRENCY_MAX: u32 = 10_000;
 
 const TOP_KEYS: [&str; 3] = ["phisync", "agents", "people"];
-const AGENT_KEYS: [&str; 5] = [
+const AGENT_KEYS: [&str; 6] = [
     "capabilities",
+    "pool",
     "concurrency",
     "command",
     "silence",
@@ -29,7 +32,7 @@ const AGENT_KEYS: [&str; 5] = [
 const PERSON_KEYS: [&str; 1] = ["roles"];
 
 /// Keys of the language that later versions implement.
-const AGENT_KEYS_LATER: [&str; 2] = ["pool", "rate"];
+const AGENT_KEYS_LATER: [&str; 1] = ["rate"];
 
 pub(super) fn registry(file_name: &str, text: &str) -> Result<Registry, RegistryError> {
     let error = |line, column, what: String, hint| RegistryError {
@@ -186,6 +189,7 @@ impl Entry for AgentSpec {
         let agent = Self {
             name,
             capabilities: Vec::new(),
+            pool: POOL_DEFAULT.to_owned(),
             concurrency: 1,
             command: None,
             silence: SILENCE_DEFAULT,
@@ -241,6 +245,13 @@ impl<'de> Reader<'de> for AgentReader<'_> {
         match key {
             "capabilities" => {
                 agent.capabilities = words("a list of capabilities", map, refusal)?;
+            }
+            "pool" => {
+                agent.pool = map.next_value_seed(Scalar {
+                    expected: "the name of a pool",
+                    refusal,
+                    check: |text: &str| word(text, &[]).map(|()| text.to_owned()),
+                })?;
             }
             "concurrency" => {
                 agent.concurrency = map.next_value_seed(Scalar {

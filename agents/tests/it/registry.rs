@@ -74,7 +74,7 @@ fn a_refusal_says_where_what_and_what_to_do() {
         "agents:\n  DC: { concurrency: [1] }",
         "agents:\n  DC:\n    silence: 0s",
         "agents:\n  DC:\n    silence: 60",
-        "agents:\n  DC: { pool: fast }",
+        "agents:\n  DC: { pool: two words }",
         "agents:\n  DC: { rate: 5/m }",
         "agents:\n  DC: { detector: crystal ball }",
         "agents:\n  DC: { command: ./run.sh }",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use phisync_agents::assignment::{self, Candidate, Offer};
 use phisync_agents::protocol::Task;
+use phisync_agents::registry::POOL_DEFAULT;
 use phisync_workflows::machine::Reassign;
 
 use crate::engine::{self, Input, RunEvent, RunId, TaskId, TaskStatus};
@@ -376,23 +377,48 @@ impl Coordinator {
         let assign = rules.assign;
         let lower = |names: &[String]| names.iter().map(|n| n.to_lowercase()).collect();
         let last = state.last_agent.clone().filter(|_| state.failures > 0);
-        let others = run.who_did(task.step, &assign.not_same_as);
         let (only, not) = match rules.retry.reassign {
             Reassign::Any => (None, None),
             Reassign::Same => (last, None),
             Reassign::Other => (None, last),
         };
+        let sticks_to = assign.sticky.and_then(|step| {
+            let agent = run.agent_of(task.step, step)?;
+            self.is_at_hand(&agent).then_some(agent)
+        });
+        let mut exclude: Vec<String> = lower(&assign.exclude);
+        let others = run.who_did(task.step, &assign.not_same_as);
+        exclude.extend(lower(&others));
+        let agent = assign.agent.as_ref().map(|name| name.to_lowercase());
+        let pool = assign.pool.as_deref().unwrap_or(POOL_DEFAULT);
         Some(Offer {
             key: task.clone(),
-            agent: assign.agent.as_ref().map(|name| name.to_lowercase()),
+            // Who is named is meant, whatever group it belongs to.
+            pool: agent.is_none().then(|| pool.to_owned()),
+            agent,
             capabilities: assign.capabilities.clone(),
-            exclude: [lower(&assign.exclude), lower(&others)].concat(),
+            exclude,
             prefer: lower(&assign.prefer),
-            only,
+            only: only.or(sticks_to),
             not,
             priority: assign.priority.0,
             since: u64::try_from(state.first_ready_at.as_micros()).unwrap_or(0),
         })
+    }
+
+    /// Offers what stuck to `agent`, which is dead now, to others.
+    pub(super) fn unstick(&mut self, agent: &str) {
+        let stuck = self
+            .ready
+            .offers()
+            .filter(|offer| offer.only.as_deref() == Some(agent));
+        let stuck: Vec<_> = stuck.map(|offer| offer.key.clone()).collect();
+        for task in stuck {
+            if let Some(offer) = self.offer(&task) {
+                self.ready.push(offer);
+                self.polls.fresh.push(task);
+            }
+        }
     }
 
     /// What an agent gets to see of a task that it has just claimed.
@@ -478,12 +504,13 @@ fn narrow(declared: &[String], asked: Option<&[String]>) -> Vec<String> {
 
 fn candidate<'a>(
     name: &'a str,
-    agent: &Agent,
+    agent: &'a Agent,
     capabilities: &'a [String],
     load: usize,
 ) -> Candidate<'a> {
     Candidate {
         name,
+        pool: &agent.pool,
         capabilities,
         load: u32::try_from(load).unwrap_or(u32::MAX),
         concurrency: agent.concurrency,

@@ -105,6 +105,7 @@ pub(super) struct Agent {
     declared: String,
     pub(super) capabilities: Vec<String>,
     pub(super) concurrency: u32,
+    pub(super) pool: String,
     silence: Duration,
     detector: Detector,
     /// `None`: never seen.
@@ -129,6 +130,7 @@ pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
             declared: spec.name.declared().to_owned(),
             capabilities: spec.capabilities.clone(),
             concurrency: spec.concurrency,
+            pool: spec.pool.clone(),
             silence: spec.silence,
             detector: spec.detector,
             verdict: None,
@@ -196,6 +198,12 @@ impl Coordinator {
             let turn = turn.map(|turn| now.mono.saturating_add(turn));
             self.next_doubt = [self.next_doubt, turn].into_iter().flatten().min();
         }
+    }
+
+    /// Whether work may wait for `name`: it is declared and not dead.
+    pub(super) fn is_at_hand(&self, name: &str) -> bool {
+        let agent = self.agents.get(name);
+        agent.is_some_and(|agent| agent.verdict != Some(Verdict::Dead))
     }
 
     fn change_verdict(&mut self, name: &str, to: Verdict, silent: Duration, now: Now) {
@@ -369,6 +377,7 @@ impl Coordinator {
                     let why = format!("{name} has been silent for {}s", silent.as_secs());
                     self.lose_lease(&task, &why, now)?;
                 }
+                self.unstick(&name);
             }
         }
         Ok(())

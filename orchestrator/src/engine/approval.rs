@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use phisync_workflows::StepIndex;
 use phisync_workflows::machine::{ApprovalSpec, OnReject, OnTimeout, StepKind};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -11,7 +10,6 @@ use super::decide::Draft;
 use super::event::RunEvent;
 use super::input::Rejection;
 use super::pass::Slot;
-use super::run::RunState;
 use super::scope::RunScope;
 use super::status::StepStatus;
 use super::{Failure, RawJson};
@@ -246,27 +244,6 @@ fn check_answer(step: &str, spec: &ApprovalSpec, answer: &Answer) -> Result<(), 
     } else {
         let step = step.to_owned();
         Err(Rejection::BadForm { step, violations })
-    }
-}
-
-impl RunState {
-    /// Everybody who did or decided one of `steps`, or something inside of them, as seen from
-    /// `asker`.
-    pub(crate) fn who_did(&self, asker: Slot, steps: &[StepIndex]) -> Vec<String> {
-        let pass = self.step(asker).pass;
-        let seen = steps
-            .iter()
-            .filter_map(|step| self.seen_from(pass, None, *step));
-        let slots = seen.flat_map(|slot| [vec![slot], self.slots_inside(slot)].concat());
-        let mut names: Vec<String> = Vec::new();
-        for step in slots.map(|slot| self.step(slot)) {
-            names.extend(step.task.as_ref().and_then(|task| task.last_agent.clone()));
-            let verdicts = step.approval.iter().flat_map(|a| &a.verdicts);
-            names.extend(verdicts.map(|v| v.by.clone()));
-        }
-        names.sort();
-        names.dedup();
-        names
     }
 }
 

@@ -34,6 +34,7 @@ mod trigger;
 mod waiting;
 mod waker;
 mod walk;
+mod who;
 
 pub use apply::apply;
 pub use block::{Block, Many, PassEnd, Progress};

@@ -2,6 +2,7 @@
 //! user reads afterwards.
 
 mod approvals;
+mod assigning;
 mod attempts;
 mod blocks;
 mod bounds;
