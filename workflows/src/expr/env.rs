@@ -57,6 +57,15 @@ impl Env {
         self
     }
 
+    /// The same, with the steps of another instead of its own.
+    #[must_use]
+    pub fn with_steps_of(&self, other: &Self) -> Self {
+        Self {
+            steps: Arc::clone(&other.steps),
+            ..self.clone()
+        }
+    }
+
     /// The same, knowing that these steps succeeded: a dominating `if` says so.
     #[must_use]
     pub fn with_certain<S: Into<String>>(&self, ids: impl IntoIterator<Item = S>) -> Self {

@@ -21,6 +21,8 @@ pub(super) struct Views<'f, 'n> {
     pub(super) order: &'f Order,
     /// As far as the walk has come.
     pub(super) outputs: Vec<Output>,
+    /// All steps by name, for what was meant by a wrong one.
+    everybody: Env,
     /// Why a step may have no output although it has an outcome; its own keys say so.
     passed_over: Vec<Option<String>>,
     /// Whether a `join: first` may cancel it.
@@ -79,7 +81,12 @@ impl<'f, 'n> Views<'f, 'n> {
             }
         }
         let nothing = Output::certain(Type::Any);
+        let names = outline.places.iter();
+        let everybody = names.fold(Env::new(), |env, place| {
+            env.step(place.id, StepView::NotBefore)
+        });
         Self {
+            everybody,
             outline,
             order,
             outputs: vec![nothing; steps.len()],
@@ -171,14 +178,12 @@ impl<'f, 'n> Views<'f, 'n> {
         base: &Env,
         look: impl Fn(usize) -> StepView,
     ) -> Env {
-        let mut env = base.clone();
         // Names that are not written cannot matter, except as what was meant by a wrong one.
-        if mentioned.strangers && cx.may_suggest() {
-            for (index, place) in self.outline.places.iter().enumerate() {
-                env = env.step(place.id, look(index));
-            }
-            return env;
-        }
+        let mut env = if mentioned.strangers && cx.may_suggest() {
+            base.with_steps_of(&self.everybody)
+        } else {
+            base.clone()
+        };
         for index in &mentioned.steps {
             env = env.step(self.id(*index), look(*index));
         }
