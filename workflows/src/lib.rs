@@ -9,6 +9,7 @@ mod check;
 pub mod compile;
 pub mod cron;
 pub mod diagnostic;
+pub mod diff;
 mod explain;
 pub mod expr;
 mod fingerprint;

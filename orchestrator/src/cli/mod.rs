@@ -15,6 +15,7 @@ mod crew;
 mod data_dir;
 mod definition;
 mod demo_agent;
+mod diff;
 mod doc;
 mod doctor;
 mod event;
@@ -112,6 +113,7 @@ enum Command {
     Check(check::Check),
     Explain(explain::Explain),
     Fmt(fmt::Fmt),
+    Diff(diff::Diff),
     Graph(graph::Graph),
     Schema(schema::Schema),
     /// Start, watch and end runs
@@ -208,6 +210,7 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Check(command) => command.run(context),
         Command::Explain(command) => command.run(context),
         Command::Fmt(command) => command.run(context),
+        Command::Diff(command) => command.run(context),
         Command::Graph(command) => command.run(context),
         Command::Schema(command) => command.run(context),
         Command::Run(command) => command.run(context),

@@ -207,3 +207,16 @@ fn what_init_writes_points_at_the_schemas_that_it_writes() {
     let laid_out = project.output(&["fmt", "--check", "workflows/hello.yaml"], "");
     assert_eq!(laid_out.status.code(), Some(0), "{laid_out:?}");
 }
+
+#[test]
+fn two_versions_are_compared_and_the_number_is_told() {
+    let project = Project::empty();
+    project.write("old.yaml", "workflow: flow\nversion: \"1.0.0\"\nsteps:\n  - { id: a, prompt: Go. }\n  - { id: b, needs: a, prompt: Stay. }\n");
+    project.write("new.yaml", "workflow: flow\nversion: \"1.1.0\"\ninputs:\n  why: string\nsteps:\n  - { id: a, prompt: Go. }\n");
+    assert_snapshot!(project.transcript(&["diff", "old.yaml", "new.yaml"]));
+    let same = project.output(&["diff", "old.yaml", "old.yaml"], "");
+    assert_eq!(same.status.code(), Some(0));
+    let told = project.output(&["diff", "old.yaml", "new.yaml", "-o", "json"], "");
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).expect("an object");
+    assert_eq!(told["version"], "2.0.0");
+}

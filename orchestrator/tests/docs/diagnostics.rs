@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use phisync_workflows::diagnostic::CATALOGUE;
+use phisync_workflows::diff::compare;
 use phisync_workflows::{Catalog, CatalogAgent, CatalogPerson, SourceText, compile};
 
 use crate::page;
@@ -81,6 +82,18 @@ fn a_code_is_as_bad_as_the_page_says() {
         let text = String::from_utf8_lossy(&fs::read(&path).expect("a fixture")).into_owned();
         let compiled = compile(&SourceText::new("fixture", text), Some(&team()));
         for found in compiled.diagnostics {
+            let severities = seen.entry(found.code.to_owned()).or_default();
+            severities.insert(found.severity.name());
+        }
+    }
+    let folder = page::repository().join("workflows/tests/fixtures/diff");
+    for entry in fs::read_dir(folder).expect("the fixtures are there") {
+        let path = entry.expect("the folder can be listed").path();
+        let text = fs::read_to_string(&path).expect("a fixture");
+        let (old, new) = text.split_once("---\n").expect("two documents");
+        let compared = compare(&SourceText::new("old", old), &SourceText::new("new", new));
+        let compared = compared.expect("both are workflows");
+        for found in compared.gone.iter().chain(&compared.found) {
             let severities = seen.entry(found.code.to_owned()).or_default();
             severities.insert(found.severity.name());
         }

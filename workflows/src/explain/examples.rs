@@ -10,7 +10,7 @@ struct Example {
 
 /// What is wrong and how it reads mended.
 pub(super) fn example(code: &str) -> Option<(&'static str, String)> {
-    let example = EXAMPLES.iter().find(|example| example.code == code)?;
+    let example = all().find(|example| example.code == code)?;
     let mut right = example.wrong.to_owned();
     for (from, to) in example.mend {
         right = right.replacen(from, to, 1);
@@ -18,16 +18,20 @@ pub(super) fn example(code: &str) -> Option<(&'static str, String)> {
     Some((example.wrong, right))
 }
 
+fn all() -> impl Iterator<Item = &'static Example> {
+    EXAMPLES.iter().chain(VERSIONS)
+}
+
 /// The codes that have an example.
 #[cfg(test)]
 pub(super) fn codes() -> impl Iterator<Item = &'static str> {
-    EXAMPLES.iter().map(|example| example.code)
+    all().map(|example| example.code)
 }
 
 /// Replacements of an example that find nothing to replace.
 #[cfg(test)]
 pub(super) fn stale(code: &str) -> Vec<&'static str> {
-    let Some(example) = EXAMPLES.iter().find(|example| example.code == code) else {
+    let Some(example) = all().find(|example| example.code == code) else {
         return Vec::new();
     };
     let mut text = example.wrong.to_owned();
@@ -42,16 +46,18 @@ pub(super) fn stale(code: &str) -> Vec<&'static str> {
 }
 
 macro_rules! examples {
-    ($($code:ident => [$($from:literal => $to:literal),* $(,)?];)*) => {
+    ($folder:literal: $($code:ident => [$($from:literal => $to:literal),* $(,)?];)*) => {
         &[$(Example {
             code: stringify!($code),
-            wrong: include_str!(concat!("../../tests/fixtures/invalid/", stringify!($code), ".yaml")),
+            wrong: include_str!(concat!(
+                "../../tests/fixtures/", $folder, "/", stringify!($code), ".yaml"
+            )),
             mend: &[$(($from, $to)),*],
         }),*]
     };
 }
 
-const EXAMPLES: &[Example] = examples! {
+const EXAMPLES: &[Example] = examples! { "invalid":
     PHI001 => ["one: two" => "\"one: two\"", "steps: []" => "steps:\n  - id: plan\n    prompt: Make a plan."];
     PHI002 => ["    prompt: two\n" => ""];
     PHI003 => ["  d: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\n  e: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]\n" => "",
@@ -187,4 +193,19 @@ const EXAMPLES: &[Example] = examples! {
     PHI803 => ["    prompt: Deploy ${{ steps.research.output.release }}.\n" => "    prompt: Deploy the release.\n    input: { release: \"${{ steps.research.output.release }}\" }\n"];
     PHI804 => ["\"**\"" => "\"notes/**\""];
     PHI805 => ["inputs: { alert: any }" => "inputs: { alert: { type: object, required: [id], properties: { id: string } } }", "json(inputs.alert)" => "inputs.alert.id"];
+};
+
+/// Two documents each: the old version and the new one.
+const VERSIONS: &[Example] = examples! { "diff":
+    PHI901 => ["  tone: string\n" => "  tone: { type: string, default: dry }\n"];
+    PHI902 => ["maximum: 10" => "maximum: 20"];
+    PHI903 => ["---\nworkflow: sample\n" => "---\nworkflow: sample\noutputs:\n  text: ${{ steps.plan.output }}\n"];
+    PHI904 => ["id: plan_all" => "id: plan"];
+    PHI905 => ["task: make.outline" => "task: make.plan"];
+    PHI906 => ["compensate: none" => "compensate: { task: git.delete_branch }"];
+    PHI907 => ["  - id: report\n    prompt: Report at once." => "  - id: report\n    needs: plan\n    prompt: Report at once."];
+    PHI908 => ["    needs: check\n" => "    needs: plan\n"];
+    PHI909 => ["max: 2" => "max: 5"];
+    PHI910 => ["event: build.done" => "event: build.finished"];
+    PHI911 => ["version: \"1.0.1\"" => "version: \"1.1.0\""];
 };

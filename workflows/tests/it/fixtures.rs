@@ -35,6 +35,7 @@ fn every_bad_fixture_says_what_its_name_says() {
 fn every_code_of_the_catalogue_has_a_bad_fixture() {
     let covered: BTreeSet<String> = fixtures("invalid")
         .iter()
+        .chain(&fixtures("diff"))
         .map(|fixture| fixture.name[..6].to_owned())
         .collect();
     let missing: Vec<&str> = CATALOGUE
@@ -107,7 +108,9 @@ fn the_wrong_example_of_a_code_has_it_and_the_right_one_has_not() {
     };
     for info in CATALOGUE {
         let explained = explain(info.code).expect("every code is explained");
-        let Some((wrong, right)) = explained.example else {
+        // Those about versions are about two texts.
+        let Some((wrong, right)) = explained.example.filter(|_| !info.code.starts_with("PHI9"))
+        else {
             continue;
         };
         assert!(codes_of(wrong).0.contains(&info.code), "{}", info.code);

@@ -11,3 +11,4 @@ mod nested;
 mod properties;
 mod schemas;
 mod support;
+mod versions;
