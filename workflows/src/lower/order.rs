@@ -296,3 +296,68 @@ fn way_back(start: usize, steps: &[StepDraft<'_>]) -> Option<Vec<usize>> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Sink;
+    use crate::lower::{self, Cx};
+    use crate::source::SourceText;
+    use crate::syntax;
+
+    const TEXT: &str = "
+workflow: ordered
+steps:
+  - id: first
+    do: [{ id: one, prompt: A. }, { id: two, prompt: B. }]
+    on_failure: { do: [{ id: mend, prompt: C. }], then: continue }
+  - id: beside
+    prompt: D.
+  - id: second
+    needs: first
+    parallel:
+      branches:
+        left: [{ id: three, prompt: E. }]
+        right: [{ id: four, prompt: F. }]
+finally:
+  - id: clean
+    prompt: G.
+";
+
+    #[test]
+    fn order_reaches_into_bodies_and_never_across_those_that_run_at_once() {
+        let source = SourceText::new("order.yaml", TEXT);
+        let mut sink = Sink::default();
+        let documents = syntax::read(&source, &mut sink).expect("the text is YAML");
+        let draft = lower::read(&mut Cx::new(&source, &mut sink), &documents[0].root);
+        let draft = draft.expect("the text is a workflow");
+        let order = Order::of(&draft.steps, draft.bodies());
+        let at = |id: &str| {
+            let place = draft.steps.iter().position(|step| step.step.id == id);
+            place.expect("the step exists")
+        };
+        let before = |a: &str, b: &str| order.is_before(at(a), at(b));
+        for (a, b) in [
+            ("one", "two"),
+            ("first", "second"),
+            ("one", "second"),
+            ("two", "three"),
+            ("mend", "four"),
+            ("two", "mend"),
+            ("first", "mend"),
+            ("four", "clean"),
+            ("beside", "clean"),
+        ] {
+            assert!(before(a, b), "{a} is before {b}");
+            assert!(!before(b, a), "{b} is not before {a}");
+        }
+        for (a, b) in [("three", "four"), ("beside", "one"), ("first", "one")] {
+            assert!(!before(a, b) && !before(b, a), "{a} and {b} are unordered");
+        }
+        let decided = |a: &str, b: &str| order.decided_before[at(b)].contains(at(a));
+        assert!(decided("first", "three"));
+        assert!(!decided("one", "three"), "nobody sees into a block");
+        let place = |id: &str| order.sequence.iter().position(|step| *step == at(id));
+        assert!(place("first") < place("one") && place("two") < place("second"));
+    }
+}
