@@ -171,6 +171,14 @@ impl Definition {
         body
     }
 
+    /// A body that may be a graph.
+    fn scope(&mut self, dice: &mut Dice, taste: Taste, budget: usize) -> usize {
+        let body = self.sequence();
+        self.bodies[body].sequence = dice.one_in(2);
+        self.fill(dice, taste, body, budget);
+        body
+    }
+
     fn block(&mut self, dice: &mut Dice, taste: Taste, budget: usize) -> KindDef {
         let part = |dice: &mut Dice, left: &mut usize| {
             let part = dice.roll(*left + 1);
@@ -185,7 +193,7 @@ impl Definition {
                 let mut cases = Vec::new();
                 for _ in 0..count {
                     let steps = part(dice, &mut left);
-                    cases.push(self.inner(dice, taste, steps));
+                    cases.push(self.scope(dice, taste, steps));
                 }
                 let default = if left > 0 {
                     Ok(self.inner(dice, taste, left))
@@ -206,7 +214,7 @@ impl Definition {
             3 => {
                 let steps = 1 + dice.roll(budget);
                 left -= steps;
-                let body = self.inner(dice, taste, steps);
+                let body = self.scope(dice, taste, steps);
                 let mut catches = Vec::new();
                 for last in [false, true] {
                     if dice.one_in(2) {
@@ -222,9 +230,9 @@ impl Definition {
                 };
                 KindDef::Try(body, catches, finally)
             }
-            4 => KindDef::Foreach(self.inner(dice, taste, budget)),
+            4 => KindDef::Foreach(self.scope(dice, taste, budget)),
             _ => {
-                let body = self.inner(dice, taste, budget);
+                let body = self.scope(dice, taste, budget);
                 KindDef::Loop(body, dice.one_in(2), dice.one_in(2))
             }
         }
@@ -332,10 +340,12 @@ impl Definition {
 
     fn list(&self, text: &mut String, key: &str, body: usize, indent: usize) {
         let pad = " ".repeat(indent);
-        if self.bodies[body].steps.is_empty() {
-            writeln!(text, "{pad}{key}: []").expect("text");
+        let body_def = &self.bodies[body];
+        let key = if body_def.sequence { key } else { "steps" };
+        if body_def.steps.is_empty() {
+            put(text, &pad, &format!("{key}: []"));
         } else {
-            writeln!(text, "{pad}{key}:").expect("text");
+            put(text, &pad, &format!("{key}:"));
             self.body(text, body, indent + 2);
         }
     }
