@@ -23,6 +23,8 @@ pub struct CatalogAgent {
     pub name: String,
     /// What it can do.
     pub capabilities: Vec<String>,
+    /// The group it belongs to.
+    pub pool: String,
     /// How many tasks at once.
     pub concurrency: u32,
 }

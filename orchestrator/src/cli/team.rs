@@ -79,6 +79,7 @@ impl Team {
         let agents = self.registry.agents.iter().map(|agent| CatalogAgent {
             name: agent.name.declared().to_owned(),
             capabilities: agent.capabilities.clone(),
+            pool: agent.pool.clone(),
             concurrency: agent.concurrency,
         });
         let people = self.registry.people.iter().map(|person| CatalogPerson {

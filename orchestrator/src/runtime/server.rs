@@ -591,6 +591,7 @@ fn catalog(registry: &Registry) -> Catalog {
             .map(|agent| CatalogAgent {
                 name: agent.name.declared().to_owned(),
                 capabilities: agent.capabilities.clone(),
+                pool: agent.pool.clone(),
                 concurrency: agent.concurrency,
             })
             .collect(),

@@ -54,6 +54,7 @@ fn team() -> Catalog {
     let agent = |name: &str, capabilities: &[&str], concurrency| CatalogAgent {
         name: name.to_owned(),
         capabilities: capabilities.iter().map(|c| (*c).to_owned()).collect(),
+        pool: "default".to_owned(),
         concurrency,
     };
     Catalog {

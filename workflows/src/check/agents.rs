@@ -9,6 +9,9 @@ use crate::machine::{ApprovalSpec, Assign, Compensate, StepKind};
 use crate::source::Span;
 use crate::syntax::{Map, Node};
 
+/// The pool of whoever names none.
+const POOL_DEFAULT: &str = "default";
+
 /// Rules about one step.
 pub(super) fn step(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>, catalog: &Catalog) {
     match &step.step.kind {
@@ -107,6 +110,19 @@ fn assignment(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, c
             );
         }
     }
+    if let Some(pool) = &assign.pool
+        && !catalog.agents.iter().any(|agent| agent.pool == *pool)
+    {
+        known = false;
+        let pools: BTreeSet<&str> = catalog.agents.iter().map(|a| a.pool.as_str()).collect();
+        unknown(
+            cx,
+            ("PHI608", format!("unknown pool `{pool}`")),
+            pool,
+            place.name("pool", pool),
+            pools.iter().copied(),
+        );
+    }
     // With an unknown name the question has no answer yet.
     if known {
         somebody_fits(cx, step, assign, place, catalog);
@@ -117,7 +133,13 @@ fn assignment(cx: &mut Cx<'_>, step: &str, assign: &Assign, place: &Place<'_>, c
 pub(super) fn fits(agent: &CatalogAgent, assign: &Assign) -> bool {
     let named = assign.agent.as_ref().is_none_or(|name| same(agent, name));
     let excluded = assign.exclude.iter().any(|name| same(agent, name));
-    named && !excluded && missing(agent, assign).is_empty()
+    named && !excluded && in_pool(agent, assign) && missing(agent, assign).is_empty()
+}
+
+/// An agent that is named need not be in a pool; a task that names neither is for the default one.
+fn in_pool(agent: &CatalogAgent, assign: &Assign) -> bool {
+    let pool = assign.pool.as_deref().unwrap_or(POOL_DEFAULT);
+    assign.agent.is_some() || agent.pool == pool
 }
 
 fn missing<'a>(agent: &CatalogAgent, assign: &'a Assign) -> Vec<&'a str> {
@@ -145,6 +167,8 @@ fn somebody_fits(
             lacks.push(format!("`{}` is excluded", agent.name));
         } else if fits(agent, assign) {
             fitting.push(agent);
+        } else if !in_pool(agent, assign) {
+            lacks.push(format!("`{}` is in pool `{}`", agent.name, agent.pool));
         } else {
             lacks.push(format!(
                 "`{}` lacks {}",

@@ -147,6 +147,7 @@ pub const CATALOGUE: &[CodeInfo] = &[
     info("PHI604", "only agents without capacity fit"),
     info("PHI605", "separation of duties cannot be met"),
     info("PHI606", "only one agent can do the step"),
+    info("PHI608", "unknown pool"),
     info("PHI609", "approval by who did the work"),
     info("PHI610", "role or user unknown or empty"),
     info("PHI611", "more at once than the team takes"),

@@ -171,6 +171,7 @@ const EXAMPLES: &[Example] = examples! { "invalid":
     PHI604 => ["IDLE" => "DC"];
     PHI605 => ["agents: [WEBC]" => "agents: [DC]"];
     PHI606 => ["security" => "review"];
+    PHI608 => ["defalt" => "default"];
     PHI609 => ["agents: [DC]" => "agents: [DC, WEBC]", "      timeout: 1h" => "      timeout: 1h\n      not_same_as: [plan]"];
     PHI610 => ["editr" => "editor", "nobody" => "dana"];
     PHI611 => ["concurrency: 8" => "concurrency: 2"];

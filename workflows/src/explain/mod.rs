@@ -536,6 +536,11 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "One agent alone can do the step. While it is away, the step waits.",
     ),
     (
+        "PHI608",
+        "No agent belongs to the pool, so the task would wait for ever. Agents that name none \
+         are in the pool `default`.",
+    ),
+    (
         "PHI609",
         "Who did the work may approve it. Add the step to `not_same_as`.",
     ),
