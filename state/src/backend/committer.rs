@@ -1,235 +1,20 @@
 //! Group commit: the one thread that writes the journal.
 //!
-//! Whatever was appended during one sync goes out with the next. The order settles under one
-//! mutex that is never held across a disk operation; the index has its own, so that taking a batch
-//! into it does not keep appends waiting. An error ends the thread: nothing is tried twice, everybody
-//! who waits or comes later learns that the outcome is unknown. Only a full disk is waited out: no
-//! append is taken meanwhile, see [`super::reserve`].
+//! Whatever was appended during one sync goes out with the next. An error ends the thread: nothing is
+//! tried twice, everybody who waits or comes later learns that the outcome is unknown. Only a full disk
+//! is waited out: no append is taken meanwhile, see [`super::reserve`].
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use super::index::Index;
-use super::order::{Batch, Order};
+use super::order::Batch;
 use super::reserve::Reserve;
-use super::waiters::Waiters;
+use super::shared::{Phase, Queue, Room, Rotated, Shared, UNPOISONED};
 use crate::env::{Clock as _, OsClock};
 use crate::journal::reader::Mark;
 use crate::journal::writer::{Begun, WriteError, Writer};
 use crate::seeded::{self, Bug};
-use crate::{AppendError, Appended, Durability, Durable, Entry, Head, Seq, Timestamp, Unknown};
-
-/// Called once, with the place where the segments that are closed now end.
-type Rotated = Box<dyn FnOnce(Result<Mark, Unknown>) + Send>;
-
-/// Called once, when the store fails, from its thread; at once if it failed already.
-pub type OnFailure = Box<dyn FnOnce(Unknown) + Send>;
-
-/// What appenders, readers and the thread share.
-pub(crate) struct Shared {
-    queue: Mutex<Queue>,
-    /// Something for the thread to do.
-    work: Condvar,
-    /// The thread has ended.
-    ended: Condvar,
-    /// What was taken on a full disk is written, or cannot be.
-    drained: Condvar,
-    pub(crate) index: RwLock<Index>,
-}
-
-struct Queue {
-    order: Order,
-    waiters: Waiters,
-    on_failure: Vec<OnFailure>,
-    rotate: Vec<Rotated>,
-    head: Head,
-    phase: Phase,
-    room: Room,
-}
-
-/// How the disk stands.
-enum Room {
-    Enough,
-    /// What was taken is being written with the last room; nothing is taken or refused yet.
-    Draining,
-    /// Everything that was taken is written; nothing is taken now.
-    Full(Arc<str>),
-    /// Something that was taken cannot be written now.
-    Stalled(Unknown),
-}
-
-impl Room {
-    fn refusal(&self) -> Option<Arc<str>> {
-        match self {
-            Self::Enough | Self::Draining => None,
-            Self::Full(reason) => Some(Arc::clone(reason)),
-            Self::Stalled(unknown) => Some(Arc::clone(&unknown.reason)),
-        }
-    }
-}
-
-#[derive(Clone)]
-enum Phase {
-    Open,
-    Closing,
-    Closed,
-    Failed(Unknown),
-}
-
-impl Shared {
-    /// `full` says why no append can be taken from the start on, if none can.
-    pub(crate) fn new(order: Order, index: Index, full: Option<Arc<str>>) -> Self {
-        let head = index.head().clone();
-        Self {
-            queue: Mutex::new(Queue {
-                order,
-                waiters: Waiters::default(),
-                on_failure: Vec::new(),
-                rotate: Vec::new(),
-                head,
-                phase: Phase::Open,
-                room: full.map_or(Room::Enough, Room::Full),
-            }),
-            work: Condvar::new(),
-            ended: Condvar::new(),
-            drained: Condvar::new(),
-            index: RwLock::new(index),
-        }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().expect(UNPOISONED)
-    }
-
-    pub(crate) fn append(&self, at: Timestamp, batch: &[Entry]) -> Result<Appended, AppendError> {
-        let mut queue = self.queue();
-        // Whoever is refused may read what was taken before: it must be there.
-        let draining = |queue: &mut Queue| matches!(queue.room, Room::Draining);
-        queue = self.drained.wait_while(queue, draining).expect(UNPOISONED);
-        if let Some(unknown) = queue.phase.stopped() {
-            return Err(unknown.into());
-        }
-        if let Some(reason) = queue.room.refusal() {
-            return Err(AppendError::Full { reason });
-        }
-        let idle = !queue.order.has_pending();
-        let appended = queue.order.append(at, batch)?;
-        drop(queue);
-        if idle {
-            self.work.notify_one();
-        }
-        Ok(appended)
-    }
-
-    pub(crate) fn when_durable(&self, seq: Seq, then: Durable) {
-        let mut queue = self.queue();
-        let outcome = if seq <= queue.head.seq {
-            Ok(queue.head.clone())
-        } else {
-            match (&queue.phase, &queue.room) {
-                (Phase::Open | Phase::Closing, Room::Stalled(unknown)) => Err(unknown.clone()),
-                (Phase::Open, _) => return queue.waiters.add(seq, then),
-                (Phase::Closing, _) if seq <= queue.order.last_seq() => {
-                    return queue.waiters.add(seq, then);
-                }
-                (Phase::Closing | Phase::Closed, _) => Err(Unknown::closed()),
-                (Phase::Failed(unknown), _) => Err(unknown.clone()),
-            }
-        };
-        drop(queue);
-        then(outcome);
-    }
-
-    pub(crate) fn when_failed(&self, then: OnFailure) {
-        let mut queue = self.queue();
-        if let Phase::Failed(unknown) = queue.phase.clone() {
-            drop(queue);
-            then(unknown);
-        } else {
-            queue.on_failure.push(then);
-        }
-    }
-
-    pub(crate) fn failed(&self) -> Option<Unknown> {
-        match &self.queue().phase {
-            Phase::Failed(unknown) => Some(unknown.clone()),
-            Phase::Open | Phase::Closing | Phase::Closed => None,
-        }
-    }
-
-    /// Why no append is taken for the time being, if none is.
-    pub(crate) fn refuses(&self) -> Option<Arc<str>> {
-        self.queue().room.refusal()
-    }
-
-    /// Writes nothing from now on, whatever was appended.
-    pub(crate) fn abandon(&self, reason: &str) {
-        let reason = Arc::from(reason);
-        finish(self, Phase::Failed(Unknown { reason }));
-        self.work.notify_one();
-    }
-
-    pub(crate) fn head(&self) -> Head {
-        self.queue().head.clone()
-    }
-
-    /// Looks something up in the order.
-    pub(crate) fn with_order<T>(&self, look: impl FnOnce(&Order) -> T) -> T {
-        look(&self.queue().order)
-    }
-
-    /// Begins a new segment, unless the open one holds nothing, and tells where it begins.
-    pub(crate) fn rotate(&self) -> Result<Mark, Unknown> {
-        let (sender, rotated) = std::sync::mpsc::sync_channel(1);
-        let mut queue = self.queue();
-        if let Some(unknown) = queue.phase.stopped() {
-            return Err(unknown);
-        }
-        if let Some(reason) = queue.room.refusal() {
-            return Err(Unknown { reason });
-        }
-        queue.rotate.push(Box::new(move |outcome| {
-            if sender.send(outcome).is_err() {
-                tracing::debug!("nobody waits for a new segment any more");
-            }
-        }));
-        drop(queue);
-        self.work.notify_one();
-        rotated.recv().unwrap_or_else(|_| Err(Unknown::closed()))
-    }
-
-    /// Changes the order, which is only done for what is durable.
-    pub(crate) fn with_order_mut<T>(&self, change: impl FnOnce(&mut Order) -> T) -> T {
-        change(&mut self.queue().order)
-    }
-
-    /// Takes no appends from now on and waits for the thread to finish what is there.
-    pub(crate) fn close(&self) -> Result<(), Unknown> {
-        let mut queue = self.queue();
-        if let Phase::Open = queue.phase {
-            queue.phase = Phase::Closing;
-            self.work.notify_one();
-        }
-        while let Phase::Closing = queue.phase {
-            queue = self.ended.wait(queue).expect(UNPOISONED);
-        }
-        match &queue.phase {
-            Phase::Failed(unknown) => Err(unknown.clone()),
-            Phase::Open | Phase::Closing | Phase::Closed => Ok(()),
-        }
-    }
-}
-
-impl Phase {
-    /// Why no append is taken, if none is.
-    fn stopped(&self) -> Option<Unknown> {
-        match self {
-            Self::Open => None,
-            Self::Closing | Self::Closed => Some(Unknown::closed()),
-            Self::Failed(unknown) => Some(unknown.clone()),
-        }
-    }
-}
+use crate::{Durability, Unknown};
 
 /// What the thread does next.
 enum Job {
@@ -250,7 +35,7 @@ impl Drop for Unwound<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let reason = Arc::from("a callback panicked");
-            finish(self.0, Phase::Failed(Unknown { reason }));
+            self.0.finish(Phase::Failed(Unknown { reason }));
         }
     }
 }
@@ -291,11 +76,11 @@ impl Committer {
                     Ok(())
                 }
                 Job::Close => match self.writer.close() {
-                    Ok(()) => return finish(&shared, Phase::Closed),
+                    Ok(()) => return shared.finish(Phase::Closed),
                     Err(error) if error.is_full() => {
                         // All that was taken is there; the next start recovers as after a kill.
                         tracing::warn!(%error, "no room for the seal of a stop in order");
-                        return finish(&shared, Phase::Closed);
+                        return shared.finish(Phase::Closed);
                     }
                     Err(error) => Err(error),
                 },
@@ -304,7 +89,7 @@ impl Committer {
             if let Err(error) = outcome {
                 tracing::error!(%error, "the journal failed; the store stops");
                 let reason = Arc::from(error.to_string());
-                return finish(&shared, Phase::Failed(Unknown { reason }));
+                return shared.finish(Phase::Failed(Unknown { reason }));
             }
         }
     }
@@ -408,7 +193,8 @@ impl Committer {
             }
         };
         if seeded::has(self.writer.disk(), Bug::AnswerBeforeSync) {
-            tell(&self.shared, &self.writer.end().chain.head(batch.last()));
+            self.shared
+                .tell(&self.writer.end().chain.head(batch.last()));
         }
         let shown = seeded::has(self.writer.disk(), Bug::ReadBeforeSync);
         if !shown {
@@ -428,7 +214,7 @@ impl Committer {
             self.settle()?;
         }
         self.shared.queue().order.recycle(batch);
-        tell(&self.shared, &head);
+        self.shared.tell(&head);
         Ok(())
     }
 
@@ -500,53 +286,4 @@ impl Committer {
             tracing::info!("there is room again");
         }
     }
-}
-
-const UNPOISONED: &str = "nothing panics while the order is locked";
-
-/// Tells everybody who waits for `head` or an earlier one that it is durable.
-fn tell(shared: &Shared, head: &Head) {
-    let mut queue = shared.queue();
-    queue.head = head.clone();
-    let due = queue.waiters.due(head.seq);
-    drop(queue);
-    for then in due {
-        then(Ok(head.clone()));
-    }
-}
-
-impl Shared {
-    /// Takes in that a seal was written.
-    fn note_end(&self, writer: &Writer) {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.advance(writer.end());
-    }
-}
-
-/// Ends the store: tells everybody who waits, then those who wait for the end itself.
-fn finish(shared: &Shared, phase: Phase) {
-    let mut queue = shared.queue();
-    let unknown = phase.stopped().unwrap_or_else(Unknown::closed);
-    let failed = matches!(phase, Phase::Failed(_));
-    let waiting = queue.waiters.all();
-    let on_failure = std::mem::take(&mut queue.on_failure);
-    let rotate = std::mem::take(&mut queue.rotate);
-    queue.phase = phase;
-    if let Room::Draining = queue.room {
-        queue.room = Room::Enough;
-    }
-    drop(queue);
-    shared.drained.notify_all();
-    for then in rotate {
-        then(Err(unknown.clone()));
-    }
-    for then in waiting {
-        then(Err(unknown.clone()));
-    }
-    if failed {
-        for then in on_failure {
-            then(unknown.clone());
-        }
-    }
-    shared.ended.notify_all();
 }

@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::committer::{Committer, OnFailure, Shared};
+use super::committer::Committer;
 use super::index::{Based, Index};
 use super::order::{self, Order};
 use super::reserve::Reserve;
+use super::shared::{OnFailure, Shared};
 use crate::env::{Access, Disk, OsClock, replace_file};
 use crate::journal::frame::Chain;
 use crate::journal::recovery::{RecoverError, Recovered, TornTail, recover};

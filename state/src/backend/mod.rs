@@ -15,18 +15,19 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::journal::record;
 
-pub(crate) mod committer;
+mod committer;
 pub mod conformance;
 mod file;
 pub(crate) mod index;
 mod memory;
 pub(crate) mod order;
 mod reserve;
+pub(crate) mod shared;
 mod waiters;
 
-pub use committer::OnFailure;
 pub use file::{FileOptions, FileStore, OpenError, Opened};
 pub use memory::MemoryStore;
+pub use shared::OnFailure;
 
 /// A record's place in the store's total order, from 1. 0 is "before everything".
 #[derive(

@@ -18,9 +18,9 @@ use super::{
     ARCHIVE_DIRECTORY, ArchiveInfo, Keeping, Projection, Row, SNAPSHOT_DIRECTORY, SnapshotError,
     archive_name, base, snapshot_name, snapshot_shown,
 };
-use crate::backend::committer::Shared;
 use crate::backend::index::{Based, Source};
 use crate::backend::order::StreamId;
+use crate::backend::shared::Shared;
 use crate::env::Disk;
 use crate::{Record, Seq, StreamName, Timestamp, Version};
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use phisync_state::Bug;
-use phisync_state::env::{Fault, Profile, SimDisk, Survive};
+use phisync_state::env::{Fault, Kind, Profile, SimDisk, Survive};
 
 use super::ledger::ended;
 use super::{Ledger, judge};
@@ -24,7 +24,10 @@ pub(crate) struct Counted {
 }
 
 /// How far a write gets before the power goes.
-const REACHED: [usize; 4] = [0, 1, 100, usize::MAX];
+const REACHED: [usize; 4] = [0, 1, HALFWAY, usize::MAX];
+
+/// The one of them after which the recovery is cut off too.
+const HALFWAY: usize = 100;
 
 fn disk(profile: Profile, bug: Option<Bug>) -> SimDisk {
     let disk = SimDisk::with_profile(profile);
@@ -48,28 +51,32 @@ fn survivals(disk: &SimDisk, seed: u64) -> Vec<Survive> {
     survivals
 }
 
-/// Runs the workload undisturbed, judges that, and gives the number of its operations.
-fn undisturbed(work: Workload, profile: Profile, bug: Option<Bug>) -> Result<u64, String> {
+/// Runs the workload undisturbed, judges that, and says which of its operations are writes.
+fn undisturbed(work: Workload, profile: Profile, bug: Option<Bug>) -> Result<Vec<bool>, String> {
     let disk = disk(profile, bug);
     let mut ledger = Ledger::default();
     work(&disk, &mut ledger);
-    let operations = disk.operations();
+    let history = disk.history().into_iter();
+    let writes = history.map(|done| done.kind == Kind::Write).collect();
     let all = ledger.asked.len() as u64;
     assert_eq!(ledger.owed(), all, "undisturbed, everything is told");
     let after = disk.reboot(Survive::Nothing);
     judge(&after, &ledger).map_err(|broken| format!("undisturbed: {broken}"))?;
-    Ok(operations)
+    Ok(writes)
 }
 
 /// Cuts the power at every operation of the workload, and again at every operation of the recovery.
 /// Only the disk that promises least gets the second round: whatever the other does, it may do.
 pub(crate) fn cuts(work: Workload, profile: Profile, bug: Option<Bug>) -> Result<Counted, String> {
+    let writes = undisturbed(work, profile, bug)?;
     let mut counted = Counted {
-        operations: undisturbed(work, profile, bug)?,
+        operations: writes.len() as u64,
         ..Counted::default()
     };
-    for operation in 1..=counted.operations {
-        for written in REACHED {
+    for (operation, is_write) in (1..).zip(writes) {
+        // Only a write can come halfway.
+        let reached = if is_write { &REACHED[..] } else { &[HALFWAY] };
+        for &written in reached {
             let disk = disk(profile, bug);
             disk.plan(operation, Fault::PowerOff { written });
             let mut ledger = Ledger::default();
@@ -80,7 +87,7 @@ pub(crate) fn cuts(work: Workload, profile: Profile, bug: Option<Bug>) -> Result
                     .map_err(|broken| format!("{what}: {broken}"))?;
                 counted.crashes += 1;
             }
-            if written == 100 && profile == Profile::Strict {
+            if written == HALFWAY && profile == Profile::Strict {
                 let whole = Survive::Everything;
                 let part = Survive::Some { seed: operation };
                 for survive in [whole, Survive::Nothing, part] {
@@ -137,8 +144,9 @@ pub(crate) fn errors(
     profile: Profile,
     bug: Option<Bug>,
 ) -> Result<Counted, String> {
+    let writes = undisturbed(work, profile, bug)?;
     let mut counted = Counted {
-        operations: undisturbed(work, profile, bug)?,
+        operations: writes.len() as u64,
         ..Counted::default()
     };
     let error = io::ErrorKind::Other;
@@ -149,8 +157,9 @@ pub(crate) fn errors(
         short(1),
         short(150),
     ];
-    for operation in 1..=counted.operations {
-        for fault in faults {
+    for (operation, is_write) in (1..).zip(writes) {
+        let possible = if is_write { &faults[..] } else { &faults[..2] };
+        for &fault in possible {
             let disk = disk(profile, bug);
             disk.plan(operation, fault);
             let mut ledger = Ledger::default();
@@ -169,8 +178,9 @@ pub(crate) fn errors(
 /// of the same boot recovers, tells and is then cut off from its power. Some are killed too while
 /// they recover, so that a third one tells what the first never synced.
 pub(crate) fn kills(work: Workload, profile: Profile, bug: Option<Bug>) -> Result<Counted, String> {
+    let writes = undisturbed(work, profile, bug)?;
     let mut counted = Counted {
-        operations: undisturbed(work, profile, bug)?,
+        operations: writes.len() as u64,
         ..Counted::default()
     };
     let killed = Fault::PowerOff { written: 50 };
