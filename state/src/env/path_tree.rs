@@ -4,10 +4,6 @@
 //! outside is reached only by somebody who swaps a directory in between: on such a system that hole
 //! stays, and `docs/transactions.md` names it. There is no exchange of names either. Like `os`,
 //! this file is a door to the system and nothing else.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "this is the port that everybody else is sent to"
-)]
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};

@@ -115,10 +115,6 @@ fn sweep(driven: Driven) -> Result<(u64, u64), String> {
 }
 
 #[test]
-#[expect(
-    clippy::print_stdout,
-    reason = "the counts tell how large the proof is"
-)]
 fn a_transaction_survives_a_cut_at_every_operation_and_at_every_one_of_its_recovery() {
     let (once, twice) = sweep(Driven::Right).unwrap_or_else(|broken| panic!("{broken}"));
     println!("a transaction: {once} crashes, {twice} crashes of a recovery");
