@@ -18,4 +18,5 @@ mod serve;
 mod snapshot;
 mod store;
 mod tasks;
+mod transactions;
 mod usage;
