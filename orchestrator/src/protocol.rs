@@ -303,6 +303,35 @@ pub struct PauseRequest {
 #[serde(deny_unknown_fields)]
 pub struct ResumeRequest {}
 
+/// `POST /v1/runs/{id}/retry`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryRequest {
+    /// Begin again with this step; without it, with whatever has not succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Also past steps that cannot be undone.
+    #[serde(default)]
+    pub confirm: bool,
+    /// Name of the new run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// `POST /v1/runs/{id}/fork`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForkRequest {
+    /// Keep everything up to this sequence of the store.
+    pub at: u64,
+    /// Also before steps that cannot be undone.
+    #[serde(default)]
+    pub confirm: bool,
+    /// Name of the new run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
 /// `POST /v1/runs/{id}/signal`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

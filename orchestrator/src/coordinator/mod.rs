@@ -14,6 +14,7 @@ mod definitions;
 mod dispatch;
 mod documents;
 mod events;
+mod forks;
 mod keys;
 mod liveness;
 mod locks;
@@ -53,6 +54,7 @@ pub use closed::{
     ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold, started_of, why_closed,
 };
 pub use dispatch::{Handed, PollId, Polled};
+pub use forks::Cut;
 pub use keys::{BusinessKey, Call, OnClosed, OnOpen, body_hash};
 pub use liveness::{AgentEvent, Evidence};
 pub use locks::{LockAnswer, LockGrant, ServedWaiter};

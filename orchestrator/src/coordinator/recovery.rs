@@ -149,7 +149,7 @@ impl Coordinator {
 
     /// Offers the ready tasks of a run, gives its held ones a new lease of full length, and sets
     /// its clocks.
-    fn resume(&mut self, id: &RunId, now: Now) {
+    pub(super) fn resume(&mut self, id: &RunId, now: Now) {
         let Some(run) = self.open.get(id) else { return };
         let live: Vec<_> = run.state.live_tasks().map(|(task, _)| task).collect();
         for task in live {

@@ -6,7 +6,7 @@ use phisync_state::transaction::TransactionId;
 use phisync_state::{FileId, ReadError, StaleLock, Unknown};
 use phisync_workflows::schema::Violation;
 
-use crate::engine::{BadTaskId, Rejection};
+use crate::engine::{BadTaskId, ForkRefusal, Rejection};
 use crate::schedule::{BadSchedule, ScheduleRejection};
 
 /// What a caller can do about a refusal. HTTP status, exit code and retry policy follow from it.
@@ -122,6 +122,9 @@ pub enum Refusal {
         /// Some of the runs that hold a slot.
         runs: Vec<String>,
     },
+    /// A run that cannot be gone on from there.
+    #[error(transparent)]
+    Fork(#[from] ForkRefusal),
     /// A schedule of a workflow that cannot be used.
     #[error(transparent)]
     BadSchedule(BadSchedule),
@@ -209,6 +212,7 @@ impl Refusal {
             Self::Ambiguous { .. }
             | Self::Exists(_)
             | Self::KeyTaken { .. }
+            | Self::Fork(_)
             | Self::NoSlot { .. }
             | Self::Locked { .. }
             | Self::StaleLock { .. }
@@ -254,6 +258,8 @@ impl Refusal {
             Self::BadName { .. } | Self::BadTask(_) => "bad_name",
             Self::BadInputs { .. } => "schema.input",
             Self::BadSchedule(_) | Self::Schedule(_) => "bad_schedule",
+            Self::Fork(ForkRefusal::Irreversible { .. }) => "irreversible",
+            Self::Fork(_) => "cannot_fork",
             Self::OtherBody { .. } => "other_body",
             Self::KeyTaken { .. } => "key_taken",
             Self::BadKey { .. } => "expr",

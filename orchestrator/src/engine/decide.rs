@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use phisync_state::Timestamp;
 use phisync_workflows::Machine;
 
 use super::apply;
@@ -45,7 +46,33 @@ pub(super) enum Work {
     Walk,
 }
 
+impl<'a> Draft<'a> {
+    pub(super) fn new(run: &'a mut RunState, moment: Moment) -> Self {
+        Self {
+            run,
+            moment,
+            events: Vec::new(),
+            work: VecDeque::new(),
+        }
+    }
+}
+
 impl Draft<'_> {
+    /// The first fact of every run, whose own time begins at `from`.
+    pub(super) fn emit_start(&mut self, machine: &Machine, start: Start, from: Timestamp) {
+        self.emit(RunEvent::RunStarted {
+            run: start.run,
+            workflow: machine.name().to_owned(),
+            definition: machine.hash().to_owned(),
+            inputs: start.inputs,
+            labels: start.labels,
+            by: start.by,
+            at: self.moment.now,
+            deadline: from.saturating_add(machine.timeout()),
+            trigger: start.trigger,
+        });
+    }
+
     /// Lets the steps that need nothing begin.
     pub(super) fn begin(&mut self) {
         let roots = self.run.slots_of(PassId::MAIN);
@@ -72,24 +99,10 @@ impl Draft<'_> {
 #[must_use]
 pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, Decision) {
     let mut run = RunState::new(Arc::clone(&machine), start.run.clone());
-    let mut draft = Draft {
-        run: &mut run,
-        moment,
-        events: Vec::new(),
-        work: VecDeque::new(),
-    };
-    draft.emit(RunEvent::RunStarted {
-        run: start.run,
-        workflow: machine.name().to_owned(),
-        definition: machine.hash().to_owned(),
-        inputs: start.inputs,
-        labels: start.labels,
-        by: start.by,
-        at: moment.now,
-        deadline: moment.now.saturating_add(machine.timeout()),
-        trigger: start.trigger,
-    });
-    if start.held {
+    let mut draft = Draft::new(&mut run, moment);
+    let held = start.held;
+    draft.emit_start(&machine, start, moment.now);
+    if held {
         draft.emit(RunEvent::RunHeld { at: moment.now });
     } else {
         draft.begin();
@@ -107,12 +120,7 @@ pub fn start(machine: Arc<Machine>, start: Start, moment: Moment) -> (RunState, 
 /// # Errors
 /// See [`Rejection`].
 pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decision, Rejection> {
-    let mut draft = Draft {
-        run,
-        moment,
-        events: Vec::new(),
-        work: VecDeque::new(),
-    };
+    let mut draft = Draft::new(run, moment);
     match input {
         Input::Claim {
             step,

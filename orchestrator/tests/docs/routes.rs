@@ -52,6 +52,7 @@ fn body(path: &str) -> &'static str {
         "/v1/schedules/{name}/{id}/backfill" => {
             r#"{"from": "2026-11-22T00:00:00Z", "to": "2026-11-22T01:00:00Z"}"#
         }
+        "/v1/runs/{id}/fork" => r#"{"at": 1}"#,
         "/v1/events" => r#"{"event": "a-test"}"#,
         "/v1/locks/{name}/renew" | "/v1/locks/{name}/release" => r#"{"token": 99}"#,
         "/v1/tokens" => r#"{"role": "viewer"}"#,

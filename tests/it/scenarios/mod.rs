@@ -1,6 +1,7 @@
 //! What happens to a run, told by its transition log: a few lines of story, then the log that a
 //! user reads afterwards.
 
+mod again;
 mod approvals;
 mod assigning;
 mod attempts;

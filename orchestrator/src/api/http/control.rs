@@ -1,12 +1,16 @@
-//! What people do to a run that exists: pause, resume, signal.
+//! What people do to a run that exists: pause, resume, signal, start again from it.
 
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 
+use crate::coordinator::Cut;
 use crate::engine::RawJson;
 use crate::identity::Caller;
-use crate::protocol::{PauseRequest, ResumeRequest, SignalRequest, Standing};
+use crate::protocol::{
+    ForkRequest, PauseRequest, ResumeRequest, RetryRequest, SignalRequest, Standing, Started,
+};
 
 use super::App;
 use super::body::{Answer, Body};
@@ -67,4 +71,46 @@ pub(super) async fn signal(
         })
         .await?;
     Ok(Answer::ok(standing, head))
+}
+
+pub(super) async fn retry(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<RetryRequest>,
+) -> Result<Answer<Started>, Problem> {
+    caller.operator()?;
+    let cut = Cut::From(request.from);
+    start_from(&app, &caller, id, cut, request.id, request.confirm).await
+}
+
+pub(super) async fn fork(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(request): Body<ForkRequest>,
+) -> Result<Answer<Started>, Problem> {
+    caller.operator()?;
+    let cut = Cut::At(request.at);
+    start_from(&app, &caller, id, cut, request.id, request.confirm).await
+}
+
+async fn start_from(
+    app: &App,
+    caller: &Caller,
+    source: String,
+    cut: Cut,
+    id: Option<String>,
+    confirm: bool,
+) -> Result<Answer<Started>, Problem> {
+    let by = caller.display().to_owned();
+    let (body, head) = app
+        .handle
+        .call(move |c, now| {
+            let source = c.resolve_run(&source)?;
+            c.start_from(&source, &cut, id.as_deref(), (&by, confirm), now)
+        })
+        .await?;
+    let status = StatusCode::CREATED;
+    Ok(Answer { status, head, body })
 }

@@ -128,6 +128,8 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/runs/{id}/pause", control::pause),
         Route::post("/v1/runs/{id}/resume", control::resume),
         Route::post("/v1/runs/{id}/signal", control::signal),
+        Route::post("/v1/runs/{id}/retry", control::retry),
+        Route::post("/v1/runs/{id}/fork", control::fork),
         Route::post("/v1/events", events::send),
         Route::get("/v1/schedules", schedules::list),
         Route::get("/v1/schedules/{name}/{id}", schedules::show),

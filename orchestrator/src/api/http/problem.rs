@@ -125,6 +125,9 @@ fn hint(refusal: &Refusal) -> Option<String> {
             what: "workflow", ..
         } => "register it, or start it from its file",
         Refusal::Full(_) => "nothing happened; it is taken again as soon as there is room",
+        Refusal::Fork(crate::engine::ForkRefusal::Irreversible { .. }) => {
+            "say that this is meant: `confirm` (on the command line, `--confirm`)"
+        }
         Refusal::Unknown(_) => "it may have happened or not: look, or send the same again",
         _ => return None,
     };

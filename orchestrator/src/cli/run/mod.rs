@@ -1,5 +1,6 @@
 //! `phisync run`: starts, watches and ends runs. One verb per file.
 
+mod again;
 pub(super) mod cancel;
 mod control;
 mod events;
@@ -41,6 +42,8 @@ pub(super) enum Run {
     Pause(control::Pause),
     Resume(control::Resume),
     Signal(control::Signal),
+    Retry(again::Retry),
+    Fork(again::Fork),
 }
 
 pub(super) use control::json;
@@ -73,6 +76,8 @@ impl Run {
             Self::Pause(command) => command.run(context),
             Self::Resume(command) => command.run(context),
             Self::Signal(command) => command.run(context),
+            Self::Retry(command) => command.run(context),
+            Self::Fork(command) => command.run(context),
         }
     }
 }

@@ -1,0 +1,135 @@
+//! New runs that go on from what others did: `run fork` and `run retry`.
+
+use crate::engine::{self, Fact, RunEvent, RunId, RunState, Start, Trigger};
+use crate::protocol::Started;
+
+use super::runs::parse_run_id;
+use super::slots::Admission;
+use super::{Coordinator, Now, OpenRun, Refusal, recovery};
+
+/// What a new run begins with.
+#[derive(Clone, Debug)]
+pub enum Cut {
+    /// Everything up to this sequence of the store.
+    At(u64),
+    /// What has succeeded, but for this step and what needs it; `None`: all of it.
+    From(Option<String>),
+}
+
+impl Coordinator {
+    /// Starts a run that goes on from what another one did.
+    ///
+    /// # Errors
+    /// No such run or place in it; effects that cannot be undone would be repeated, unless `confirmed`.
+    pub fn start_from(
+        &mut self,
+        source: &RunId,
+        cut: &Cut,
+        id: Option<&str>,
+        (by, confirmed): (&str, bool),
+        now: Now,
+    ) -> Result<Started, Refusal> {
+        let id = id.map(parse_run_id).transpose()?;
+        let run = self.transact(now, |c| {
+            let run = id.clone().unwrap_or_else(|| c.fresh_id(now));
+            if c.is_taken(&run) {
+                return Err(Refusal::Exists(run.to_string()));
+            }
+            c.go_on(source, cut, &run, (by, confirmed), now)?;
+            Ok(run)
+        })?;
+        self.outcome(&run)
+    }
+
+    fn go_on(
+        &mut self,
+        source: &RunId,
+        cut: &Cut,
+        run: &RunId,
+        (by, confirmed): (&str, bool),
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let old = self.load(source)?;
+        let machine = old.machine;
+        let mut facts: Vec<Fact> = Vec::new();
+        let mut within = 0;
+        for record in self.store.read(&source.stream(), 1)? {
+            if let Cut::At(seq) = cut
+                && record.seq.0 <= *seq
+            {
+                within += 1;
+            }
+            facts.push((record.at, recovery::decode::<RunEvent>(&record)?));
+        }
+        let moment = self.moment(now);
+        let trigger = |trigger| Start {
+            run: run.clone(),
+            inputs: old.inputs.clone(),
+            labels: old.labels.clone(),
+            by: by.to_owned(),
+            trigger: Some(trigger),
+            held: false,
+        };
+        let (state, events) = match cut {
+            Cut::At(_) => {
+                let of = source.clone();
+                let start = trigger(Trigger::Fork { of, at: within });
+                let forked = engine::fork(&machine, &facts, within, start, confirmed, moment)?;
+                (forked.0, forked.1.events)
+            }
+            Cut::From(from) => {
+                let of = source.clone();
+                let from_steps = from.iter().cloned().collect();
+                let start = trigger(Trigger::Retry {
+                    of,
+                    from: from_steps,
+                });
+                let from = from.as_deref();
+                let again = engine::retry(&machine, &facts, from, start, confirmed, moment)?;
+                (again.0, again.1.events)
+            }
+        };
+        self.adopt(run, state, &events, by, now)
+    }
+
+    /// Takes a run in whose first facts another one told already: what it emitted then stays emitted.
+    fn adopt(
+        &mut self,
+        run: &RunId,
+        state: RunState,
+        events: &[RunEvent],
+        by: &str,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let new = super::starts::NewRun {
+            machine: state.machine.clone(),
+            inputs: state.inputs.clone(),
+            labels: state.labels.clone(),
+            by: by.to_owned(),
+            trigger: state.trigger.clone(),
+        };
+        let admission = match self.admission(&new, now)? {
+            // It begins in the middle: there is nothing that could wait.
+            Admission::Later { .. } => {
+                return Err(Refusal::NoSlot {
+                    workflow: new.machine.name().to_owned(),
+                    key: "of the run".to_owned(),
+                    reason: "as many runs as it allows are open",
+                    runs: Vec::new(),
+                });
+            }
+            admission => admission,
+        };
+        self.enter(&state);
+        self.open.insert(run.clone(), OpenRun { state, due: None });
+        self.join_key(run, &admission, now);
+        self.batch.add(run.stream(), 0, events);
+        self.batch.touched.insert(run.clone());
+        self.resume(run, now);
+        let closed = |run: &OpenRun| run.state.phase == engine::Phase::Closed;
+        if self.open.get(run).is_some_and(closed) {
+            self.free_slot(run, now);
+        }
+        Ok(())
+    }
+}
