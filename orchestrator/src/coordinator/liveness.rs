@@ -316,7 +316,7 @@ impl Coordinator {
                 match c.decide(&id, Input::Tick, now) {
                     // The clocks of one run hold up nobody else's.
                     Err(Refusal::Rejected(no)) => {
-                        tracing::error!(run = %id, %no, "a clock is lost")
+                        tracing::error!(run = %id, %no, "a clock is lost");
                     }
                     other => other?,
                 }

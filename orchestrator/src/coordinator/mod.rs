@@ -15,6 +15,8 @@ mod dispatch;
 mod documents;
 mod events;
 mod forks;
+#[cfg(test)]
+mod formats;
 mod keys;
 mod liveness;
 mod locks;

@@ -23,6 +23,10 @@ const WAITING_MAX: usize = 10_000;
 /// A fact of the stream `slots/WORKFLOW/HASH`. Format version 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "the names stand alone in the journal"
+)]
 pub(super) enum SlotEvent {
     /// A run holds a slot.
     SlotTaken {

@@ -1,0 +1,57 @@
+//! The facts that runs are started by, as version 1 wrote them: read by every later version. These lines are
+//! written once and never again.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::schedule::ScheduleEvent;
+
+use super::events::EventFact;
+use super::keys::{CallEvent, KeyEvent};
+use super::slots::SlotEvent;
+use super::triggers::TriggerFact;
+
+fn check<F: Serialize + DeserializeOwned>(lines: &str) {
+    for line in lines.lines().filter(|line| !line.is_empty()) {
+        let fact: F = serde_json::from_str(line).expect(line);
+        assert_eq!(serde_json::to_string(&fact).expect("a fact prints"), line);
+    }
+}
+
+#[test]
+fn facts_of_version_1_are_read_and_written_as_they_were() {
+    check::<ScheduleEvent>(
+        r#"
+{"schedule_set":{"definition":"7f3a","anchor":1795339800000000,"after":1795339800000000,"at":1795339800000000}}
+{"schedule_withdrawn":{"at":1795339800000000}}
+{"schedule_paused":{"by":"dana","reason":"holiday","at":1795339800000000}}
+{"schedule_resumed":{"by":"dana","at":1795339800000000}}
+{"schedule_fired":{"instant":1795339800000000,"run":"r1","at":1795339800000001}}
+{"schedule_fired":{"run":"r2","by":"dana","at":1795339800000001}}
+{"schedule_queued":{"instant":1795339800000000,"at":1795339800000001}}
+{"schedule_skipped":{"instant":1795339800000000,"reason":{"overlap":{"run":"r1"}},"at":1795339800000001}}
+{"schedule_skipped":{"instant":1795339800000000,"reason":{"bad_inputs":{"message":"inputs.day: missing"}},"at":1}}
+{"schedule_passed":{"after":1795339800000000,"until":1795343400000000,"count":6,"reason":"missed","at":1795343400000001}}
+{"backfill_requested":{"instants":[1795339800000000],"by":"dana","at":1795343400000001}}
+"#,
+    );
+    check::<KeyEvent>(r#"{"key_taken":{"key":"order-7","run":"r1","at":1795339800000000}}"#);
+    check::<CallEvent>(r#"{"call_answered":{"body":"7f3a","run":"r1","at":1795339800000000}}"#);
+    check::<SlotEvent>(
+        r#"
+{"slot_taken":{"run":"r1","at":1795339800000000}}
+{"slot_awaited":{"run":"r2","at":1795339800000000}}
+{"slot_freed":{"run":"r1","at":1795339800000000}}
+"#,
+    );
+    check::<EventFact>(
+        r#"{"event_received":{"data":{"sha":"7f3"},"key":"k","by":"dana","at":1795339800000000}}"#,
+    );
+    check::<TriggerFact>(
+        r#"
+{"triggers_set":{"definition":"7f3a","at":1795339800000000}}
+{"trigger_fired":{"trigger":0,"event":"push.done","number":1,"run":"r1","dedupe":"\"7f3\"","at":1795339800000000}}
+{"trigger_skipped":{"trigger":0,"event":"push.done","number":2,"reason":"enough","at":1795339800000000}}
+"#,
+    );
+}
