@@ -23,12 +23,11 @@ pub(super) fn all(cx: &mut Cx<'_>, draft: &Draft<'_>, worst: Option<&Worst<'_, '
         let whole = first.map_or(draft.name_span, |entry| entry.key_span);
         cx.sink.enter(whole);
         let place = Place { map, whole };
-        if let Timing::Cron(text) = &schedule.timing {
-            if let Some(fields) = cron(cx, &place, text)
-                && count < CALENDARS_MAX
-            {
-                calendar(cx, schedule, &place, &fields, worst);
-            }
+        if let Timing::Cron(text) = &schedule.timing
+            && let Some(fields) = cron(cx, &place, text)
+            && count < CALENDARS_MAX
+        {
+            calendar(cx, schedule, &place, &fields, worst);
         }
         if let Timing::Every(every) = schedule.timing {
             overlapping(cx, schedule, place.value("every"), every, worst);
