@@ -131,7 +131,7 @@ fn take(data: &Path, clock: &OsClock) -> Result<Option<Taken>, BenchError> {
     let registry = Registry::parse("agents.yaml", &team(8, 1024))?;
     let dice = Box::new(SeededEntropy::new(1));
     let coordinator = Coordinator::open(shared, opened.epoch, registry, dice, None, now)?;
-    let projection = coordinator.projection();
+    let projection = coordinator.projection(now);
     drop(coordinator);
     let taken = store.snapshot(&projection, &Keeping::default(), now.wall)?;
     store.close()?;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
 use crate::protocol::{RunDetail, RunSummary, Started, Why};
 
-use super::{Coordinator, ListFilter, OpenRun, Refusal, report};
+use super::{Coordinator, ListFilter, Now, OpenRun, Refusal, report};
 
 /// Everything that is known about a closed run without reading the store.
 pub(super) struct ClosedRun {
@@ -207,18 +207,49 @@ impl Coordinator {
         some.last().filter(|_| some.len() == AT_ONCE).cloned()
     }
 
-    /// What decides which runs a snapshot archives, by the definitions that are known now.
+    /// What decides what a snapshot keeps, by what is known now.
     #[must_use]
-    pub fn projection(&self) -> RunProjection {
+    pub fn projection(&self, now: Now) -> RunProjection {
+        let open = self.open.values().map(|run| run.state.started_at);
+        let day_ago = Timestamp::from_micros(now.wall.as_micros().saturating_sub(DAY_MICROS));
         RunProjection {
             machines: self.definitions.all(),
+            archives: self.closed.archives.clone(),
+            events_from: open.min().map_or(day_ago, |oldest| oldest.min(day_ago)),
+            calls_from: day_ago,
         }
     }
 }
 
-/// Tells a snapshot which streams are closed runs, and how lists show them.
+/// So long the answers to calls and the keys of events are kept, with an hour to spare.
+const DAY_MICROS: i64 = 25 * 3_600_000_000;
+
+/// Tells a snapshot which streams are closed runs, how lists show them, and what has outlived its use.
 pub struct RunProjection {
     machines: BTreeMap<String, Arc<Machine>>,
+    archives: Option<Arc<Archives>>,
+    /// An open run may want events from then on.
+    events_from: Timestamp,
+    /// Calls are answered again from then on.
+    calls_from: Timestamp,
+}
+
+impl RunProjection {
+    /// Whether retention has dropped the run that a record names.
+    fn is_gone(&self, record: &Record) -> bool {
+        let Some(archives) = &self.archives else {
+            return false;
+        };
+        let event: Option<BTreeMap<String, KeyTaken>> = serde_json::from_str(&record.event).ok();
+        let taken = event.and_then(|event| event.into_values().next());
+        taken.is_some_and(|taken| archives.standing(&taken.run.stream()) == Standing::Gone)
+    }
+}
+
+/// As much of a fact about a key as is needed to find its run.
+#[derive(Deserialize)]
+struct KeyTaken {
+    run: RunId,
 }
 
 /// A row in an archive.
@@ -256,6 +287,25 @@ impl Projection for RunProjection {
             text: serde_json::to_string(&ArchivedRun { summary }).ok()?,
         };
         Some(row)
+    }
+
+    fn outlived(&self, records: &[Record]) -> usize {
+        let Some(last) = records.last() else { return 0 };
+        let before_last = records.len() - 1;
+        match last.stream.as_str().split_once('/') {
+            // The last verdict is the one that counts.
+            Some(("agent", _)) => before_last,
+            Some(("call", _)) if last.at < self.calls_from => records.len(),
+            // A key is remembered as long as its run.
+            Some(("key", _)) if self.is_gone(last) => records.len(),
+            Some(("call" | "key", _)) => before_last,
+            // The last one keeps the count.
+            Some(("event", _)) => {
+                let old = records.iter().take_while(|r| r.at < self.events_from);
+                old.count().min(before_last)
+            }
+            _ => 0,
+        }
     }
 }
 
@@ -296,4 +346,49 @@ pub fn fold(
         run.version = record.version;
     }
     run
+}
+
+#[cfg(test)]
+mod tests {
+    use phisync_state::snapshot::Projection as _;
+    use phisync_state::{Record, Seq, StreamName, Timestamp};
+
+    use super::{DAY_MICROS, RunProjection};
+
+    /// A stream with a record at each of these hours.
+    fn stream(name: &str, hours: &[i64]) -> Vec<Record> {
+        let records = hours.iter().zip(1..).map(|(hour, version)| Record {
+            seq: Seq(version),
+            stream: StreamName::new(name),
+            version,
+            at: Timestamp::from_micros(hour * 3_600_000_000),
+            event: "{}".to_owned(),
+        });
+        records.collect()
+    }
+
+    #[test]
+    fn what_nobody_needs_any_more_is_left_out_of_snapshots() {
+        // It is the hundredth hour, and the oldest open run began in the fiftieth.
+        let day_ago = Timestamp::from_micros(100 * 3_600_000_000 - DAY_MICROS);
+        let projection = RunProjection {
+            machines: Default::default(),
+            archives: None,
+            events_from: Timestamp::from_micros(50 * 3_600_000_000),
+            calls_from: day_ago,
+        };
+        for (name, hours, outlived) in [
+            ("agent/webc", &[1, 2, 99][..], 2),
+            ("call/0a", &[1, 74], 2),
+            ("call/0a", &[1, 76], 1),
+            ("key/audit/0a", &[1, 2], 1),
+            ("event/paid", &[1, 49, 50, 99], 2),
+            ("event/paid", &[1, 2], 1),
+            ("run/r1", &[1, 2], 0),
+            ("workflow/audit", &[1, 2], 0),
+        ] {
+            let records = stream(name, hours);
+            assert_eq!(projection.outlived(&records), outlived, "{name} {hours:?}");
+        }
+    }
 }

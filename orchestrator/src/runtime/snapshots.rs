@@ -16,7 +16,7 @@ use phisync_state::snapshot::{self, Archives, Keeping, SnapshotError, SnapshotIn
 use phisync_state::{FileStore, Seq, Store as _};
 use tokio::sync::oneshot;
 
-use crate::coordinator::{Coordinator, Refusal};
+use crate::coordinator::{Coordinator, Now, Refusal};
 
 use super::driver::Handle;
 
@@ -190,7 +190,7 @@ impl Taker {
 
     fn take(&mut self) -> Result<Option<Taken>, SnapshotFailure> {
         self.last = self.clock.monotonic();
-        let projection = self.call(|c| Ok(c.projection()))?;
+        let projection = self.call(|c, now| Ok(c.projection(now)))?;
         let keeping = &self.policy.keeping;
         let taken = self
             .store
@@ -201,7 +201,7 @@ impl Taker {
         // A few at a time, so that nobody waits long for the thread that decides.
         let mut from = None;
         loop {
-            from = self.call(move |c| Ok(c.forget_archived(from.as_ref())))?;
+            from = self.call(move |c, _| Ok(c.forget_archived(from.as_ref())))?;
             if from.is_none() {
                 return Ok(taken);
             }
@@ -210,9 +210,9 @@ impl Taker {
 
     fn call<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&mut Coordinator) -> Result<T, Refusal> + Send + 'static,
+        operation: impl FnOnce(&mut Coordinator, Now) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let called = self.handle.call(move |c, _| operation(c));
+        let called = self.handle.call(operation);
         self.calls.block_on(called).map(|(value, _)| value)
     }
 }

@@ -24,6 +24,7 @@ use crate::journal::{Corruption, DIRECTORY, RELAXED, TEMPORARY};
 use crate::lock::{DirLock, LockError, holder};
 use crate::snapshot::archives::{Archives, Standing};
 use crate::snapshot::base::{self, Anchor, BaseError, DamagedSnapshot};
+use crate::snapshot::fingerprints;
 use crate::snapshot::fold::{Fold, Taken};
 use crate::snapshot::prune::sweep;
 use crate::snapshot::reader::{Pack, PackError};
@@ -175,7 +176,7 @@ impl FileStore {
             }
             loaded => loaded,
         };
-        let (order, mut index, recovered) = loaded.map_err(|error| match error {
+        let (mut order, mut index, recovered) = loaded.map_err(|error| match error {
             LoadError::Snapshot(corruption) => corruption.into(),
             LoadError::Recover(RecoverError::Walk(walk)) => match walk {
                 WalkError::Corrupt(corruption) => corruption.into(),
@@ -187,6 +188,7 @@ impl FileStore {
             }
         })?;
         index.replace_file(recovered.file);
+        order.restored();
         let opened = Opened {
             head: index.head().clone(),
             epoch: recovered.header.epoch,
@@ -305,7 +307,8 @@ fn start_from(base: &base::Base, order: &mut Order, index: &mut Index) -> Result
         };
         index.add_based(stream, based);
     }
-    order.restore_point(base.anchor.seq, base.pack.header().at);
+    let header = base.pack.header();
+    order.restore_point(base.anchor.seq, header.at, fingerprints(&header.forgotten));
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::journal::record::{self, Line, Malformed};
 use crate::snapshot::archives::{Archives, Standing};
+use crate::snapshot::fingerprint;
 use crate::{AppendError, Appended, Entry, Expected, Seq, StreamName, Timestamp, Version};
 
 /// A batch takes no further append once it holds this many bytes.
@@ -64,6 +65,8 @@ pub(crate) struct Order {
     free: Vec<StreamId>,
     /// Streams that are not here any more, where there can be such.
     archives: Option<Arc<Archives>>,
+    /// Streams that the snapshot forgot; only while a journal is read.
+    forgotten: Vec<u64>,
     next_seq: u64,
     last_at: Timestamp,
     pending: VecDeque<Batch>,
@@ -89,6 +92,7 @@ impl Order {
             next_stream: 0,
             free: Vec::new(),
             archives: None,
+            forgotten: Vec::new(),
             next_seq: 1,
             last_at: Timestamp::from_micros(i64::MIN),
             pending: VecDeque::new(),
@@ -102,10 +106,18 @@ impl Order {
         self.archives = Some(archives);
     }
 
-    /// Begins behind a snapshot: what follows has later sequences and times.
-    pub(crate) fn restore_point(&mut self, seq: Seq, at: Timestamp) {
+    /// Begins behind a snapshot: what follows has later sequences and times. Streams that it forgot
+    /// may go on where they were.
+    pub(crate) fn restore_point(&mut self, seq: Seq, at: Timestamp, mut forgotten: Vec<u64>) {
         self.next_seq = seq.0 + 1;
         self.last_at = self.last_at.max(at);
+        forgotten.sort_unstable();
+        self.forgotten = forgotten;
+    }
+
+    /// Everything is restored.
+    pub(crate) fn restored(&mut self) {
+        self.forgotten = Vec::new();
     }
 
     /// Takes in a stream that a snapshot holds.
@@ -130,6 +142,7 @@ impl Order {
             match self.elsewhere(&name) {
                 Standing::Archived(version) if line.version == version + 1 => {}
                 Standing::Unknown | Standing::Gone if line.version == 1 => {}
+                Standing::Unknown if self.was_forgotten(line.stream) => {}
                 Standing::Archived(_) | Standing::Unknown | Standing::Gone => return Err(GAP),
             }
             self.insert(name, line.version)
@@ -146,6 +159,11 @@ impl Order {
         });
         self.streams.insert(name, Stream { id, version });
         id
+    }
+
+    fn was_forgotten(&self, stream: &str) -> bool {
+        let forgotten = &self.forgotten;
+        !forgotten.is_empty() && forgotten.binary_search(&fingerprint(stream)).is_ok()
     }
 
     fn elsewhere(&self, stream: &StreamName) -> Standing {

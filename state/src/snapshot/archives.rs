@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::layout::{Header, fingerprint};
+use super::layout::{Header, fingerprint, fingerprints, fingerprints_text};
 use super::reader::{Entries, Pack, PackError};
 use super::{ARCHIVE_DIRECTORY, ArchiveInfo, Row};
 use crate::env::Disk;
@@ -88,8 +88,7 @@ impl Table {
     /// The names that went, as a header keeps them.
     pub(crate) fn gone_text(&self) -> String {
         let skip = self.gone_in_order.len().saturating_sub(GONE_MAX);
-        let kept = self.gone_in_order[skip..].iter();
-        kept.map(|name| format!("{name:016x}")).collect()
+        fingerprints_text(self.gone_in_order[skip..].iter().copied())
     }
 
     fn set_gone(&mut self, gone: Vec<u64>) {
@@ -167,12 +166,7 @@ impl Archives {
     pub(crate) fn load(disk: Arc<dyn Disk>, data: &Path, header: &Header) -> Self {
         let archives = Self::none(disk, data);
         let mut table = Table::default();
-        let gone = header.gone.as_bytes().chunks_exact(16);
-        let gone = gone.filter_map(|digits| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            u64::from_str_radix(digits, 16).ok()
-        });
-        table.set_gone(gone.collect());
+        table.set_gone(fingerprints(&header.gone));
         for info in &header.archives {
             let names = match archives.names_in(info) {
                 Ok(names) => names,

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::archives::{Archives, Table};
-use super::layout::{Kind, fingerprint};
+use super::layout::{Kind, fingerprint, fingerprints_text};
 use super::prune::{Pruned, prune};
 use super::reader::Span;
 use super::writer::{About, PackWriter};
@@ -64,7 +64,7 @@ struct Moved {
     id: StreamId,
     stream: StreamName,
     version: Version,
-    /// `None`: in an archive.
+    /// `None`: in an archive, or nowhere.
     span: Option<Span>,
 }
 
@@ -88,7 +88,7 @@ impl Fold<'_> {
         let directory = self.data.join(SNAPSHOT_DIRECTORY);
         let name = snapshot_name(end.last);
         let mut snapshot = PackWriter::create(self.disk, &directory, SNAPSHOT_DIRECTORY, &name)?;
-        let mut moved = Vec::new();
+        let (mut moved, mut forgotten) = (Vec::new(), Vec::new());
         let mut closing = closing.into_iter().peekable();
         for id in 0..count {
             let source = self.source(id, segment);
@@ -98,12 +98,22 @@ impl Fold<'_> {
             };
             let version = source.version();
             let row = may_go.then(|| projection.row(&records)).flatten();
-            let span = match &row {
+            let needed = match &row {
                 Some(row) => {
                     archiving.add(&stream, version, &records, row)?;
-                    None
+                    &[]
                 }
-                None => Some(snapshot.add(stream.as_str(), version, &records, None)?),
+                None => {
+                    let outlived = projection.outlived(&records).min(records.len());
+                    if outlived == records.len() {
+                        forgotten.push(fingerprint(stream.as_str()));
+                    }
+                    &records[outlived..]
+                }
+            };
+            let span = match needed {
+                [] => None,
+                needed => Some(snapshot.add(stream.as_str(), version, needed, None)?),
             };
             moved.push(Moved {
                 id,
@@ -124,6 +134,7 @@ impl Fold<'_> {
             at,
             archives: table.files().to_vec(),
             gone: table.gone_text(),
+            forgotten: fingerprints_text(forgotten),
         })?;
         self.tell(end.last, segment, &moved, table)?;
         Ok(Some(Taken {
@@ -297,6 +308,7 @@ impl<'s> Archiving<'s> {
             at: closed.1,
             archives: Vec::new(),
             gone: String::new(),
+            forgotten: String::new(),
         })?;
         let info = ArchiveInfo {
             file,

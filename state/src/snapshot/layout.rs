@@ -61,6 +61,10 @@ pub(crate) struct Header {
     /// Names whose streams were dropped: 16 digits each, see [`fingerprint`]. Of a snapshot.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) gone: String,
+    /// Names of streams that were forgotten with it, as in `gone`: the journal behind it may go on with
+    /// one of them, if something was appended at that very moment. Of a snapshot.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) forgotten: String,
     /// Where each frame of records begins, and how many bytes it decodes to.
     pub(crate) frames: Vec<(u64, u64)>,
 }
@@ -183,6 +187,21 @@ impl Trailer {
             Err(no_pack)
         }
     }
+}
+
+/// Names as a header keeps them.
+pub(crate) fn fingerprints_text(names: impl IntoIterator<Item = u64>) -> String {
+    let names = names.into_iter();
+    names.map(|name| format!("{name:016x}")).collect()
+}
+
+/// Reads what [`fingerprints_text`] wrote.
+pub(crate) fn fingerprints(text: &str) -> Vec<u64> {
+    let names = text.as_bytes().chunks_exact(16).filter_map(|digits| {
+        let digits = std::str::from_utf8(digits).ok()?;
+        u64::from_str_radix(digits, 16).ok()
+    });
+    names.collect()
 }
 
 /// 64 bits that stand for a stream's name where the names of all streams would take too much.

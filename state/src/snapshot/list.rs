@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::base::{self, Anchor, Base, BaseError};
-use super::layout::Kind;
+use super::layout::{Kind, fingerprints};
 use super::reader::{Pack, PackError};
 use super::{ARCHIVE_DIRECTORY, ArchiveInfo, snapshot_path, snapshot_shown};
 use crate::backend::order::Order;
@@ -129,7 +129,9 @@ impl Start {
             for entry in base.entries.iter().flatten() {
                 order.restore_stream(StreamName::new(&entry.stream), entry.version);
             }
-            order.restore_point(base.anchor.seq, base.pack.header().at);
+            let header = base.pack.header();
+            let forgotten = fingerprints(&header.forgotten);
+            order.restore_point(base.anchor.seq, header.at, forgotten);
         }
         order
     }

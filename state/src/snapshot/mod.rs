@@ -2,7 +2,8 @@
 //! are closed.
 //!
 //! A snapshot holds records, not folded state, so there is nothing in it that the journal did not
-//! say: `snapshot + the journal behind it = the whole journal`, closed streams apart. It is taken
+//! say: `snapshot + the journal behind it = the whole journal`, apart from closed streams and from
+//! records that have outlived their use. It is taken
 //! where a segment ends, while the writer goes on in the next. From the outside in: [`fold`] takes
 //! one from a live store, [`base`] finds the one to start from, [`archives`] reads closed streams,
 //! [`prune`] takes away what nothing needs any more, [`list`] looks without opening,
@@ -19,6 +20,8 @@ pub(crate) mod prune;
 pub(crate) mod reader;
 mod restore;
 mod writer;
+
+pub(crate) use layout::{fingerprint, fingerprints};
 
 pub use archives::{ArchivedRow, Archives, GONE_MAX, Standing};
 pub use base::DamagedSnapshot;
@@ -48,6 +51,10 @@ pub trait Projection: Send + Sync {
 
     /// How a list shows a closed stream; `None` if these, all its records, do not close it.
     fn row(&self, records: &[Record]) -> Option<Row>;
+
+    /// How many of these, the records of a stream that is not archived, nobody needs any more, from
+    /// the first on. If all of them, the stream is forgotten, and one of its name begins anew.
+    fn outlived(&self, records: &[Record]) -> usize;
 }
 
 /// A closed stream in a list.

@@ -191,6 +191,7 @@ pub fn restore(
         at: content.at,
         archives: content.archives,
         gone: content.gone,
+        forgotten: String::new(),
     })?;
     let aside = set_aside(disk, data, epoch)?;
     sweep(disk, data)?;

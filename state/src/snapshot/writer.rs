@@ -29,6 +29,7 @@ pub(crate) struct About {
     pub(crate) at: Timestamp,
     pub(crate) archives: Vec<ArchiveInfo>,
     pub(crate) gone: String,
+    pub(crate) forgotten: String,
 }
 
 /// A pack that got its name.
@@ -175,6 +176,7 @@ impl<'d> PackWriter<'d> {
             records: self.records,
             archives: about.archives,
             gone: about.gone,
+            forgotten: about.forgotten,
             frames: std::mem::take(&mut self.frames),
         };
         let mut directory = serde_json::to_string(&header)

@@ -34,6 +34,16 @@ impl Projection for Toy {
             text: format!(r#"{{"records":{}}}"#, records.len()),
         })
     }
+
+    /// Of `last/...` one record is needed, of `brief/...` none.
+    fn outlived(&self, records: &[Record]) -> usize {
+        let stream = records.first().map_or("", |record| record.stream.as_str());
+        match stream.split_once('/') {
+            Some(("last", _)) => records.len() - 1,
+            Some(("brief", _)) => records.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// Archives at once and keeps everything.
@@ -169,6 +179,83 @@ fn the_name_of_an_archived_stream_is_not_given_out_again() {
     let (store, _) = open(&disk).expect("it was closed");
     assert_eq!(versions(&store), [1, 2, 3]);
     assert_eq!(everything(&store).len(), 3);
+}
+
+#[test]
+fn what_has_outlived_its_use_goes_and_versions_stay_or_begin_anew() {
+    let disk = SimDisk::new();
+    let (store, _) = open(&disk).expect("an empty disk opens");
+    for second in 1..=3 {
+        append(&store, second, "last/a", &format!("{second}"));
+        append(&store, second, "brief/a", &format!("{second}"));
+    }
+    snapshot(&store, 4);
+    let check = |store: &FileStore, what: &str| {
+        let kept: Vec<_> = read(store, "last/a").iter().map(|r| r.version).collect();
+        assert_eq!(kept, [3], "{what}");
+        assert_eq!(store.version(&StreamName::new("last/a")), 3, "{what}");
+        assert_eq!(read(store, "brief/a"), [], "{what}");
+        assert_eq!(store.version(&StreamName::new("brief/a")), 0, "{what}");
+    };
+    check(&store, "running");
+    drop(store);
+    let (store, _) = open(&disk).expect("it was closed");
+    check(&store, "started again");
+    append(&store, 5, "last/a", "4");
+    append(&store, 5, "brief/a", "4");
+    let versions = |store: &FileStore, stream: &str| -> Vec<u64> {
+        read(store, stream).iter().map(|r| r.version).collect()
+    };
+    for life in 1..=2 {
+        drop(snapshot(&store, 5 + life));
+        assert_eq!(versions(&store, "last/a"), [4]);
+        append(&store, 5 + life, "brief/a", "5");
+        assert_eq!(versions(&store, "brief/a"), [1], "it began anew");
+    }
+    drop(store);
+    let (store, _) = open(&disk).expect("it was closed");
+    assert_eq!(
+        (versions(&store, "last/a"), versions(&store, "brief/a")),
+        (vec![4], vec![1])
+    );
+}
+
+/// Appends to a stream in the moment in which it is to be forgotten.
+struct Racing<'s>(&'s FileStore);
+
+impl Projection for Racing<'_> {
+    fn may_be_closed(&self, _: &Record) -> bool {
+        false
+    }
+
+    fn row(&self, _: &[Record]) -> Option<Row> {
+        None
+    }
+
+    fn outlived(&self, records: &[Record]) -> usize {
+        append(self.0, 9, "brief/a", "\"late\"");
+        records.len()
+    }
+}
+
+#[test]
+fn a_stream_that_goes_on_while_it_is_forgotten_goes_on_where_it_was() {
+    let disk = SimDisk::new();
+    let (store, _) = open(&disk).expect("an empty disk opens");
+    append(&store, 1, "brief/a", "1");
+    append(&store, 2, "brief/a", "2");
+    let taken = store.snapshot(&Racing(&store), &eager(), at(3));
+    taken.expect("the disk works");
+    let check = |store: &FileStore| {
+        let records = read(store, "brief/a");
+        assert_eq!(records.iter().map(|r| r.version).collect::<Vec<_>>(), [3]);
+        assert_eq!(store.version(&StreamName::new("brief/a")), 3);
+    };
+    check(&store);
+    drop(store);
+    let report = fsck(&disk, Path::new(DATA), None).expect("the disk reads");
+    assert!(report.is_sound(), "{report:?}");
+    check(&open(&disk).expect("it was closed").0);
 }
 
 #[test]

@@ -181,4 +181,8 @@ impl Projection for NoneClosed {
     fn row(&self, _: &[Record]) -> Option<Row> {
         None
     }
+
+    fn outlived(&self, _: &[Record]) -> usize {
+        0
+    }
 }
