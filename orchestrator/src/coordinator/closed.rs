@@ -293,8 +293,11 @@ impl Projection for RunProjection {
         let Some(last) = records.last() else { return 0 };
         let before_last = records.len() - 1;
         match last.stream.as_str().split_once('/') {
-            // The last verdict is the one that counts.
-            Some(("agent", _)) => before_last,
+            // The last verdict is the one that counts, and what was taken since.
+            Some(("agent", _)) => {
+                let verdict = |r: &Record| r.event.starts_with("{\"verdict_changed\"");
+                records.iter().rposition(verdict).unwrap_or(0)
+            }
             Some(("call", _)) if last.at < self.calls_from => records.len(),
             // A key is remembered as long as its run.
             Some(("key", _)) if self.is_gone(last) => records.len(),
@@ -367,6 +370,20 @@ mod tests {
         records.collect()
     }
 
+    fn verdicts(of: &[bool]) -> Vec<Record> {
+        let hours: Vec<i64> = (1..).take(of.len()).collect();
+        let mut records = stream("agent/webc", &hours);
+        for (record, verdict) in records.iter_mut().zip(of) {
+            let tag = if *verdict {
+                "verdict_changed"
+            } else {
+                "task_taken"
+            };
+            record.event = format!("{{\"{tag}\":{{}}}}");
+        }
+        records
+    }
+
     #[test]
     fn what_nobody_needs_any_more_is_left_out_of_snapshots() {
         // It is the hundredth hour, and the oldest open run began in the fiftieth.
@@ -378,8 +395,7 @@ mod tests {
             calls_from: day_ago,
         };
         for (name, hours, outlived) in [
-            ("agent/webc", &[1, 2, 99][..], 2),
-            ("call/0a", &[1, 74], 2),
+            ("call/0a", &[1, 74][..], 2),
             ("call/0a", &[1, 76], 1),
             ("key/audit/0a", &[1, 2], 1),
             ("event/paid", &[1, 49, 50, 99], 2),
@@ -389,6 +405,13 @@ mod tests {
         ] {
             let records = stream(name, hours);
             assert_eq!(projection.outlived(&records), outlived, "{name} {hours:?}");
+        }
+        for (verdicts_at, outlived) in [
+            (&[true, true, false][..], 1),
+            (&[true], 0),
+            (&[false, false], 0),
+        ] {
+            assert_eq!(projection.outlived(&verdicts(verdicts_at)), outlived);
         }
     }
 }
