@@ -220,3 +220,23 @@ fn two_versions_are_compared_and_the_number_is_told() {
     let told: serde_json::Value = serde_json::from_slice(&told.stdout).expect("an object");
     assert_eq!(told["version"], "2.0.0");
 }
+
+#[test]
+fn what_is_said_and_drawn_is_the_same_in_every_process() {
+    let project = Project::empty();
+    project.write("broken.yaml", BROKEN);
+    let incident = format!("{}/incident-response/workflow.yaml", examples());
+    let audit = format!("{}/repo-audit/workflow.yaml", examples());
+    for arguments in [
+        &["check", "broken.yaml", "-o", "json"][..],
+        &["check", &incident, &audit],
+        &["graph", &incident, "--format", "dot"],
+        &["graph", &audit, "--format", "json"],
+        &["fmt", "--check", &incident],
+        &["schema", "workflow"],
+    ] {
+        let once = project.output(arguments, "");
+        let again = project.output(arguments, "");
+        assert_eq!(once, again, "{arguments:?}");
+    }
+}

@@ -29,8 +29,8 @@ pub(super) fn of(text: &str) -> Vec<String> {
     let places = Places::new(body, text.len() - body.len());
     for event in Parser::new_from_str(body) {
         let Ok((event, raw)) = event else { break };
-        if let Event::Scalar(_, style, ..) = event {
-            scalars.push(extent(text, places.span(raw).range(), style));
+        if let Event::Scalar(said, style, ..) = event {
+            scalars.push(extent(text, places.span(raw).range(), style, &said));
         }
     }
     find(text, &scalars)
@@ -93,9 +93,16 @@ fn in_gap(text: &str, gap: Range<usize>, comments: &mut Vec<Comment>) {
 
 /// The bytes of a scalar without anchor and tag, and without what the parser counts too much; of a
 /// block scalar from its header to its last line.
-pub(super) fn extent(text: &str, span: Range<usize>, style: ScalarStyle) -> Range<usize> {
+pub(super) fn extent(
+    text: &str,
+    span: Range<usize>,
+    style: ScalarStyle,
+    said: &str,
+) -> Range<usize> {
     let start = after_properties(text, span.start);
     match style {
+        // What is not there has the place of what follows.
+        ScalarStyle::Plain if said.is_empty() => start..start,
         ScalarStyle::SingleQuoted => start..single_quoted_end(text, start),
         ScalarStyle::DoubleQuoted => start..double_quoted_end(text, start),
         ScalarStyle::Literal | ScalarStyle::Folded => block(text, start),
@@ -104,7 +111,7 @@ pub(super) fn extent(text: &str, span: Range<usize>, style: ScalarStyle) -> Rang
 }
 
 /// Where the value starts, behind `&anchor`.
-fn after_properties(text: &str, start: usize) -> usize {
+pub(super) fn after_properties(text: &str, start: usize) -> usize {
     let mut at = start;
     while text[at..].starts_with('&') {
         let width = text[at..]

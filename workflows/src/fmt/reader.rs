@@ -93,7 +93,9 @@ pub(super) fn read(text: &str) -> Option<Vec<Document>> {
     let extents: Vec<Range<usize>> = events
         .iter()
         .filter_map(|(event, span)| match event {
-            Event::Scalar(_, style, ..) => Some(comments::extent(text, span.clone(), *style)),
+            Event::Scalar(said, style, ..) => {
+                Some(comments::extent(text, span.clone(), *style, said))
+            }
             _ => None,
         })
         .collect();
@@ -172,7 +174,7 @@ impl Reader<'_> {
             }
             Event::Scalar(said, style, anchor, _) => {
                 self.begin(span.start);
-                let extent = comments::extent(self.text, span.clone(), style);
+                let extent = comments::extent(self.text, span.clone(), style, &said);
                 let scalar = Scalar {
                     raw: self.text[extent].to_owned(),
                     text: said.into_owned(),
@@ -281,7 +283,7 @@ impl Reader<'_> {
         } else {
             self.anchor(span.clone())
         };
-        let at = comments::extent(self.text, span.clone(), ScalarStyle::Plain).start;
+        let at = comments::after_properties(self.text, span.start);
         let at = if self.text[at..].starts_with("- ") || anchor.is_none() {
             span.start
         } else {

@@ -147,3 +147,53 @@ fn a_ring_of_thousands_of_states_is_one_finding() {
     assert_eq!(found.iter().filter(|code| **code == "PHI415").count(), 1);
     assert_eq!(found.iter().filter(|code| **code == "PHI403").count(), 1);
 }
+
+#[test]
+fn texts_in_other_encodings_are_refused_and_odd_line_ends_are_not() {
+    let first = |bytes: Vec<u8>| {
+        let source = phisync_workflows::SourceText::from_bytes("x", bytes);
+        let compiled = phisync_workflows::compile(&source, None);
+        compiled.diagnostics.first().map_or("nothing", |d| d.code)
+    };
+    let plain = "workflow: w\nsteps: [{ id: a, prompt: x }]\n";
+    let utf16: Vec<u8> = plain.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let marked: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16.clone()).collect();
+    assert_eq!(first(utf16), "PHI009");
+    assert_eq!(first(marked), "PHI009");
+    assert_eq!(first(vec![b'a', 0x80, b'b']), "PHI009");
+    assert_eq!(first(vec![0xc0, 0xaf]), "PHI009");
+    for fine in [
+        format!("\u{feff}{plain}"),
+        plain.replace('\n', "\r\n"),
+        plain.replace('\n', "\r"),
+    ] {
+        assert_eq!(first(fine.clone().into_bytes()), "nothing", "{fine:?}");
+    }
+}
+
+#[test]
+fn expressions_made_to_hurt_end_in_a_finding() {
+    let found = |expression: &str| {
+        let text = format!(
+            "workflow: w\nsteps:\n  - id: a\n    prompt: >-\n      ${{{{ {expression} }}}}\n"
+        );
+        codes(&text)
+    };
+    let sum = vec!["1"; 5_000].join(" + ");
+    let brackets = "(".repeat(2_000);
+    let nested = format!("{}1{}", "[".repeat(1_500), "]".repeat(1_500));
+    let unary = format!("{}true", "!".repeat(4_000));
+    let maps = (0..40).fold("1".to_owned(), |inner, n| format!("[1].map(x{n}, {inner})"));
+    let conditional = format!("{}1", "true ? ".repeat(500));
+    for hostile in [&sum, &brackets, &nested, &maps, &conditional] {
+        let codes = found(hostile);
+        assert!(codes.contains(&"PHI301"), "{}: {codes:?}", &hostile[..30]);
+    }
+    // A chain that leans to the left costs no stack: it is only long.
+    assert!(found(&unary).len() < 3);
+    let many = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]".to_owned();
+    let deep = (0..7).fold("1".to_owned(), |inner, n| {
+        format!("{many}.map(x{n}, {inner})")
+    });
+    assert!(found(&format!("json({deep})")).contains(&"PHI315"));
+}

@@ -161,3 +161,13 @@ proptest! {
         }
     }
 }
+
+/// The parser gives a value that is not there the place of what follows; that text was once written
+/// twice.
+#[test]
+fn a_key_without_a_value_in_brackets_stays_one() {
+    let text = "workflow: w\nmetadata:\n  a: { b, c: 1, d }\n";
+    let once = formatted(text);
+    assert_eq!(once, "workflow: w\nmetadata:\n  a: { b:, c: 1, d: }\n");
+    assert_eq!(formatted(&once), once);
+}

@@ -2,6 +2,7 @@
 
 mod examples;
 mod fixtures;
+mod fuzz;
 mod graphs;
 mod hostile;
 mod identity;
