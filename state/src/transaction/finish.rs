@@ -123,7 +123,13 @@ impl Workspace {
                     stage,
                 } => (stage, [before.as_ref(), Some(after)]),
                 Act::Remove { before, stage } => (stage, [Some(before), None]),
-                Act::Same { .. } | Act::MakeDir { .. } | Act::RemoveDir {} => continue,
+                // Last, because the leftovers of its files lie in it until here.
+                Act::RemoveDir {} => {
+                    remove_dir(hands.tree(&place.root)?, &place.path)?;
+                    hands.touch(&place.root, &place.path);
+                    continue;
+                }
+                Act::Same { .. } | Act::MakeDir { .. } => continue,
             };
             let ours = |digest| ours.iter().flatten().any(|image| image.sha256 == digest);
             let tree = hands.tree(&place.root)?;
@@ -212,12 +218,11 @@ impl<'w> Hands<'w> {
                 self.touch(root, stage);
                 take_away(self.tree(root)?, path, before, stage, kept)
             }
-            Act::Same { .. } => Ok(()),
+            Act::Same { .. } | Act::RemoveDir {} => Ok(()),
             Act::MakeDir { .. } => {
                 self.make_way(root, path)?;
                 make_dir(self.tree(root)?, path, kept)
             }
-            Act::RemoveDir {} => remove_dir(self.tree(root)?, path),
         }
     }
 

@@ -130,4 +130,6 @@ fn a_revert_takes_everything_back_unless_somebody_worked_on_it() {
     world.record(&mut state, &decision).expect("recorded");
     world.complete(&mut state).expect("it completes");
     assert_eq!(files(&disk), before);
+    let names = disk.read_dir(Path::new("/web")).expect("a directory");
+    assert_eq!(names, ["c"], "the directory that it made is gone too");
 }
