@@ -8,8 +8,9 @@ use std::time::Duration;
 use phisync::coordinator::{Coordinator, ListFilter, Now};
 use phisync_agents::registry::Registry;
 use phisync_state::env::{OsDisk, SeededEntropy};
-use phisync_state::{Entry, Expected, MemoryStore, Store, dump};
+use phisync_state::{Entry, Expected, MemoryStore, Store, StreamName, Timestamp, dump};
 use phisync_tests::{BEGINNING, transition_log};
+use serde_json::Value;
 
 /// The fixture's records, in memory.
 fn fixture() -> Arc<MemoryStore> {
@@ -83,4 +84,36 @@ fn the_runs_of_version_1_stand_where_they_stood() {
     r2 failed closed (undo: none): it is closed: app.no: it cannot be done
     r1 completed closed (undo: none): it is closed
     ");
+}
+
+/// A journal of version 1 as a list of records, in memory.
+fn listed(name: &str) -> Arc<MemoryStore> {
+    let store = Arc::new(MemoryStore::new());
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/format-v1");
+    let text = std::fs::read_to_string(fixtures.join(name)).expect("the fixture is there");
+    assert!(!text.is_empty());
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).expect("the fixture is JSON");
+        let stream = StreamName::new(line["stream"].as_str().expect("a stream"));
+        let entry = Entry {
+            expected: Expected::Version(store.version(&stream)),
+            stream,
+            events: vec![line["event"].to_string()],
+        };
+        let at = Timestamp::from_micros(line["at"].as_i64().expect("a time"));
+        store.append(at, vec![entry]).expect("in order");
+    }
+    store
+}
+
+#[test]
+fn blocks_of_version_1_tell_the_same_as_ever() {
+    let log = transition_log::render(&*listed("blocks.jsonl"), BEGINNING);
+    insta::assert_snapshot!("blocks_v1", log);
+}
+
+#[test]
+fn states_of_version_1_tell_the_same_as_ever() {
+    let log = transition_log::render(&*listed("states.jsonl"), BEGINNING);
+    insta::assert_snapshot!("states_v1", log);
 }

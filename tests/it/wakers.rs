@@ -152,6 +152,7 @@ fn each_rule_finds_what_breaks_it() {
             run.steps[0].task.as_mut().expect("held").holder = None;
         }),
         (ready, |run| {
+            run.phase = Phase::Compensating;
             run.incidents.insert(Slot(0), Failure::new("app.x", "y"));
         }),
         (closed, |run| run.waker = Some(Waker::Steps)),

@@ -50,7 +50,8 @@ pub fn violations(run: &RunState, now: Timestamp) -> Vec<Violation> {
     );
     check(
         "a run is parked exactly while an incident is open",
-        !run.incidents.is_empty() == matches!(run.waker, Some(Waker::Incident { .. })),
+        (!run.incidents.is_empty() && run.phase == Phase::Compensating)
+            == matches!(run.waker, Some(Waker::Incident { .. })),
         &|| format!("{:?}", run.waker),
     );
     for pass in (0u32..).map(PassId).zip(&run.passes) {

@@ -396,7 +396,11 @@ fn why_step(run: &RunState, index: Slot, team: &Team<'_>) -> Why {
             let passes = block
                 .into_iter()
                 .flat_map(|block| block.open.iter().copied());
-            why_steps(run, open_in(run, passes), team)
+            why_steps(
+                run,
+                open_in(run, passes).chain(run.undone_of_block(index)),
+                team,
+            )
         }
         _ => {
             let undo = step.undo.as_deref();

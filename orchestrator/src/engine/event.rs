@@ -13,6 +13,12 @@ use serde_json::{Map, Value};
 
 use super::{RawJson, RunId, Source, Subscription, Trigger};
 
+/// A payload that is there and `null` is there: without this, serde reads it as absent, and a replay
+/// would know less than the run that wrote it.
+fn present<'de, D: serde::Deserializer<'de>>(json: D) -> Result<Option<RawJson>, D::Error> {
+    RawJson::deserialize(json).map(Some)
+}
+
 fn is_false(flag: &bool) -> bool {
     !flag
 }
@@ -25,7 +31,11 @@ pub struct Failure {
     /// For people.
     pub message: String,
     /// More, if the one who failed gave it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub data: Option<RawJson>,
 }
 
@@ -356,7 +366,11 @@ pub enum RunEvent {
         /// How.
         outcome: PassOutcome,
         /// Its outputs.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
         output: Option<RawJson>,
         /// Why it failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -408,13 +422,21 @@ pub enum RunEvent {
         /// How.
         outcome: PassOutcome,
         /// What it gives the block.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
         output: Option<RawJson>,
         /// Why it failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Failure>,
         /// What the next iteration of a loop gets; absent: there is none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
         next: Option<RawJson>,
         /// When the next iteration begins, if not at once.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -478,7 +500,11 @@ pub enum RunEvent {
         /// The result as it came.
         output: RawJson,
         /// The step's output where `yield` maps the result.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
         yielded: Option<RawJson>,
         /// When.
         at: Timestamp,
@@ -547,7 +573,11 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prompt: Option<String>,
         /// What is shown.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
         show: Option<RawJson>,
         /// SHA-256 of prompt and show: a decision says which one it is about.
         shown_hash: String,
@@ -577,7 +607,11 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         comment: Option<String>,
         /// The data that the form asks for.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
         form: Option<RawJson>,
         /// When.
         at: Timestamp,
@@ -635,7 +669,11 @@ pub enum RunEvent {
         /// What took the token away: an outcome, an option, `timeout`, an event or a signal.
         by: String,
         /// Variables that the transition writes.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
         set: Option<RawJson>,
         /// When.
         at: Timestamp,

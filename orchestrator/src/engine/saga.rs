@@ -281,6 +281,14 @@ impl RunState {
         passes.flat_map(|pass| self.slots_within(*pass)).collect()
     }
 
+    /// The steps of a block whose undos are under way or wait for a person.
+    pub fn undone_of_block(&self, block: Slot) -> impl Iterator<Item = Slot> {
+        let whose = UndoOf::Block(block);
+        let parked = self.incidents.keys().copied();
+        let parked = parked.filter(move |slot| self.step(*slot).undone_by == Some(whose));
+        self.undone_now(whose).chain(parked)
+    }
+
     /// The steps whose undos are in the queue or in work, of one saga.
     fn undone_now(&self, whose: UndoOf) -> impl Iterator<Item = Slot> {
         let undoing = self.undoing.get(&whose);

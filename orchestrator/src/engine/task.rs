@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use phisync_state::Timestamp;
 use phisync_workflows::machine::{
-    Assign, Compensate, Compensation, Retry, Step, StepKind, TaskSpec, Timeouts,
+    Assign, Compensate, Compensation, Effects, Retry, Step, StepKind, TaskSpec, Timeouts,
 };
 use phisync_workflows::schema::Schema;
 
@@ -271,6 +271,14 @@ impl Draft<'_> {
     ) -> Result<(), Rejection> {
         let index = self.run.find(step)?;
         self.run.check_token(index, undo, token)?;
+        let spec = self.run.spec(index);
+        let once_only = spec.effects == Effects::Irreversible && !spec.idempotent;
+        if begun && once_only && !undo {
+            // Nobody may do it a second time unasked: it ends as a lost attempt does.
+            let error = Failure::new("agent.lost", "given back in the middle of the work");
+            self.end_attempt(index, undo, Some(token), error, None, None);
+            return Ok(());
+        }
         let queue_deadline = self.queue_deadline(index, undo);
         self.emit(RunEvent::TaskReleased {
             step: step.to_owned(),

@@ -148,3 +148,19 @@ steps:
     10      1.000  run                      running -> completed       all steps have ended
     ");
 }
+
+#[test]
+fn what_may_be_done_once_only_is_not_offered_again_when_it_is_given_back_midway() {
+    let workflow = "
+workflow: once
+steps:
+  - { id: pay, task: pay, assign: DC, effects: irreversible }
+";
+    let mut w = World::new(workflow, TEAM);
+    let run = w.start();
+    let held = w.take("dc", "pay");
+    w.release_begun(&held);
+    assert!(w.poll("dc", 1).is_empty());
+    let error = w.run(&run).error.expect("it failed");
+    assert_eq!(error.code, "agent.lost");
+}
