@@ -94,10 +94,7 @@ impl Store for UnsteadyStore {
                 self.inner.append(at, batch)
             }
             3 => {
-                let done = self.inner.append(at, batch);
-                if done.is_err() {
-                    return done;
-                }
+                self.inner.append(at, batch)?;
                 self.count(2);
                 let reason = Arc::from("the answer was lost");
                 Err(AppendError::Closed(Unknown { reason }))

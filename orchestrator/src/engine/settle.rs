@@ -179,13 +179,13 @@ impl Draft<'_> {
         let scope = RunScope::new(self.run, self.moment, self.run.step(slot).pass);
         let name = || self.run.name(slot);
         let at = self.moment.now;
-        if let Some(condition) = &step.condition {
-            if !scope.holds(condition)? {
-                return Ok(RunEvent::StepSkipped {
-                    step: self.run.name(slot),
-                    at: self.moment.now,
-                });
-            }
+        if let Some(condition) = &step.condition
+            && !scope.holds(condition)?
+        {
+            return Ok(RunEvent::StepSkipped {
+                step: self.run.name(slot),
+                at: self.moment.now,
+            });
         }
         match &step.kind {
             StepKind::Task(_) => self.task_ready(slot, step),
