@@ -20,7 +20,7 @@ use serde_json::json;
 const STATES_MAX: usize = 60_000;
 
 /// Small workflows that have, between them, everything that the language has.
-const MACHINES: [(&str, &str); 6] = [
+const MACHINES: [(&str, &str); 11] = [
     (
         "retries and an undo that may fail",
         "
@@ -76,6 +76,97 @@ steps:
   - { id: b, task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m }, on_failure: continue }
   - { id: both, needs: [a, b], join: { at_least: 2 }, if: 'steps.a.outcome == \"succeeded\"', task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m } }
   - { id: any, needs: [a, b], join: any, task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m } }
+",
+    ),
+    (
+        "items that may fail, one of them",
+        "
+workflow: items
+timeout: 2h
+steps:
+  - id: each
+    foreach:
+      in: '[1, 2]'
+      tolerate: { count: 1 }
+      do:
+        - { id: a, task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m } }
+    on_failure: { do: [ { id: mend, task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m } } ], then: continue }
+",
+    ),
+    (
+        "a try with its own saga, handled, cleaned up and tried again",
+        "
+workflow: try
+timeout: 3h
+steps:
+  - id: risky
+    try:
+      do:
+        - { id: a, task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m }, compensate: { task: undo, assign: { agent: A1, reassignments: 0 }, retry: { max_attempts: 1 } } }
+        - { id: b, fail: { code: app.b, message: b } }
+      catch: [ { errors: [app], do: [ { id: c, wait: 1m } ], then: retry } ]
+      finally: [ { id: d, wait: 1m } ]
+      saga: auto
+    retry: { max_attempts: 2, backoff: fixed, delay: 1m, jitter: none, errors: [timeout] }
+",
+    ),
+    (
+        "a loop with a delay and a switch inside",
+        "
+workflow: loop
+timeout: 2h
+steps:
+  - id: again
+    loop:
+      max: 2
+      delay: 1m
+      until: 'false'
+      on_exhausted: continue
+      do:
+        - id: way
+          switch:
+            cases: [ { id: one, when: iter.index == 1, do: [ { id: a, task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m } } ] } ]
+            default: skip
+",
+    ),
+    (
+        "branches, the first of which wins",
+        "
+workflow: branches
+timeout: 1h
+steps:
+  - id: race
+    parallel:
+      branches:
+        a: [ { id: a1, task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m } } ]
+        b: [ { id: b1, wait_for: { signal: go, timeout: 20m } } ]
+      join: first
+finally: [ { id: tidy, wait: 1m } ]
+",
+    ),
+    (
+        "states with a time limit and a handler of the run",
+        "
+workflow: states
+timeout: 2h
+initial: one
+states:
+  one:
+    activity: { task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m }, compensate: { task: undo, assign: { agent: A1, reassignments: 0 }, retry: { max_attempts: 1 } } }
+    timeout: { after: 4m, to: two }
+    max_visits: 2
+    transitions:
+      - { outcome: succeeded, to: two }
+      - { outcome: failed, to: one }
+  two:
+    exit: [ { id: left, wait: 1m } ]
+    activity: { task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m } }
+    transitions:
+      - { outcome: succeeded, to: good }
+      - { outcome: failed, to: bad }
+  good: { final: completed }
+  bad: { final: failed, error: { code: app.bad, message: bad } }
+on_failure: [ { id: tell, wait: 1m } ]
 ",
     ),
     (
@@ -240,8 +331,10 @@ fn why_answers_in_every_shape(explored: &Explored) -> BTreeSet<String> {
         let run = coordinator.why(&node.run.id, None, now);
         let run = run.expect("it is there");
         complete(&run, node.run.waker.is_none(), explored, place);
-        for (step, spec) in node.run.steps.iter().zip(node.run.machine.steps()) {
-            let why = coordinator.why(&node.run.id, Some(&spec.id), now);
+        for slot in node.run.slots() {
+            let step = node.run.step(slot);
+            let name = node.run.name(slot);
+            let why = coordinator.why(&node.run.id, Some(&name), now);
             let why = why.expect("it is there");
             complete(&why, step.waker.is_none(), explored, place);
         }

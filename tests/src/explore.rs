@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use phisync::engine::{
-    Failure, Input, Moment, Phase, RawJson, Resolution, RunEvent, RunId, RunState, Slot, Start,
-    StepState, StepStatus, TaskState, TaskStatus, apply, decide, start,
+    Failure, Input, Moment, Phase, RawJson, Resolution, RunEvent, RunId, RunState, Slot, Source,
+    Start, StepState, StepStatus, TaskState, TaskStatus, apply, decide, start,
 };
 use phisync_state::Timestamp;
 use phisync_workflows::Machine;
@@ -171,7 +171,7 @@ fn written(run: &RunState) -> String {
         (&run.steps, &run.passes, run.ended_steps),
         (&run.error, &run.failed_step, &run.cancelled_by),
         (&run.undoing, run.undo, &run.incidents, &run.outputs),
-        (run.next_deadline(), run.closed_at),
+        (run.next_deadline(), run.closed_at, &run.walk, &run.vars),
     );
     format!("{parts:?}")
 }
@@ -222,6 +222,21 @@ fn tries(run: &RunState, now: Timestamp) -> Vec<Try> {
             };
             tries.push(Try {
                 name,
+                about: None,
+                input,
+                at: now,
+            });
+        }
+    }
+    for (_, wait) in run.listening() {
+        if let Source::Signal(name) = &wait.subscription.source {
+            let input = Input::Signal {
+                name: name.clone(),
+                data: RawJson::from_value(&json!(null)),
+                by: "p1".to_owned(),
+            };
+            tries.push(Try {
+                name: "signal",
                 about: None,
                 input,
                 at: now,
@@ -373,6 +388,7 @@ fn essence(run: &RunState) -> String {
     if run.phase == Phase::Forward {
         times.insert(run.deadline);
     }
+    times.extend(run.walk.as_ref().and_then(|walk| walk.deadline));
     let rank = |at: Timestamp| times.iter().position(|time| *time == at);
     let mut text = format!(
         "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
@@ -384,7 +400,19 @@ fn essence(run: &RunState) -> String {
         run.undoing,
         rank(run.deadline),
     );
+    for pass in &run.passes {
+        let place = (pass.body.0, pass.owner, pass.round, pass.status);
+        write!(text, "\n{place:?}").expect("a string takes all");
+    }
+    if let Some(walk) = &run.walk {
+        let place = (walk.state, walk.visit, walk.stage, walk.deadline.map(rank));
+        write!(text, "\n{place:?}").expect("a string takes all");
+    }
     for step in &run.steps {
+        if let Some(block) = &step.block {
+            let place = (block.attempt, block.cancelling, block.failing.is_some());
+            write!(text, "\n{place:?}").expect("a string takes all");
+        }
         let task = |task: Option<&TaskState>| {
             let task = task.map(|task| {
                 let counters = (task.failures, task.losses, task.effect_unknown);
@@ -426,5 +454,5 @@ fn deadlines(step: &StepState) -> impl Iterator<Item = Timestamp> {
     });
     let approval = step.approval.as_ref().filter(|_| step.outcome.is_none());
     let approval = approval.map(|approval| approval.deadline);
-    tasks.flatten().chain(approval)
+    tasks.flatten().chain(approval).chain(step.due)
 }
