@@ -10,6 +10,7 @@ mod durability;
 mod errors;
 #[cfg(unix)]
 mod examples;
+mod files;
 #[cfg(unix)]
 mod lifecycle;
 #[cfg(unix)]

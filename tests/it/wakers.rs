@@ -356,6 +356,7 @@ fn kind(waker: &Option<Waker>) -> &'static str {
         Some(Waker::Incident { .. }) => "incident",
         Some(Waker::Event { .. }) => "event",
         Some(Waker::Child { .. }) => "run",
+        Some(Waker::Files { .. }) => "files",
     }
 }
 

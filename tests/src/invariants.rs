@@ -142,6 +142,7 @@ fn deadline(waker: &Waker) -> Option<Timestamp> {
         | Waker::Event { until, .. }
         | Waker::Person { until } => Some(*until),
         Waker::Timer { at } => Some(*at),
+        Waker::Files { until } => *until,
         Waker::Needs
         | Waker::Steps
         | Waker::Child { .. }

@@ -14,6 +14,7 @@ mod definitions;
 mod dispatch;
 mod documents;
 mod events;
+mod files;
 mod forks;
 #[cfg(test)]
 mod formats;
@@ -56,6 +57,7 @@ pub use closed::{
     ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold, started_of, why_closed,
 };
 pub use dispatch::{Handed, PollId, Polled};
+pub use files::FilesErrand;
 pub use forks::Cut;
 pub use keys::{BusinessKey, Call, OnClosed, OnOpen, body_hash};
 pub use liveness::{AgentEvent, Evidence};
@@ -113,6 +115,8 @@ pub struct Coordinator {
     batch: Batch,
     last: Seq,
     changed: BTreeSet<RunId>,
+    /// Since they were last taken.
+    files_wanted: Vec<FilesErrand>,
     stale_views: views::StaleViews,
     transactions: transactions::Transactions,
     documents: documents::Documents,
@@ -210,6 +214,7 @@ impl Coordinator {
         self.follow_pause(id, events, now);
         self.follow_events(id, events, now);
         self.follow_deadline(id);
+        self.follow_files(id, events);
         self.follow_children(id, events, now);
         let closed = |run: &OpenRun| run.state.status != RunStatus::Running;
         if self.open.get(id).is_some_and(closed) {

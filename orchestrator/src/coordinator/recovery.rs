@@ -55,6 +55,7 @@ impl Coordinator {
             batch: super::Batch::default(),
             just_closed: std::collections::VecDeque::new(),
             changed: std::collections::BTreeSet::new(),
+            files_wanted: Vec::new(),
             stale_views: super::views::StaleViews::default(),
             transactions: super::transactions::Transactions::default(),
             documents: super::documents::Documents::default(),
@@ -156,6 +157,7 @@ impl Coordinator {
             self.follow_task(&task, now);
         }
         self.follow_waits(id);
+        self.resume_files(id);
         self.follow_deadline(id);
     }
 

@@ -227,6 +227,15 @@ fn waits_for(run: &RunState, index: Slot, waker: &Waker) -> (String, &'static st
         }
         Waker::Steps => ("its open steps".to_owned(), "steps", None),
         Waker::Child { run } => (format!("run {run} to end"), "run", None),
+        Waker::Files { until } => (
+            match until {
+                Some(_) => "its files to be staged",
+                None => "its files to be on disk",
+            }
+            .to_owned(),
+            "files",
+            until.map(|until| until.to_string()),
+        ),
         Waker::Event { source, until } => (source.clone(), "event", Some(until.to_string())),
         Waker::Agent { until } => {
             let undo = run.step(index).undo.is_some();

@@ -178,6 +178,7 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
         Input::Signal { name, data, by } => draft.signal(name, data, by)?,
         Input::Deliver { step, what } => draft.hear(&step, what)?,
         Input::ChildEnded { step, end } => draft.child_ended(&step, end)?,
+        Input::FilesEnded { step, attempt, end } => draft.files_ended(&step, attempt, end)?,
         Input::Resolve {
             step,
             action,

@@ -11,7 +11,7 @@ use phisync_state::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{RawJson, RunId, Source, Subscription, Trigger};
+use super::{FilesOrder, RawJson, RunId, Source, Subscription, Trigger};
 
 /// A payload that is there and `null` is there: without this, serde reads it as absent, and a replay
 /// would know less than the run that wrote it.
@@ -377,6 +377,42 @@ pub enum RunEvent {
         error: Option<Failure>,
         /// When.
         at: Timestamp,
+    },
+    /// A step wants files changed, all or none.
+    FilesWanted {
+        /// The step.
+        step: String,
+        /// Which time, from 1.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        attempt: u32,
+        /// What, evaluated.
+        order: FilesOrder,
+        /// When.
+        at: Timestamp,
+        /// When it must have been decided.
+        deadline: Timestamp,
+    },
+    /// The files change, whatever comes; the transaction's record stands in the same batch.
+    FilesDecided {
+        /// The step.
+        step: String,
+        /// The transaction.
+        transaction: String,
+        /// What the step gives once every disk is done.
+        output: RawJson,
+        /// When.
+        at: Timestamp,
+    },
+    /// The files did not change, and it is tried again.
+    FilesRetried {
+        /// The step.
+        step: String,
+        /// Why.
+        error: Failure,
+        /// When.
+        at: Timestamp,
+        /// When it begins anew.
+        due: Timestamp,
     },
     /// A step waits for a time.
     TimerSet {
@@ -760,6 +796,9 @@ impl RunEvent {
             | Self::BlockCancelling { step, .. }
             | Self::BlockRetried { step, .. }
             | Self::ChildEnded { step, .. }
+            | Self::FilesWanted { step, .. }
+            | Self::FilesDecided { step, .. }
+            | Self::FilesRetried { step, .. }
             | Self::TimerSet { step, .. }
             | Self::TaskReady { step, .. }
             | Self::TaskClaimed { step, .. }

@@ -60,6 +60,22 @@ pub struct ChildEnd {
     pub error: Option<Failure>,
 }
 
+/// How far a change of files has got.
+#[derive(Clone, Debug)]
+pub enum FilesEnd {
+    /// It happens: its record is in the same batch.
+    Decided {
+        /// The transaction.
+        transaction: String,
+        /// What the step gives once it has happened.
+        output: RawJson,
+    },
+    /// It has happened on every disk.
+    Done,
+    /// It never happened.
+    Failed(Failure),
+}
+
 /// Something from outside, for one run that exists.
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -182,6 +198,15 @@ pub enum Input {
         step: String,
         /// How.
         end: ChildEnd,
+    },
+    /// The change of files that a step wants has got further.
+    FilesEnded {
+        /// The step's name.
+        step: String,
+        /// Which attempt.
+        attempt: u32,
+        /// How far.
+        end: FilesEnd,
     },
     /// A person decides about an undo that failed for good.
     Resolve {

@@ -113,6 +113,7 @@ impl RunState {
                 step.due = Some(at);
                 match &mut step.waker {
                     Some(super::Waker::Event { until, .. }) => *until = at,
+                    Some(super::Waker::Files { until }) => *until = Some(at),
                     waker => *waker = Some(super::Waker::Timer { at }),
                 }
             }

@@ -182,10 +182,7 @@ impl Draft<'_> {
         if let Some(condition) = &step.condition
             && !scope.holds(condition)?
         {
-            return Ok(RunEvent::StepSkipped {
-                step: self.run.name(slot),
-                at: self.moment.now,
-            });
+            return Ok(RunEvent::StepSkipped { step: name(), at });
         }
         match &step.kind {
             StepKind::Task(_) => self.task_ready(slot, step),
@@ -206,16 +203,12 @@ impl Draft<'_> {
             }),
             StepKind::WaitFor(spec) => self.event_awaited(slot, spec),
             StepKind::Emit(spec) => self.event_emitted(slot, spec),
+            StepKind::Files(spec) => self.files_wanted(slot, spec),
             StepKind::Finish(_) => Ok(RunEvent::StepCompleted {
                 step: name(),
                 output: RawJson::from_value(&serde_json::Value::Null),
                 at,
             }),
-            // The compiler refuses these (PHI119).
-            kind => Err(Failure::new(
-                "policy",
-                format!("this version does not run `{}` steps", kind.name()),
-            )),
         }
     }
 
@@ -258,6 +251,8 @@ impl Draft<'_> {
         let step = self.run.step(slot);
         if step.block.is_some() {
             self.cancel_block(slot, reason);
+        } else if self.run.files_are_decided(slot) {
+            // It happens; it ends as soon as every disk is done.
         } else if step.status == StepStatus::Running {
             self.emit(RunEvent::TaskCancelRequested {
                 step: self.run.name(slot),

@@ -4,6 +4,7 @@ use phisync_state::Timestamp;
 use phisync_workflows::StepIndex;
 
 use super::block::Block;
+use super::files::FilesWork;
 use super::pass::{PassId, Slot};
 use super::{Failure, RawJson, StepStatus, TaskStatus, Waker};
 
@@ -142,6 +143,8 @@ pub struct StepState {
     pub approval: Option<Box<Approval>>,
     /// The bodies it runs, once it has begun.
     pub block: Option<Box<Block>>,
+    /// The change of files, once it is wanted.
+    pub files: Option<Box<FilesWork>>,
     /// The pass through its `on_failure`, once it is entered.
     pub handler: Option<PassId>,
     /// Until when it waits: a timer, the delay of a loop, the back-off of a block.
@@ -173,6 +176,7 @@ impl StepState {
             undo: None,
             approval: None,
             block: None,
+            files: None,
             handler: None,
             due: None,
             undone_by: None,

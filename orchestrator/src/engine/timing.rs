@@ -43,6 +43,7 @@ impl Draft<'_> {
         match &machine.step(self.run.step(slot).spec).kind {
             StepKind::WaitFor(spec) => return self.expire_wait(slot, spec),
             StepKind::Approval(_) => return self.escalate_approval(slot),
+            StepKind::Files(spec) => return self.files_ring(slot, spec),
             _ => {}
         }
         let at = self.moment.now;

@@ -375,6 +375,14 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
             (None, PassOutcome::Cancelled) => format!("run {run} was cancelled"),
             (None, _) => format!("run {run} has completed"),
         },
+        RunEvent::FilesWanted { order, .. } => {
+            format!("wants {} changes of files", order.changes.len())
+        }
+        RunEvent::FilesDecided { transaction, .. } => format!("decided as {transaction}"),
+        RunEvent::FilesRetried { error, at, due, .. } => {
+            let wait = due.since(*at).as_secs_f64();
+            format!("{}: {}; retry in {wait:.3}s", error.code, error.message)
+        }
         RunEvent::TimerSet { at, due, .. } => {
             format!("waits {:.3}s", due.since(*at).as_secs_f64())
         }

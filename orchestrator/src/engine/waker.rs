@@ -33,6 +33,12 @@ pub enum Waker {
         /// Which.
         run: RunId,
     },
+    /// A change of files that is staged, at the latest this deadline; or that is decided, and waits
+    /// for the disks.
+    Files {
+        /// When it must have been decided; `None`: it is.
+        until: Option<Timestamp>,
+    },
     /// An event or a signal, at the latest this deadline.
     Event {
         /// Which, in words.

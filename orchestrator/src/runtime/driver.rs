@@ -15,7 +15,7 @@ use std::time::Duration;
 use phisync_agents::protocol::Task;
 use phisync_state::env::Clock;
 use phisync_state::{Head, Store, Unknown, ViewName};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::coordinator::{Coordinator, Now, PollId, Polled, Refusal};
 use crate::engine::RunId;
@@ -110,6 +110,7 @@ impl Desk {
 pub struct Handle {
     jobs: SyncSender<Message>,
     store: Arc<dyn Store>,
+    files: Arc<Notify>,
 }
 
 /// See [`Handle::view_renewer`].
@@ -315,6 +316,11 @@ impl Handle {
         }
     }
 
+    /// Waits until steps want files to be changed, or have since the last time.
+    pub(super) async fn files_are_wanted(&self) {
+        self.files.notified().await;
+    }
+
     /// The way for whoever finds views that are not as written. It keeps nothing alive.
     pub(super) fn view_renewer(&self) -> ViewRenewer {
         ViewRenewer(self.jobs.clone())
@@ -407,6 +413,7 @@ pub(super) fn start(
     let handle = Handle {
         jobs,
         store: Arc::clone(&store),
+        files: Arc::default(),
     };
     let desk = Desk {
         coordinator,
@@ -556,6 +563,9 @@ impl Driver {
                 let handle = self.handle.clone();
                 self.release(hand_over(handle, agent, reply, handed.tasks));
             }
+        }
+        if self.desk.coordinator.has_files_wanted() {
+            self.handle.files.notify_one();
         }
         for answer in locks::answers(&mut self.desk, &self.handle) {
             self.release(answer);

@@ -5,6 +5,7 @@
 //! together and takes them apart again in order.
 
 mod driver;
+mod files;
 mod paths;
 mod server;
 mod snapshots;

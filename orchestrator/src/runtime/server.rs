@@ -296,6 +296,9 @@ impl Server {
         coordinator.set_archives(Arc::clone(store.archives()));
         let system = |what| move |source| StartError::System { what, source };
         let roots = declare(&options.roots, &options.data)?;
+        let data =
+            std::fs::canonicalize(&options.data).map_err(system("find the data directory"))?;
+        let project = data.parent().unwrap_or(&data).to_owned();
         let blobs = Blobs::open(Arc::clone(&disk), &options.data);
         let blobs = blobs.map_err(system("open the blobs"))?;
         let workspace = Workspace::new(Arc::new(OsDisk), blobs);
@@ -335,8 +338,14 @@ impl Server {
             opened.snapshot.unwrap_or_default(),
         )
         .map_err(system("start the thread of the snapshots"))?;
-        let transactor =
-            Transactor::new(handle.clone(), shared, workspace, roots, Arc::clone(&clock));
+        let transactor = Transactor::new(
+            handle.clone(),
+            shared,
+            workspace,
+            roots,
+            project,
+            Arc::clone(&clock),
+        );
         let app = App {
             handle: handle.clone(),
             snapshots: snapshots.clone(),
@@ -623,6 +632,7 @@ fn start_sockets(
         .spawn(move || {
             let served = runtime.block_on(async move {
                 let transactor = Arc::clone(&app.transactor);
+                tokio::spawn(Arc::clone(&transactor).serve_steps());
                 tokio::spawn(async move { transactor.upkeep().await });
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 serve(listener, router(Arc::new(app)), doors, stop).await

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
@@ -17,9 +18,10 @@ use phisync_state::transaction::{
 };
 use phisync_state::{Head, Store, Timestamp, Unknown};
 
-use crate::coordinator::{Coordinator, Now, Refusal};
+use crate::coordinator::{Coordinator, FilesErrand, Now, Refusal};
 
 use super::driver::Handle;
+use super::files::{Errand, Errands};
 
 /// How often what is unfinished is tried again.
 const RETRY_PERIOD: Duration = Duration::from_secs(5);
@@ -52,6 +54,17 @@ pub enum TransactError {
     Refused(#[from] Refusal),
 }
 
+impl TransactError {
+    /// What a step and an aborted transaction are told, as the language knows it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Prepare(refused) => refused.code(),
+            Self::Refused(_) | Self::Revert(_) | Self::NotCommitted { .. } => "files.conflict",
+        }
+    }
+}
+
 /// What became of a transaction.
 #[derive(Debug)]
 pub struct Transacted {
@@ -69,6 +82,9 @@ pub struct Transactor {
     store: Arc<dyn Store>,
     workspace: Workspace,
     roots: Roots,
+    /// The folder that the roots of steps are relative to.
+    project: PathBuf,
+    errands: Errands,
     /// Those that a task drives now.
     driven: Mutex<BTreeSet<TransactionId>>,
     /// Held for reading while contents may be needed that no decision names yet.
@@ -90,12 +106,28 @@ impl Drop for Driven<'_> {
     }
 }
 
+/// Says that an errand is under way, as long as it lives.
+pub(super) struct OnErrand<'t> {
+    errands: &'t Errands,
+    errand: FilesErrand,
+}
+
+impl Drop for OnErrand<'_> {
+    fn drop(&mut self) {
+        let errands = self.errands.lock();
+        errands
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.errand);
+    }
+}
+
 impl Transactor {
     pub(super) fn new(
         handle: Handle,
         store: Arc<dyn Store>,
         workspace: Workspace,
         roots: Roots,
+        project: PathBuf,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -103,6 +135,8 @@ impl Transactor {
             store,
             workspace,
             roots,
+            project,
+            errands: Errands::default(),
             driven: Mutex::default(),
             gate: tokio::sync::RwLock::new(()),
             unsynced: AtomicBool::new(false),
@@ -114,6 +148,24 @@ impl Transactor {
     #[must_use]
     pub fn roots(&self) -> &Roots {
         &self.roots
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(super) fn project(&self) -> &Path {
+        &self.project
+    }
+
+    /// Takes an errand upon it, unless that is under way.
+    pub(super) fn take_errand(&self, errand: &FilesErrand) -> Option<OnErrand<'_>> {
+        let errands = self.errands.lock();
+        let mut errands = errands.unwrap_or_else(PoisonError::into_inner);
+        errands.insert(errand.clone()).then(|| OnErrand {
+            errands: &self.errands,
+            errand: errand.clone(),
+        })
     }
 
     /// Makes a transaction happen, whole or not at all.
@@ -128,7 +180,7 @@ impl Transactor {
         by: String,
     ) -> Result<Transacted, TransactError> {
         let this = Arc::clone(self);
-        let task = tokio::spawn(async move { this.run(transaction, &by, None).await });
+        let task = tokio::spawn(async move { this.run(transaction, &by, None, None).await });
         task.await.unwrap_or_else(|_| Err(stopping().into()))
     }
 
@@ -165,15 +217,17 @@ impl Transactor {
         let documents = documents.into_iter().map(Change::Document);
         back.changes.extend(documents);
         let this = Arc::clone(self);
-        let task = tokio::spawn(async move { this.run(back, &by, Some(id)).await });
+        let task = tokio::spawn(async move { this.run(back, &by, Some(id), None).await });
         task.await.unwrap_or_else(|_| Err(stopping().into()))
     }
 
-    async fn run(
+    /// With an errand, its step is decided in the same batch.
+    pub(super) async fn run(
         &self,
         transaction: Transaction,
         by: &str,
         reverts: Option<TransactionId>,
+        errand: Option<Errand>,
     ) -> Result<Transacted, TransactError> {
         let gate = self.gate.read().await;
         let id = TransactionId::random(&mut OsEntropy);
@@ -198,7 +252,10 @@ impl Transactor {
             .await?;
         let (workspace, staged) = (self.workspace.clone(), Arc::clone(&plan));
         let decided = match blocking(move || workspace.stage(&staged)).await? {
-            Ok(decision) => self.decide(&id, decision, &plan, intent).await,
+            Ok(decision) => match &errand {
+                Some(errand) => self.decide_for(errand, &id, decision, intent).await,
+                None => self.decide(&id, decision, &plan, intent).await,
+            },
             Err(refused) => Err(refused.into()),
         };
         let (state, head) = match decided {
@@ -228,15 +285,25 @@ impl Transactor {
         Ok(decided.await?)
     }
 
+    async fn decide_for(
+        &self,
+        errand: &Errand,
+        id: &TransactionId,
+        decision: Decision,
+        intent: Intent,
+    ) -> Result<(TransactionState, Head), TransactError> {
+        let output = errand.output(id, &decision);
+        let (of, id) = (errand.of.clone(), id.clone());
+        let decided = self
+            .handle
+            .call(move |c, now| c.decide_files(&of, &id, &decision, &intent, &output, now));
+        Ok(decided.await?)
+    }
+
     /// Removes what staging left. If that fails, upkeep or the next start does it.
     async fn abort(&self, state: TransactionState, error: &TransactError) {
-        let code = match error {
-            TransactError::Prepare(refused) => refused.code(),
-            TransactError::Refused(_)
-            | TransactError::Revert(_)
-            | TransactError::NotCommitted { .. } => "files.conflict",
-        };
-        let (workspace, reason) = (self.workspace.clone(), error.to_string());
+        let (code, reason) = (error.code(), error.to_string());
+        let workspace = self.workspace.clone();
         let id = state.id.clone();
         let aborted = blocking(move || workspace.abort(&state.intent, code, &reason)).await;
         let event = match aborted {
@@ -431,7 +498,7 @@ fn wait_durable(store: &dyn Store, coordinator: &Coordinator) -> Result<(), Unkn
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {
     let work = tokio::task::spawn_blocking(work).await;

@@ -14,6 +14,7 @@ mod dispatch;
 mod endings;
 mod events;
 mod expressions;
+mod files;
 mod incidents;
 mod joins;
 mod leases;

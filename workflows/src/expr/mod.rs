@@ -36,6 +36,7 @@ use std::sync::Arc;
 pub use check::{check, check_condition, check_text};
 pub use env::{Env, StepView};
 pub use error::{Checked, EvalError, ExprError};
+pub use pattern::is_in_glob;
 pub use types::{ObjectType, Type};
 pub use value::{Map, Value};
 

@@ -52,6 +52,13 @@ pub(super) fn compile_glob(pattern: &str) -> Result<Regex, String> {
     compile(&translated)
 }
 
+/// Whether `path` is one that the glob names, as `glob(path, pattern)` says it; a glob that cannot be
+/// compiled names none.
+#[must_use]
+pub fn is_in_glob(path: &str, glob: &str) -> bool {
+    compile_glob(glob).is_ok_and(|regex| regex.is_match(path))
+}
+
 /// The parser of `regex` draws the pattern over several lines; the last one names the trouble.
 fn last_line(text: &str) -> String {
     let line = text.lines().last().unwrap_or(text).trim();

@@ -11,7 +11,7 @@ use crate::source::Span;
 /// there.
 const NOT_YET: &[(&str, &[&str])] = &[
     ("a workflow", &["secrets", "config"]),
-    ("a step", &["files", "accept"]),
+    ("a step", &["accept"]),
     ("`task`", &["attachments", "secrets"]),
     ("`compensate`", &["call", "files", "emit", "do", "revert"]),
     ("`compat`", &["safe_points"]),

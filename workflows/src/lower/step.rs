@@ -80,7 +80,6 @@ pub(super) fn read<'n>(
     let of_files = matches!(kind, Some(StepKind::Files(_)));
     let (compensate, undo_retry_when) = match map.get("compensate") {
         Some(entry) => kinds::compensate(cx, &entry.value, id, of_files, common),
-        None if of_files => (Compensate::Revert, None),
         None => (Compensate::Absent, None),
     };
     let mut kind = kind;

@@ -217,6 +217,14 @@ impl Board {
                 now,
             ),
             RunEvent::ChildEnded { step, run, .. } => Some(format!("{step}: run {run} has ended")),
+            RunEvent::FilesWanted { step, .. } => {
+                self.set(step, Look::Running, "changes files", now)
+            }
+            RunEvent::FilesDecided { .. } => None,
+            RunEvent::FilesRetried { step, error, .. } => {
+                let state = format!("will retry, {}", error.code);
+                self.set(step, Look::Queued, &state, now)
+            }
             RunEvent::TimerSet { step, .. } => self.set(step, Look::Queued, "waits", now),
             // The steps of a body speak for it.
             RunEvent::PassOpened { .. }

@@ -4,6 +4,7 @@
 //! the run's own timer set here: whoever holds a `RunState` needs no other timers.
 
 mod block;
+mod files;
 mod task;
 mod undo;
 mod walk;
@@ -241,6 +242,9 @@ fn apply_to_step(run: &mut RunState, index: Slot, event: &RunEvent) {
             step.started_at = Some(*at);
             wait_until(run, index, *due);
         }
+        RunEvent::FilesWanted { .. }
+        | RunEvent::FilesDecided { .. }
+        | RunEvent::FilesRetried { .. } => files::apply_to_files(run, index, event),
         RunEvent::ChildEnded {
             outcome,
             output,
