@@ -4,10 +4,10 @@
 //! A snapshot holds records, not folded state, so there is nothing in it that the journal did not
 //! say: `snapshot + the journal behind it = the whole journal`, apart from closed streams and from
 //! records that have outlived their use. It is taken
-//! where a segment ends, while the writer goes on in the next. From the outside in: [`fold`] takes
-//! one from a live store, [`base`] finds the one to start from, [`archives`] reads closed streams,
-//! [`prune`] takes away what nothing needs any more, [`list`] looks without opening,
-//! [`restore`] begins a new life of a damaged store; [`layout`], [`writer`] and [`reader`] are the file format.
+//! where a segment ends, while the writer goes on in the next. From the outside in: `fold` takes
+//! one from a live store, `base` finds the one to start from, `archives` reads closed streams,
+//! `prune` takes away what nothing needs any more, [`list`] looks without opening,
+//! [`restore`] begins a new life of a damaged store; `layout`, `writer` and `reader` are the file format.
 //!
 //! What a stream means is unknown here: a [`Projection`] tells which are closed.
 
