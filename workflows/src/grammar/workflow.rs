@@ -130,8 +130,12 @@ const BODY: &[Key] = &[
     ),
     key(
         "on_failure",
-        Form::List(&Form::Table(|| &STEP)),
-        "Steps that run in order when the body failed, before anything is undone.",
+        Form::List(&Form::Either(&[
+            Form::Table(|| &STEP),
+            Form::Table(|| &RECOVERY),
+            Form::Choice(&["recover"]),
+        ])),
+        "Steps that run in order when the body failed, before anything is undone; `recover` last.",
     ),
     key(
         "finally",
@@ -139,6 +143,28 @@ const BODY: &[Key] = &[
         "Steps that run in order at the end, whatever happened.",
     ),
 ];
+
+static RECOVERY: Table = Table {
+    name: "recovery",
+    doc: "The end of `on_failure`: the run counts as completed.",
+    keys: &[&[required(
+        "recover",
+        Form::Table(|| &RECOVER),
+        "What the run gives although its body failed.",
+    )]],
+    exactly_one: &[],
+};
+
+static RECOVER: Table = Table {
+    name: "recover",
+    doc: "What a run gives whose failure was handled.",
+    keys: &[&[key(
+        "outputs",
+        Form::Map(&Form::Value),
+        "The run's outputs.",
+    )]],
+    exactly_one: &[],
+};
 
 static SCHEDULE: Table = Table {
     name: "schedule",

@@ -81,6 +81,30 @@ fn most_slips_of_structure_break_the_schema() {
 }
 
 #[test]
+fn a_recovery_satisfies_the_schema_at_the_end_of_a_run_that_failed_and_nowhere_else() {
+    let validator = validator(&workflow_schema());
+    let valid = |list: &str, item: &str| {
+        let text = format!(
+            "workflow: sample\nsteps:\n  - {{ id: a, prompt: Go. }}\n{list}:\n  - {item}\n"
+        );
+        let documents = documents(&text).expect("YAML");
+        documents
+            .iter()
+            .all(|document| validator.is_valid(document))
+    };
+    for item in [
+        "recover",
+        "recover: { outputs: { sha: none } }",
+        "{ id: b, prompt: Tell. }",
+    ] {
+        assert!(valid("on_failure", item), "{item}");
+        assert_eq!(valid("finally", item), item.starts_with('{'), "{item}");
+    }
+    assert!(!valid("on_failure", "recover: { output: { sha: none } }"));
+    assert!(!valid("on_failure", "{ id: b, recover: {} }"));
+}
+
+#[test]
 fn a_key_is_described_where_an_editor_looks() {
     let schema = workflow_schema();
     let step = &schema["$defs"]["step"];
