@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::calls::{self, Callees};
 use crate::catalog::{Catalog, Interface};
-use crate::check;
+use crate::check::{self, events};
 use crate::diagnostic::{Diagnostic, Note, Sink};
 use crate::fingerprint;
 use crate::lower::{self, Cx, Draft};
@@ -136,6 +136,7 @@ fn workflows(
         .iter()
         .map(|draft| Some(draft.as_ref()?.identity()))
         .collect();
+    let emitted = events::emitted(&drafts);
     let mut callees = Callees::new(catalog);
     for (name, version) in identities.iter().flatten() {
         callees.declare(name, version.as_deref());
@@ -149,6 +150,7 @@ fn workflows(
         let order = lower::order::Order::of(&draft.steps, draft.bodies());
         let filled = lower::fill(&mut cx, draft, &order, &callees);
         check::all(&mut cx, draft, &order, catalog, 0);
+        events::listeners(&mut cx, draft, &emitted);
         let interface = Interface {
             inputs: draft.declared.inputs.clone(),
             output: filled.output.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, CatalogAgent};
 use crate::diagnostic::Note;
 use crate::lower::{Cx, Draft, StepDraft};
-use crate::machine::{ApprovalSpec, Assign, Compensate, StepKind};
+use crate::machine::{ApprovalSpec, Assign, Compensate, StepKind, TaskSpec};
 use crate::source::Span;
 use crate::syntax::{Map, Node};
 
@@ -15,14 +15,16 @@ const POOL_DEFAULT: &str = "default";
 /// Rules about one step.
 pub(super) fn step(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>, catalog: &Catalog) {
     match &step.step.kind {
-        StepKind::Task(_) => {
+        StepKind::Task(task) => {
             let place = Place::of(draft, step.map, step.id_span);
             assignment(cx, &step.step.id, &step.step.assign, &place, catalog);
+            named_for_type(cx, draft, task, &step.step.assign, &place, catalog);
             if let Compensate::Task(undo) = &step.step.compensate
                 && let Some(map) = step.map.get("compensate").and_then(|e| e.value.as_map())
             {
                 let place = Place::of(draft, map, step.key_span("compensate"));
                 assignment(cx, &step.step.id, &undo.assign, &place, catalog);
+                named_for_type(cx, draft, &undo.task, &undo.assign, &place, catalog);
             }
         }
         StepKind::Approval(approval) => approvers(cx, draft, step, approval, catalog),
@@ -148,6 +150,47 @@ fn missing<'a>(agent: &CatalogAgent, assign: &'a Assign) -> Vec<&'a str> {
         .filter(|capability| !agent.capabilities.contains(capability))
         .map(String::as_str)
         .collect()
+}
+
+/// PHI607: the author's word goes, so an agent that is named gets a task that its type would have
+/// kept from it. What `assign` itself asks for is [`somebody_fits`]' to tell.
+fn named_for_type(
+    cx: &mut Cx<'_>,
+    draft: &Draft<'_>,
+    task: &TaskSpec,
+    assign: &Assign,
+    place: &Place<'_>,
+    catalog: &Catalog,
+) {
+    let name = assign.agent.as_ref();
+    let agent = name.and_then(|name| catalog.agents.iter().find(|agent| same(agent, name)));
+    let (Some(agent), Some(wanted)) = (agent, draft.task_types.capabilities(&task.task_type))
+    else {
+        return;
+    };
+    let lacking: Vec<String> = wanted
+        .iter()
+        .filter(|capability| {
+            !agent.capabilities.contains(capability) && !assign.capabilities.contains(capability)
+        })
+        .map(|capability| format!("`{capability}`"))
+        .collect();
+    if lacking.is_empty() {
+        return;
+    }
+    let (lacking, task_type) = (lacking.join(", "), &task.task_type);
+    cx.sink.push(
+        Note::warning(
+            "PHI607",
+            place.name("agent", &agent.name),
+            format!(
+                "`{}` lacks {lacking} wanted by task type `{task_type}`",
+                agent.name
+            ),
+        )
+        .label("gets the task all the same, because it is named")
+        .help("name an agent that can do it, or give it the capability in `agents.yaml`"),
+    );
 }
 
 fn somebody_fits(

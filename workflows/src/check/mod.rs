@@ -8,6 +8,7 @@ mod blocks;
 mod choices;
 mod conditions;
 mod domains;
+pub(crate) mod events;
 mod fate;
 mod files;
 mod graph;

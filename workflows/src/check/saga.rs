@@ -21,6 +21,40 @@ pub(super) fn step(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
             .also(step.value_span("effects"), "declared here"),
         );
     }
+    repeated_undo(cx, step);
+}
+
+/// PHI705. Every undo is attempted ten times unless it says otherwise, so one that says nothing
+/// would be warned about everywhere. It is a warning where the undo or its type says that it may not
+/// be repeated, and a remark where somebody asked for more attempts and did not say.
+fn repeated_undo(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
+    let Compensate::Task(undo) = &step.step.compensate else {
+        return;
+    };
+    let attempts = undo.retry.max_attempts;
+    let body = step.map.get("compensate").and_then(|e| e.value.as_map());
+    let retry = body.and_then(|body| body.get("retry"));
+    let (id, place) = (&step.step.id, step.key_span("compensate"));
+    let message = format!("the undo of `{id}` may be attempted {attempts} times");
+    let note = match (step.undo_idempotent, retry) {
+        _ if attempts <= 1 => return,
+        (Some(true), _) | (None, None) => return,
+        (Some(false), _) => {
+            let message = format!("{message}, and is declared not to be idempotent");
+            Note::warning("PHI705", place, message)
+        }
+        (None, Some(_)) => {
+            let message = format!("{message}, and nothing says that it is idempotent");
+            Note::info("PHI705", place, message)
+        }
+    };
+    let note = match retry {
+        Some(retry) => note.also(retry.value.span, "attempts"),
+        None => note.label("ten attempts unless `retry` says otherwise"),
+    };
+    cx.sink.push(note.help(
+        "`idempotent: true` if undoing twice is harmless, else `retry: { max_attempts: 1 }`",
+    ));
 }
 
 /// What a rule about failures has to know.

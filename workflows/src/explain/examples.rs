@@ -99,6 +99,7 @@ const EXAMPLES: &[Example] = examples! { "invalid":
     PHI211 => ["  Unused: string\nretry_policies:\n  patient: { max_attempts: 9 }\n" => ""];
     PHI212 => ["${{ json(steps.plan.output) }}" => "the plan that you find."];
     PHI213 => ["scaner_token" => "scanner_token", "regoin" => "region"];
+    PHI214 => ["build.finish," => "build.finished,", "event: build.finishd\n" => "event: build.finished\n"];
     PHI215 => ["needs: [plan, work]" => "needs: work"];
     PHI301 => [" &&" => "", "1 + }}" => "1 + 1 }}"];
     PHI302 => ["${{ inputs.topic" => "$${{ inputs.topic", "and }} more" => "and more"];
@@ -140,6 +141,7 @@ const EXAMPLES: &[Example] = examples! { "invalid":
     PHI419 => ["  - id: judge\n" => "  - id: judge\n    needs: look\n", "      in: inputs.files\n" => "      in: inputs.files\n      concurrency: 1\n"];
     PHI420 => ["  - id: tell\n" => "  - id: tell\n    needs: judge\n"];
     PHI421 => ["    join: first\n" => ""];
+    PHI422 => ["to: test }" => "to: build }"];
     PHI423 => ["concurrency: 64" => "concurrency: 8"];
     PHI424 => ["  - id: index\n" => "  - id: index\n    needs: notes\n"];
     PHI425 => ["    needs: ready\n" => ""];
@@ -171,6 +173,7 @@ const EXAMPLES: &[Example] = examples! { "invalid":
     PHI604 => ["IDLE" => "DC"];
     PHI605 => ["agents: [WEBC]" => "agents: [DC]"];
     PHI606 => ["security" => "review"];
+    PHI607 => ["assign: WEBC" => "assign: KALIC", "agent: CMDC" => "agent: KALIC"];
     PHI608 => ["defalt" => "default"];
     PHI609 => ["agents: [DC]" => "agents: [DC, WEBC]", "      timeout: 1h" => "      timeout: 1h\n      not_same_as: [plan]"];
     PHI610 => ["editr" => "editor", "nobody" => "dana"];
@@ -180,6 +183,7 @@ const EXAMPLES: &[Example] = examples! { "invalid":
     PHI702 => ["    compensate: { prompt: Look away. }\n" => ""];
     PHI703 => ["  - id: merge\n    prompt: Merge.\n    effects: irreversible\n  - id: announce\n    needs: merge\n    prompt: Announce.\n" => "  - id: announce\n    prompt: Announce.\n    effects: none\n  - id: merge\n    needs: announce\n    prompt: Merge.\n    effects: irreversible\n"];
     PHI704 => ["self.output.name" => "self.?output.name.orValue('')"];
+    PHI705 => ["idempotent: false" => "idempotent: true", "      retry: { max_attempts: 3 }\n" => "      idempotent: true\n      retry: { max_attempts: 3 }\n"];
     PHI706 => ["      approval: { from: { users: [dana] }, timeout: 1h }" => "      prompt: Delete the branch."];
     PHI707 => ["          on_failure: continue\n" => ""];
     PHI708 => ["../secrets.txt" => "secrets.txt", "/etc/motd" => "motd"];

@@ -211,6 +211,12 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "A workflow can name only the secrets of its list `secrets`, and read only the settings \
          that it declares in `config`.",
     ),
+    (
+        "PHI214",
+        "Something waits for an event that no step of the file emits, and one that the file does \
+         emit is nearly called the same. If that is a slip, the wait would last until its timeout. \
+         Events from outside are nobody's to declare, so nothing is said of other names.",
+    ),
     ("PHI215", "The need is there through another need already."),
     ("PHI301", "The expression is not CEL."),
     (
@@ -391,6 +397,12 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "`join: first` cancels the other needs, so their outputs are mostly absent.",
     ),
     (
+        "PHI422",
+        "A state machine is in one state at a time, and what is inside a state begins at its \
+         beginning. So a transition leads to a state and never to a step: neither to one inside \
+         another state nor to one of a handler. Lead it to the state around the step.",
+    ),
+    (
         "PHI423",
         "So many tasks may be ready at the same time that the queue fills up and timeouts \
          strike. Bound them with `concurrency`.",
@@ -536,6 +548,12 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "One agent alone can do the step. While it is away, the step waits.",
     ),
     (
+        "PHI607",
+        "The task's type says what an agent must be able to do, and the agent that the step names \
+         has not declared it. The name goes before the type, so the agent gets the task all the \
+         same. Name one that can do it, or give the agent the capability in `agents.yaml`.",
+    ),
+    (
         "PHI608",
         "No agent belongs to the pool, so the task would wait for ever. Agents that name none \
          are in the pool `default`.",
@@ -575,6 +593,13 @@ const EXPLANATIONS: &[(&str, &str)] = &[
         "PHI704",
         "A step is also undone when nobody knows how it ended, and then it has no output. Read \
          it with `self.?output`.",
+    ),
+    (
+        "PHI705",
+        "An undo that failed is attempted again, up to ten times, also when nobody knows how an \
+         attempt ended: so it may be done twice. Write it so that twice is harmless and say \
+         `idempotent: true` in `compensate`, or allow one attempt and let a person decide. It is a \
+         remark where the undo asks for attempts and does not say whether it may be repeated.",
     ),
     (
         "PHI706",

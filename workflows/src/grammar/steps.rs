@@ -75,6 +75,11 @@ static UNDO: Table = Table {
             "What it works on; `self` is the undone step.",
         ),
         key("output", Form::Schema, "The type of the result."),
+        key(
+            "idempotent",
+            Form::Bool,
+            "Whether undoing twice is as good as once.",
+        ),
         key("timeout", Form::Duration, "How long one attempt may take."),
         key(
             "timeouts",

@@ -315,6 +315,7 @@ pub(super) const COMPENSATION: Keys = keys(
         "timeout",
         "timeouts",
         "retry",
+        "idempotent",
         "call",
         "files",
         "emit",

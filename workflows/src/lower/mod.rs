@@ -131,6 +131,8 @@ pub(crate) struct StepDraft<'n> {
     pub(crate) retry_errors_written: bool,
     /// The same for the compensation.
     pub(crate) undo_retry_when: Option<&'n crate::syntax::Node>,
+    /// Whether the compensation may be done twice, if it or its task type says so.
+    pub(crate) undo_idempotent: Option<bool>,
 }
 
 impl StepDraft<'_> {

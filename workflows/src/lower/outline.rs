@@ -93,6 +93,18 @@ impl<'n> Outline<'n> {
         }
     }
 
+    /// The state in which `step` stands, however deep.
+    pub(super) fn state_around(&self, step: StepIndex) -> Option<StateIndex> {
+        let mut step = step;
+        while let Some(parent) = self.parent(step) {
+            step = parent;
+        }
+        match self.body(self.place(step).body).owner {
+            Owner::State(state) => Some(state),
+            _ => None,
+        }
+    }
+
     /// The ids of all steps.
     pub(super) fn ids(&self) -> impl Iterator<Item = &'n str> {
         self.by_id.keys().copied()

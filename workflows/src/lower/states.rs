@@ -1,6 +1,6 @@
 //! `states:` of a workflow, without its expressions.
 //!
-//! Names are resolved here (PHI206). Whether every state can be reached and left is a rule of
+//! Names are resolved here (PHI206, PHI422). Whether every state can be reached and left is a rule of
 //! [`crate::check`].
 
 use std::collections::BTreeMap;
@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use super::fields::IdForm;
 use super::keys::{LIMITS, STATE, STATE_TIMEOUT, TRANSITION};
+use super::outline::Outline;
 use super::step::Common;
 use super::{Cx, kinds, policy};
 use crate::diagnostic::Note;
 use crate::machine::{
-    ActivityOutcome, State, StateEnd, StateIndex, StatesBody, Transition, TransitionTrigger,
+    ActivityOutcome, State, StateEnd, StateIndex, StatesBody, StepIndex, Transition,
+    TransitionTrigger,
 };
 use crate::source::Span;
 use crate::syntax::{Entry, Map, Node};
@@ -36,8 +38,11 @@ pub(crate) struct StatePlace<'n> {
     pub(crate) transitions: Vec<(&'n Map, Span)>,
 }
 
-/// The names of all states.
-struct Names<'n>(BTreeMap<&'n str, StateIndex>);
+/// The names of all states, and the steps that are mistaken for them.
+struct Names<'o, 'n> {
+    states: BTreeMap<&'n str, StateIndex>,
+    outline: &'o Outline<'n>,
+}
 
 pub(super) fn read<'n>(
     cx: &mut Cx<'_>,
@@ -51,13 +56,15 @@ pub(super) fn read<'n>(
         cx.empty("states", entry.value.span);
         return None;
     }
-    let names = Names(
-        map.entries
+    let names = Names {
+        states: map
+            .entries
             .iter()
             .zip(0_u32..)
             .map(|(entry, index)| (entry.key.as_str(), StateIndex(index)))
             .collect(),
-    );
+        outline: common.outline,
+    };
     let initial = match root.get("initial") {
         Some(initial) => names.state(cx, "initial", &initial.value),
         None => {
@@ -102,12 +109,18 @@ fn limits(cx: &mut Cx<'_>, root: &Map) -> u32 {
         .unwrap_or(TRANSITIONS_DEFAULT)
 }
 
-impl Names<'_> {
-    /// The state that a value names (PHI206).
+impl Names<'_, '_> {
+    /// The state that a value names (PHI206, PHI422).
     fn state(&self, cx: &mut Cx<'_>, key: &str, node: &Node) -> Option<StateIndex> {
         let name = cx.name(key, node)?;
-        if let Some(index) = self.0.get(name.as_str()) {
+        if let Some(index) = self.states.get(name.as_str()) {
             return Some(*index);
+        }
+        if key == "to"
+            && let Some(step) = self.outline.step_named(&name)
+        {
+            cx.sink.push(self.inside_a_body(&name, node.span, step));
+            return None;
         }
         let what = match key {
             "initial" => "`initial` names",
@@ -115,7 +128,7 @@ impl Names<'_> {
         };
         let span = node.span;
         let note = Note::error("PHI206", span, format!("{what} unknown state `{name}`"));
-        let note = match cx.nearest(&name, self.0.keys().copied()) {
+        let note = match cx.nearest(&name, self.states.keys().copied()) {
             Some(near) => note
                 .label(format!("did you mean `{near}`?"))
                 .edit(span, near),
@@ -124,12 +137,32 @@ impl Names<'_> {
         cx.sink.push(note);
         None
     }
+
+    /// PHI422: the token is in one state at a time, so no transition leads into a body.
+    fn inside_a_body(&self, name: &str, span: Span, step: StepIndex) -> Note {
+        let around = self.outline.state_around(step);
+        let around = self
+            .states
+            .iter()
+            .find(|(_, index)| Some(**index) == around);
+        let help = match around {
+            Some((state, _)) => format!("lead it to the state around the step: `to: {state}`"),
+            None => "make the step the `activity` of a state, and lead there".to_owned(),
+        };
+        Note::error(
+            "PHI422",
+            span,
+            format!("transition leaves its body: `{name}` is a step, not a state"),
+        )
+        .also(self.outline.place(step).id_span, "the step")
+        .help(help)
+    }
 }
 
 fn state<'n>(
     cx: &mut Cx<'_>,
     entry: &'n Entry,
-    names: &Names<'_>,
+    names: &Names<'_, '_>,
     common: &Common<'_, 'n>,
 ) -> (State, StatePlace<'n>) {
     let mut state = State {
@@ -188,7 +221,11 @@ fn state<'n>(
     (state, place)
 }
 
-fn timeout(cx: &mut Cx<'_>, entry: &Entry, names: &Names<'_>) -> Option<(Duration, StateIndex)> {
+fn timeout(
+    cx: &mut Cx<'_>,
+    entry: &Entry,
+    names: &Names<'_, '_>,
+) -> Option<(Duration, StateIndex)> {
     if entry.value.as_scalar().is_some() && !entry.value.is_null() {
         cx.wrong_type("timeout", "`{ after, to }`", &entry.value);
         return None;
@@ -275,7 +312,7 @@ fn transition(
     cx: &mut Cx<'_>,
     map: &Map,
     first: Span,
-    names: &Names<'_>,
+    names: &Names<'_, '_>,
     options: &[&str],
     common: &Common<'_, '_>,
 ) -> Option<Transition> {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::keys::{ACTIVITY, JOIN, STEP};
+use super::kinds::Undo;
 use super::outline::{Outline, Place};
 use super::policy::{self, Defaults, Policies, RetryDraft};
 use super::schemas::Schemas;
@@ -78,9 +79,9 @@ pub(super) fn read<'n>(
     }
     let on_failure = on_failure(cx, map, kind.as_ref(), common);
     let of_files = matches!(kind, Some(StepKind::Files(_)));
-    let (compensate, undo_retry_when) = match map.get("compensate") {
+    let undo = match map.get("compensate") {
         Some(entry) => kinds::compensate(cx, &entry.value, id, of_files, common),
-        None => (Compensate::Absent, None),
+        None => Undo::plain(Compensate::Absent),
     };
     let mut kind = kind;
     if let (Some(StepKind::Task(task)), Some(entry)) = (&mut kind, map.get("accept")) {
@@ -107,7 +108,7 @@ pub(super) fn read<'n>(
         on_failure,
         effects,
         idempotent,
-        compensate,
+        compensate: undo.compensate,
         key: None,
         output_is_read: false,
     };
@@ -118,7 +119,8 @@ pub(super) fn read<'n>(
         need_spans,
         retry_when: work.retry.when,
         retry_errors_written: work.retry.errors_written,
-        undo_retry_when,
+        undo_retry_when: undo.retry_when,
+        undo_idempotent: undo.idempotent,
     }
 }
 

@@ -52,6 +52,11 @@ impl TaskTypes {
         self.0.as_ref()?.get(name)
     }
 
+    /// What an agent must be able to do for tasks of a declared type.
+    pub(crate) fn capabilities(&self, name: &str) -> Option<&[String]> {
+        self.get(name).map(|known| known.capabilities.as_slice())
+    }
+
     /// The type that a task names at `span` (PHI207).
     pub(super) fn find(&self, cx: &mut Cx<'_>, name: &str, span: Span) -> Option<&TaskType> {
         let types = self.0.as_ref()?;

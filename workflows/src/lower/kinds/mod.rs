@@ -27,7 +27,7 @@ use crate::syntax::{Entry, Map, Node};
 pub(super) use block::ROOTS;
 pub(super) use handlers::handler;
 pub(super) use task::{accept, clocks, task_type_name, unassigned};
-pub(super) use undo::read as compensate;
+pub(super) use undo::{Undo, read as compensate};
 pub(super) use waiting::{event_name, event_source, matching, variables};
 
 /// The keys that say what a step does.

@@ -17,20 +17,40 @@ const NEVER: [&str; 3] = ["approval", "wait_for", "compensate"];
 /// What an undo can be, apart from a task.
 const OTHER_KINDS: [&str; 4] = ["call", "files", "emit", "do"];
 
-/// `compensate:` of a step, and the condition of its retry.
+/// `compensate:` as far as it was understood.
+pub(in crate::lower) struct Undo<'n> {
+    pub(in crate::lower) compensate: Compensate,
+    /// The condition of its retry.
+    pub(in crate::lower) retry_when: Option<&'n Node>,
+    /// Whether undoing twice is as good as once, if it or its task type says so.
+    pub(in crate::lower) idempotent: Option<bool>,
+}
+
+impl Undo<'_> {
+    /// One that is a word, or nothing.
+    pub(in crate::lower) fn plain(compensate: Compensate) -> Self {
+        Self {
+            compensate,
+            retry_when: None,
+            idempotent: None,
+        }
+    }
+}
+
+/// `compensate:` of a step.
 pub(in crate::lower) fn read<'n>(
     cx: &mut Cx<'_>,
     node: &'n Node,
     step_id: &str,
     of_files: bool,
     common: &Common<'_, 'n>,
-) -> (Compensate, Option<&'n Node>) {
-    let absent = (Compensate::Absent, None);
+) -> Undo<'n> {
+    let absent = Undo::plain(Compensate::Absent);
     match node.as_str() {
-        Some("none") => return (Compensate::None, None),
+        Some("none") => return Undo::plain(Compensate::None),
         Some("revert") if of_files => {
             cx.not_yet("`compensate`", "revert", node.span);
-            return (Compensate::Revert, None);
+            return Undo::plain(Compensate::Revert);
         }
         Some("revert") => {
             cx.sink.push(
@@ -79,7 +99,11 @@ pub(in crate::lower) fn read<'n>(
             cx.literal(key, &entry.value);
         }
     }
+    let written = map
+        .get("idempotent")
+        .and_then(|entry| cx.boolean("idempotent", &entry.value));
     let Some(task) = task else { return absent };
+    let idempotent = written.or_else(|| by_type(common, &task));
     let undo = Compensation {
         task,
         input: Vec::new(),
@@ -88,7 +112,18 @@ pub(in crate::lower) fn read<'n>(
         timeouts,
         retry: retry.retry,
     };
-    (Compensate::Task(Box::new(undo)), retry.when)
+    Undo {
+        compensate: Compensate::Task(Box::new(undo)),
+        retry_when: retry.when,
+        idempotent,
+    }
+}
+
+/// What the task's type says of doing it twice.
+fn by_type(common: &Common<'_, '_>, task: &TaskSpec) -> Option<bool> {
+    let known = common.task_types.get(&task.task_type)?;
+    let effectless = matches!(known.effects, Some(Effects::None | Effects::Read));
+    known.idempotent.or(effectless.then_some(true))
 }
 
 fn keys(cx: &mut Cx<'_>, map: &Map) {
