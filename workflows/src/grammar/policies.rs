@@ -137,7 +137,7 @@ pub(super) static RETRY: Table = Table {
 
 /// `saga`: on, off, or the long form.
 pub(super) const SAGA: Form =
-    Form::Either(&[Form::Choice(&["auto", "off"]), Form::Table(|| &SAGA_TABLE)]);
+    Form::Either(&[Form::Choice(&["auto", "none"]), Form::Table(|| &SAGA_TABLE)]);
 
 static SAGA_TABLE: Table = Table {
     name: "saga",
@@ -145,7 +145,7 @@ static SAGA_TABLE: Table = Table {
     keys: &[&[
         key(
             "mode",
-            Form::Choice(&["auto", "off"]),
+            Form::Choice(&["auto", "none"]),
             "Whether they are; auto.",
         ),
         key(
