@@ -123,7 +123,7 @@ class Task:
         )
 
     def progress(self, value: Any) -> None:
-        """Says how far the work is; goes out with the next heartbeat."""
+        """Says how far the work is; goes out with the next heartbeat. This version of the server does not keep it."""
         self._progress[:] = [value]
 
 

@@ -148,7 +148,10 @@ impl Client {
         request: &Q,
         within: Duration,
     ) -> Result<A, CallError> {
-        let path = format!("/v1/tasks/{}/{verb}", path_segment(task));
+        let mut path = "/v1/tasks/".to_owned();
+        push_escaped(&mut path, task);
+        path.push('/');
+        path.push_str(verb);
         let answer = self.call(&path, request, within)?;
         answer.ok_or_else(|| CallError::Garbled {
             status: 204,
@@ -230,22 +233,21 @@ fn excerpt(content: &[u8]) -> String {
         .collect()
 }
 
-/// `text` as one segment of a path, whatever characters it holds.
-fn path_segment(text: &str) -> String {
-    let mut segment = String::with_capacity(text.len());
+/// Appends `text` to `url` so that it stays one segment of a path or one value of a query, whatever
+/// characters it holds: what RFC 3986 calls unreserved stays, every other byte becomes `%XX`.
+pub fn push_escaped(url: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            segment.push(char::from(byte));
+            url.push(char::from(byte));
         } else {
-            segment.push_str(&format!("%{byte:02X}"));
+            url.push_str(&format!("%{byte:02X}"));
         }
     }
-    segment
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{CallError, Client, path_segment, refusal};
+    use super::{CallError, Client, push_escaped, refusal};
 
     #[test]
     fn a_client_is_refused_what_it_could_not_send() {
@@ -278,6 +280,11 @@ mod tests {
 
     #[test]
     fn an_id_cannot_leave_its_place_in_the_path() {
+        let path_segment = |text: &str| {
+            let mut segment = String::new();
+            push_escaped(&mut segment, text);
+            segment
+        };
         assert_eq!(path_segment("tsk_1.a-b~"), "tsk_1.a-b~");
         assert_eq!(path_segment("../x?y#z/%"), "..%2Fx%3Fy%23z%2F%25");
     }

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use phisync_agents::client::push_escaped;
 use phisync_agents::protocol::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -237,13 +238,13 @@ impl Api {
         let mut url = self.base.clone();
         for segment in path {
             url.push('/');
-            encode(&mut url, segment);
+            push_escaped(&mut url, segment);
         }
         for (index, (name, value)) in query.iter().enumerate() {
             url.push(if index == 0 { '?' } else { '&' });
-            encode(&mut url, name);
+            push_escaped(&mut url, name);
             url.push('=');
-            encode(&mut url, value);
+            push_escaped(&mut url, value);
         }
         url
     }
@@ -329,17 +330,6 @@ impl From<CallError> for Report {
 impl From<ApiError> for Report {
     fn from(error: ApiError) -> Self {
         Self::new(ExitCode::Usage, error)
-    }
-}
-
-/// Appends `text` so that it stays one segment of a path, or one value of a query.
-fn encode(url: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            url.push_str(&format!("%{byte:02X}"));
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use phisync_agents::client::push_escaped;
 use rmcp::model::Extensions;
 use serde_json::Value;
 
@@ -55,26 +56,15 @@ impl Ask {
         let mut target = "/v1".to_owned();
         for segment in &self.path {
             target.push('/');
-            escape(segment, &mut target);
+            push_escaped(&mut target, segment);
         }
         for (index, (name, value)) in self.query.iter().enumerate() {
             target.push(if index == 0 { '?' } else { '&' });
             target.push_str(name);
             target.push('=');
-            escape(value, &mut target);
+            push_escaped(&mut target, value);
         }
         target
-    }
-}
-
-/// What RFC 3986 calls unreserved stays; every other byte is written as `%XX`.
-fn escape(text: &str, target: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            target.push(char::from(byte));
-        } else {
-            target.push_str(&format!("%{byte:02X}"));
-        }
     }
 }
 

@@ -153,14 +153,14 @@ static CATALOGUE: [Entry; 10] = [
     Entry {
         name: "heartbeat_task",
         title: "Keep a task",
-        description: "Say that you still work on a task, and how far you are. If cancel_requested is true, stop the \
+        description: "Say that you still work on a task. If cancel_requested is true, stop the \
                       work and call fail_task with code `cancelled`.",
         audience: Audience::Agent,
         nature: Nature::Repeats,
         input: || {
             claim(
                 json!({
-                    "progress": { "description": "How far the work is: any JSON, kept for people and for whoever takes over." },
+                    "progress": { "description": "How far the work is: any JSON; accepted, but not kept by this version." },
                 }),
                 &[],
             )
