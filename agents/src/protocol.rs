@@ -4,6 +4,7 @@
 //! for an absent one; an answer may gain fields. These types carry no rules: who may send what, and
 //! when, is the server's business.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -12,7 +13,7 @@ use serde_json::value::RawValue;
 pub const PROTOCOL: u32 = 1;
 
 /// One attempt of a task, handed to the agent that claimed it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
     /// Id of the task, the same in every attempt.
     pub id: String,
@@ -52,7 +53,7 @@ pub struct Task {
 }
 
 /// Asks for tasks.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PollRequest {
     /// Capabilities to serve now; none: all that the agent is registered with.
@@ -67,14 +68,14 @@ pub struct PollRequest {
 }
 
 /// Answers a poll.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PollResponse {
     /// What was claimed for the agent.
     pub tasks: Vec<Task>,
 }
 
 /// Renews a lease.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatRequest {
     /// Fencing token of the claim.
@@ -85,7 +86,7 @@ pub struct HeartbeatRequest {
 }
 
 /// Answers a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeartbeatResponse {
     /// Length of the renewed lease, in milliseconds.
     pub lease_ms: u64,
@@ -96,7 +97,7 @@ pub struct HeartbeatResponse {
 }
 
 /// Reports a result.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompleteRequest {
     /// Fencing token of the claim.
@@ -110,7 +111,7 @@ pub struct CompleteRequest {
 }
 
 /// Answers a completion.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CompleteResponse {
     /// Sequence of the journal record that holds the result.
     pub seq: u64,
@@ -120,7 +121,7 @@ pub struct CompleteResponse {
 }
 
 /// Reports an error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FailRequest {
     /// Fencing token of the claim.
@@ -138,7 +139,7 @@ pub struct FailRequest {
 }
 
 /// Gives a task back for others to take.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
     /// Fencing token of the claim.
@@ -149,14 +150,14 @@ pub struct ReleaseRequest {
 }
 
 /// Answers a mutation that says nothing else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SeqResponse {
     /// Sequence of the journal record that holds the change.
     pub seq: u64,
 }
 
 /// An error answer, RFC 9457 (`application/problem+json`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// URI of the kind of problem; `about:blank` when the status says it all.
     #[serde(rename = "type")]

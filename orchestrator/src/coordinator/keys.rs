@@ -21,7 +21,9 @@ use super::{Coordinator, Now, Refusal, recovery};
 pub(super) const CALLS_KEPT: Duration = Duration::from_hours(24);
 
 /// What a second start with the key of an open run means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum OnOpen {
     /// The answer is the open run.
@@ -32,7 +34,9 @@ pub enum OnOpen {
 }
 
 /// What a start with the key of a closed run means.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum OnClosed {
     /// A new run takes the key.

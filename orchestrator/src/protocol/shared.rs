@@ -1,10 +1,11 @@
 //! What crosses the wire about things that several share: transactions, documents, locks.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// One line of `GET /v1/transactions`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TransactionSummary {
     /// The transaction.
     pub id: String,
@@ -28,14 +29,14 @@ pub struct TransactionSummary {
 }
 
 /// `GET /v1/transactions`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TransactionList {
     /// All of them, by name.
     pub transactions: Vec<TransactionSummary>,
 }
 
 /// `GET /v1/transactions/{id}`, and the answer of `POST /v1/transactions`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TransactionDetail {
     /// The transaction.
     pub id: String,
@@ -61,7 +62,7 @@ pub struct TransactionDetail {
 }
 
 /// One file of a transaction.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ChangedFile {
     /// The root.
     #[serde(rename = "in")]
@@ -79,7 +80,7 @@ pub struct ChangedFile {
 }
 
 /// One document of a transaction.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ChangedDocument {
     /// The document.
     pub name: String,
@@ -90,7 +91,7 @@ pub struct ChangedDocument {
 }
 
 /// A stranger's file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct KeptFile {
     /// The root.
     #[serde(rename = "in")]
@@ -102,7 +103,7 @@ pub struct KeptFile {
 }
 
 /// One line of `GET /v1/documents`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentSummary {
     /// The document.
     pub name: String,
@@ -115,14 +116,14 @@ pub struct DocumentSummary {
 }
 
 /// `GET /v1/documents`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentList {
     /// All of them, by name.
     pub documents: Vec<DocumentSummary>,
 }
 
 /// `GET /v1/documents/{name}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DocumentDetail {
     /// The document.
     pub name: String,
@@ -139,7 +140,7 @@ pub struct DocumentDetail {
 }
 
 /// `POST /v1/locks/{name}/acquire`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcquireRequest {
     /// How long the holder may be silent, in seconds; 30 without it, 1 to 3600.
@@ -155,7 +156,7 @@ pub struct AcquireRequest {
 }
 
 /// `POST /v1/locks/{name}/acquire`, the answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Acquired {
     /// The lock.
     pub name: String,
@@ -166,7 +167,7 @@ pub struct Acquired {
 }
 
 /// `POST /v1/locks/{name}/renew` and `/release`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LockTokenRequest {
     /// The token of the grant.
@@ -174,7 +175,7 @@ pub struct LockTokenRequest {
 }
 
 /// One line of `GET /v1/locks`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LockSummary {
     /// The lock.
     pub name: String,
@@ -195,7 +196,7 @@ pub struct LockSummary {
 }
 
 /// `GET /v1/locks`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LockList {
     /// Those that somebody has or waits for, by name.
     pub locks: Vec<LockSummary>,

@@ -1,17 +1,18 @@
 //! Snapshots on the wire: `GET` and `POST /v1/snapshots`.
 
 use phisync_state::snapshot::{SnapshotInfo, Taken};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/snapshots`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SnapshotList {
     /// Oldest first.
     pub snapshots: Vec<SnapshotSummary>,
 }
 
 /// One line of `GET /v1/snapshots`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SnapshotSummary {
     /// The last record it reflects.
     pub seq: u64,
@@ -46,7 +47,7 @@ pub struct SnapshotSummary {
 }
 
 /// `POST /v1/snapshots`, the answer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SnapshotTaken {
     /// What was taken; absent if nothing was appended since the newest one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +55,7 @@ pub struct SnapshotTaken {
 }
 
 /// A snapshot that was taken.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TakenSummary {
     /// The last record it reflects.
     pub seq: u64,

@@ -1,0 +1,37 @@
+//! The server itself on the wire, and who it takes a caller for.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `GET /healthz`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Health {
+    /// `ok`, or `read_only` while the disk takes nothing.
+    pub status: String,
+    /// Why it is not `ok`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What durable means here: `sync`, `interval` or `none`.
+    pub mode: String,
+    /// How often somebody knew a head that this journal never had.
+    #[serde(default)]
+    pub alarms: u64,
+    /// The last durable record.
+    pub head_seq: u64,
+    /// The chain hash after it.
+    pub head_hash: String,
+    /// The program's version.
+    pub version: String,
+    /// Which of all servers answers: a new word with every start.
+    pub instance: String,
+}
+
+/// `GET /v1/me`: who the token says is calling.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Me {
+    /// `admin operator person agent viewer`.
+    pub role: String,
+    /// The agent or person whose token it is, or whom the owner acts as; lower-case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
