@@ -1,167 +1,13 @@
-//! Who is alive, what the dead held, and everything that is due by a clock.
+//! Who is alive: signs of life, verdicts, and what the dead lose.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use phisync_agents::detector::{Arrivals, Detector, Limits, Verdict};
-use phisync_agents::registry::Registry;
-use phisync_state::{StreamName, Timestamp, Version};
-use serde::{Deserialize, Serialize};
 
-use crate::engine::{Input, RunId, TaskId, Transition};
-use crate::protocol::AgentSummary;
+use crate::engine::{Input, TaskId};
 
-use super::sharing::Sharing;
-use super::{Coordinator, Now, Refusal, recovery};
-
-/// A fact of the stream `agent/NAME`. Format version 1. Single heartbeats are not journalled.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentEvent {
-    /// The detector changed its mind.
-    VerdictChanged {
-        /// `unseen alive suspect dead`.
-        from: String,
-        /// Likewise.
-        to: String,
-        /// How long it had been silent, in milliseconds.
-        silent_ms: u64,
-        /// The silence that makes it dead, in milliseconds.
-        limit_ms: u64,
-        /// The rhythm from which the limit was found; absent where it was declared.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rhythm: Option<Evidence>,
-        /// When.
-        at: Timestamp,
-    },
-    /// It took a task. Written only where several orchestrators share the store: it moves the version
-    /// that the claims of the others expect, so that none of them exceeds the agent's concurrency.
-    TaskTaken {
-        /// The run of the task.
-        run: RunId,
-        /// When.
-        at: Timestamp,
-    },
-}
-
-/// What a verdict by rhythm rests on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Phi at the time of the verdict.
-    pub phi: f64,
-    /// Mean gap between signs of life, in milliseconds.
-    pub mean_ms: u64,
-    /// Standard deviation of the gaps, in milliseconds.
-    pub deviation_ms: u64,
-    /// How many gaps there were.
-    pub gaps: u64,
-}
-
-impl AgentEvent {
-    /// What the fact changed about `agent`, as the transition log tells it.
-    #[must_use]
-    pub fn transition(&self, agent: &str) -> Option<Transition> {
-        let Self::VerdictChanged {
-            from,
-            to,
-            silent_ms,
-            limit_ms,
-            rhythm,
-            ..
-        } = self
-        else {
-            return None;
-        };
-        let seconds = |millis: &u64| Duration::from_millis(*millis).as_secs_f64();
-        let cause = match from_word(to) {
-            Some(Verdict::Alive) if from_word(from).is_none() => "first heard of".to_owned(),
-            Some(Verdict::Alive) => "heard of again".to_owned(),
-            Some(Verdict::Suspect | Verdict::Dead) | None => {
-                let (silent, limit) = (seconds(silent_ms), seconds(limit_ms));
-                let phi = rhythm.as_ref().map(|rhythm| {
-                    let mean = seconds(&rhythm.mean_ms);
-                    format!(", phi {:.1} at a gap of {mean}s", rhythm.phi)
-                });
-                format!(
-                    "silent for {silent}s of {limit}s{}",
-                    phi.unwrap_or_default()
-                )
-            }
-        };
-        Some(Transition {
-            subject: format!("agent {agent}"),
-            from: word(from_word(from)),
-            to: word(from_word(to)),
-            cause,
-        })
-    }
-}
-
-/// After a lost race the runs of so many claims before it are read again: more than one batch holds.
-const RECENT: Version = 1024;
-
-/// What is known about a declared agent.
-pub(super) struct Agent {
-    declared: String,
-    pub(super) capabilities: Vec<String>,
-    pub(super) concurrency: u32,
-    pub(super) pool: String,
-    silence: Duration,
-    detector: Detector,
-    /// `None`: never seen.
-    verdict: Option<Verdict>,
-    /// The version of its stream.
-    pub(super) version: Version,
-}
-
-impl Agent {
-    pub(super) fn stream(key: &str) -> StreamName {
-        StreamName::new(format!("agent/{key}"))
-    }
-
-    fn limits(&self, arrivals: &Arrivals) -> Limits {
-        self.detector.limits(arrivals, self.silence)
-    }
-}
-
-pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
-    let agents = registry.agents.iter().map(|spec| {
-        let agent = Agent {
-            declared: spec.name.declared().to_owned(),
-            capabilities: spec.capabilities.clone(),
-            concurrency: spec.concurrency,
-            pool: spec.pool.clone(),
-            silence: spec.silence,
-            detector: spec.detector,
-            verdict: None,
-            version: 0,
-        };
-        (spec.name.key().to_owned(), agent)
-    });
-    agents.collect()
-}
-
-fn word(verdict: Option<Verdict>) -> &'static str {
-    match verdict {
-        None => "unseen",
-        Some(Verdict::Alive) => "alive",
-        Some(Verdict::Suspect) => "suspect",
-        Some(Verdict::Dead) => "dead",
-    }
-}
-
-fn from_word(word: &str) -> Option<Verdict> {
-    match word {
-        "alive" => Some(Verdict::Alive),
-        "suspect" => Some(Verdict::Suspect),
-        "dead" => Some(Verdict::Dead),
-        _ => None,
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
+use super::team::{Agent, AgentEvent, Evidence, millis, word};
+use super::{Coordinator, Now, Refusal};
 
 impl Coordinator {
     /// Every word of an agent is a sign of life.
@@ -200,12 +46,6 @@ impl Coordinator {
         }
     }
 
-    /// Whether work may wait for `name`: it is declared and not dead.
-    pub(super) fn is_at_hand(&self, name: &str) -> bool {
-        let agent = self.agents.get(name);
-        agent.is_some_and(|agent| agent.verdict != Some(Verdict::Dead))
-    }
-
     fn change_verdict(&mut self, name: &str, to: Verdict, silent: Duration, now: Now) {
         let Some(agent) = self.agents.get_mut(name) else {
             return;
@@ -233,117 +73,8 @@ impl Coordinator {
         self.stale_views.agents_changed();
     }
 
-    pub(super) fn replay_agent(&mut self, name: &str, event: &AgentEvent, version: Version) {
-        // An agent that is not declared any more has a past but no part in what follows.
-        if let Some(agent) = self.agents.get_mut(name) {
-            if let AgentEvent::VerdictChanged { to, .. } = event {
-                agent.verdict = from_word(to);
-            }
-            agent.version = version;
-        }
-    }
-
-    /// Relies on what the agent holds: nobody else may have given it a task meanwhile.
-    pub(super) fn guard_agent(&mut self, name: &str, run: &RunId, now: Now) {
-        let Some(agent) = self.agents.get_mut(name) else {
-            return;
-        };
-        let stream = Agent::stream(name);
-        if self.sharing == Sharing::Alone {
-            self.batch.guard(stream, agent.version);
-            return;
-        }
-        let taken = AgentEvent::TaskTaken {
-            run: run.clone(),
-            at: now.wall,
-        };
-        self.batch.add(stream, agent.version, &[taken]);
-        agent.version += 1;
-    }
-
-    /// After a restart, the living have their whole limit again to say so.
-    pub(super) fn expect_signs_of_life(&mut self, now: Now) {
-        let living = self
-            .agents
-            .iter()
-            .filter(|(_, agent)| matches!(agent.verdict, Some(Verdict::Alive | Verdict::Suspect)));
-        let living: Vec<_> = living.map(|(name, _)| name.clone()).collect();
-        for name in living {
-            self.hear(&name, now);
-        }
-    }
-
-    /// Forgets what was believed about the agents and reads it again, with the runs whose tasks other
-    /// orchestrators gave them.
-    pub(super) fn reload_agents(&mut self, now: Now) -> Result<(), Refusal> {
-        let names: Vec<_> = self.agents.keys().cloned().collect();
-        let mut runs = BTreeSet::new();
-        for name in names {
-            let known = self.agents.get(&name).map_or(0, |agent| agent.version);
-            if let Some(agent) = self.agents.get_mut(&name) {
-                agent.verdict = None;
-                agent.version = 0;
-            }
-            for record in self.store.read(&Agent::stream(&name), 1)? {
-                let event: AgentEvent = recovery::decode(&record)?;
-                self.replay_agent(&name, &event, record.version);
-                if let AgentEvent::TaskTaken { run, .. } = event
-                    && record.version + RECENT >= known
-                {
-                    runs.insert(run);
-                }
-            }
-        }
-        for run in runs {
-            if !self.closed.is_taken(&run) {
-                self.reread(&run, now)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Does everything that is due by now: clocks of runs, lost leases, silent agents, polls that
-    /// have waited long enough.
-    ///
-    /// # Errors
-    /// Only the store's.
-    pub fn tick(&mut self, now: Now) -> Result<(), Refusal> {
-        self.transact(now, |c| {
-            while let Some((at, id)) = c.due.first().cloned() {
-                if at > now.wall {
-                    break;
-                }
-                match c.decide(&id, Input::Tick, now) {
-                    // The clocks of one run hold up nobody else's.
-                    Err(Refusal::Rejected(no)) => {
-                        tracing::error!(run = %id, %no, "a clock is lost");
-                    }
-                    other => other?,
-                }
-                if c.due
-                    .first()
-                    .is_some_and(|(next, same)| (*next, same) == (at, &id))
-                {
-                    // A clock that does not move on would be rung for ever.
-                    c.due.pop_first();
-                }
-            }
-            c.run_schedules(now)?;
-            for task in c.leases.expired(now.mono) {
-                let holder = c.leases.holder(&task).unwrap_or("the agent");
-                let why = format!("{holder} sent no heartbeat within its lease");
-                c.lose_lease(&task, &why, now)?;
-            }
-            c.judge_agents(now)?;
-            c.end_polls(now);
-            c.tick_locks(now)?;
-            c.next_doubt = c.first_doubt(now);
-            Ok(())
-        })
-    }
-
     /// When the verdict on some agent turns first, if all stay silent.
-    fn first_doubt(&self, now: Now) -> Option<Duration> {
+    pub(super) fn first_doubt(&self, now: Now) -> Option<Duration> {
         let limits = |name: &str, arrivals: &Arrivals| {
             let agent = self.agents.get(name);
             agent.map_or(Limits::NEVER, |agent| agent.limits(arrivals))
@@ -351,7 +82,7 @@ impl Coordinator {
         self.ledger.next_due(now.mono, limits)
     }
 
-    fn judge_agents(&mut self, now: Now) -> Result<(), Refusal> {
+    pub(super) fn judge_agents(&mut self, now: Now) -> Result<(), Refusal> {
         let mut changed = Vec::new();
         for (name, agent) in &self.agents {
             if self.polls.someone_waits_as(name) {
@@ -383,7 +114,7 @@ impl Coordinator {
         Ok(())
     }
 
-    fn lose_lease(&mut self, task: &TaskId, why: &str, now: Now) -> Result<(), Refusal> {
+    pub(super) fn lose_lease(&mut self, task: &TaskId, why: &str, now: Now) -> Result<(), Refusal> {
         let open = self.open.get(&task.run);
         let held = open.and_then(|run| {
             let holder = run.state.task(task.step, task.undo)?.holder.as_ref()?;
@@ -408,52 +139,6 @@ impl Coordinator {
             }
             other => other,
         }
-    }
-
-    /// When something may be due next: by the wall clock, and by the monotonic one. Asked before
-    /// every job, so it looks at nobody in particular.
-    #[must_use]
-    pub fn next_due(&self) -> (Option<Timestamp>, Option<Duration>) {
-        let run = self.due.first().map(|(at, _)| *at);
-        let at_once = self.events.is_busy().then(Timestamp::default);
-        let wall = [run, self.schedules.next_due(), at_once];
-        let wall = wall.into_iter().flatten().min();
-        let mono = [
-            self.leases.next_expiry(),
-            self.next_poll_end(),
-            self.next_doubt,
-            self.locks.next_due(),
-        ];
-        (wall, mono.into_iter().flatten().min())
-    }
-
-    /// This process stood still for `pause`: nobody is late because of that.
-    pub fn excuse_pause(&mut self, pause: Duration) {
-        self.leases.extend_all(pause);
-        self.ledger.excuse(pause);
-        self.locks.excuse(pause);
-    }
-
-    /// Every declared agent.
-    #[must_use]
-    pub fn agents(&self, now: Now) -> Vec<AgentSummary> {
-        let agents = self.agents.iter().map(|(key, agent)| AgentSummary {
-            name: agent.declared.clone(),
-            verdict: word(agent.verdict).to_owned(),
-            capabilities: agent.capabilities.clone(),
-            concurrency: agent.concurrency,
-            holds: self
-                .leases
-                .held_by(key)
-                .iter()
-                .filter_map(|task| {
-                    let run = self.open.get(&task.run)?;
-                    Some(task.print(&run.state))
-                })
-                .collect(),
-            silent_ms: self.ledger.silence(key, now.mono).map(millis),
-        });
-        agents.collect()
     }
 }
 
@@ -524,7 +209,8 @@ mod tests {
         assert!((110..115).contains(&seconds), "dead at {seconds}s");
         let records = store.read(&super::Agent::stream("dc"), 1).expect("records");
         let last = records.last().expect("a verdict");
-        let verdict: super::AgentEvent = super::recovery::decode(last).expect("a fact");
+        let verdict: super::AgentEvent =
+            crate::coordinator::recovery::decode(last).expect("a fact");
         let super::AgentEvent::VerdictChanged { rhythm, .. } = verdict else {
             panic!("{verdict:?} is no verdict");
         };

@@ -8,6 +8,7 @@
 
 mod batch;
 mod children;
+mod clocks;
 mod closed;
 mod control;
 mod definitions;
@@ -22,6 +23,8 @@ mod keys;
 mod liveness;
 mod locks;
 mod people;
+mod polls;
+mod queue;
 mod recovery;
 mod refusal;
 mod report;
@@ -31,6 +34,7 @@ mod sharing;
 mod slots;
 mod starts;
 mod tasks;
+mod team;
 mod transactions;
 mod triggers;
 mod views;
@@ -51,21 +55,21 @@ use crate::engine::{self, Input, Moment, RunId, RunState, RunStatus, TaskId};
 use batch::Batch;
 use closed::{ByStart, ClosedRun, ClosedRuns};
 use definitions::Definitions;
-use liveness::Agent;
+use team::Agent;
 
 pub use closed::{
     ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold, started_of, why_closed,
 };
-pub use dispatch::{Handed, PollId, Polled};
 pub use files::FilesErrand;
 pub use forks::Cut;
 pub use keys::{BusinessKey, Call, OnClosed, OnOpen, body_hash};
-pub use liveness::{AgentEvent, Evidence};
 pub use locks::{LockAnswer, LockGrant, ServedWaiter};
 pub use people::{Decider, Said};
+pub use polls::{Handed, PollId, Polled};
 pub use refusal::{Refusal, RefusalClass};
 pub use runs::{ListFilter, Order, Target};
 pub use tasks::Completed;
+pub use team::{AgentEvent, Evidence};
 pub use views::View;
 
 /// Both clocks at the time of an operation.
@@ -111,7 +115,7 @@ pub struct Coordinator {
     next_doubt: Option<Duration>,
     agents: BTreeMap<String, Agent>,
     sharing: sharing::Sharing,
-    polls: dispatch::Polls,
+    polls: polls::Polls,
     batch: Batch,
     last: Seq,
     changed: BTreeSet<RunId>,

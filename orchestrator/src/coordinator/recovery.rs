@@ -12,7 +12,7 @@ use phisync_state::{FileId, ReadError, Record, Seq, Store};
 use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
 
 use super::definitions::Definitions;
-use super::liveness::{AgentEvent, team};
+use super::team::{AgentEvent, team};
 use super::{ClosedRun, Coordinator, ListPlace, Now, OpenRun, Refusal};
 
 impl Coordinator {
@@ -51,7 +51,7 @@ impl Coordinator {
             ledger: Ledger::new(),
             next_doubt: None,
             sharing: super::sharing::Sharing::Alone,
-            polls: super::dispatch::Polls::default(),
+            polls: super::polls::Polls::default(),
             batch: super::Batch::default(),
             just_closed: std::collections::VecDeque::new(),
             changed: std::collections::BTreeSet::new(),

@@ -1,0 +1,188 @@
+//! The declared agents: what each can do, what is believed about it, and the journal of that.
+//!
+//! When an agent counts as dead stands in `liveness.rs`, what it is given in `dispatch.rs`.
+
+mod event;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use phisync_agents::detector::{Arrivals, Detector, Limits, Verdict};
+use phisync_agents::registry::Registry;
+use phisync_state::{StreamName, Version};
+
+use crate::engine::RunId;
+use crate::protocol::AgentSummary;
+
+use super::sharing::Sharing;
+use super::{Coordinator, Now, Refusal, recovery};
+
+pub use event::{AgentEvent, Evidence};
+
+/// After a lost race the runs of so many claims before it are read again: more than one batch holds.
+const RECENT: Version = 1024;
+
+/// What is known about a declared agent.
+pub(super) struct Agent {
+    pub(super) declared: String,
+    pub(super) capabilities: Vec<String>,
+    pub(super) concurrency: u32,
+    pub(super) pool: String,
+    pub(super) silence: Duration,
+    pub(super) detector: Detector,
+    /// `None`: never seen.
+    pub(super) verdict: Option<Verdict>,
+    /// The version of its stream.
+    pub(super) version: Version,
+}
+
+impl Agent {
+    pub(super) fn stream(key: &str) -> StreamName {
+        StreamName::new(format!("agent/{key}"))
+    }
+
+    pub(super) fn limits(&self, arrivals: &Arrivals) -> Limits {
+        self.detector.limits(arrivals, self.silence)
+    }
+}
+
+pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
+    let agents = registry.agents.iter().map(|spec| {
+        let agent = Agent {
+            declared: spec.name.declared().to_owned(),
+            capabilities: spec.capabilities.clone(),
+            concurrency: spec.concurrency,
+            pool: spec.pool.clone(),
+            silence: spec.silence,
+            detector: spec.detector,
+            verdict: None,
+            version: 0,
+        };
+        (spec.name.key().to_owned(), agent)
+    });
+    agents.collect()
+}
+
+pub(super) fn word(verdict: Option<Verdict>) -> &'static str {
+    match verdict {
+        None => "unseen",
+        Some(Verdict::Alive) => "alive",
+        Some(Verdict::Suspect) => "suspect",
+        Some(Verdict::Dead) => "dead",
+    }
+}
+
+fn from_word(word: &str) -> Option<Verdict> {
+    match word {
+        "alive" => Some(Verdict::Alive),
+        "suspect" => Some(Verdict::Suspect),
+        "dead" => Some(Verdict::Dead),
+        _ => None,
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Coordinator {
+    /// Whether work may wait for `name`: it is declared and not dead.
+    pub(super) fn is_at_hand(&self, name: &str) -> bool {
+        let agent = self.agents.get(name);
+        agent.is_some_and(|agent| agent.verdict != Some(Verdict::Dead))
+    }
+
+    pub(super) fn replay_agent(&mut self, name: &str, event: &AgentEvent, version: Version) {
+        // An agent that is not declared any more has a past but no part in what follows.
+        if let Some(agent) = self.agents.get_mut(name) {
+            if let AgentEvent::VerdictChanged { to, .. } = event {
+                agent.verdict = from_word(to);
+            }
+            agent.version = version;
+        }
+    }
+
+    /// Relies on what the agent holds: nobody else may have given it a task meanwhile.
+    pub(super) fn guard_agent(&mut self, name: &str, run: &RunId, now: Now) {
+        let Some(agent) = self.agents.get_mut(name) else {
+            return;
+        };
+        let stream = Agent::stream(name);
+        if self.sharing == Sharing::Alone {
+            self.batch.guard(stream, agent.version);
+            return;
+        }
+        let taken = AgentEvent::TaskTaken {
+            run: run.clone(),
+            at: now.wall,
+        };
+        self.batch.add(stream, agent.version, &[taken]);
+        agent.version += 1;
+    }
+
+    /// After a restart, the living have their whole limit again to say so.
+    pub(super) fn expect_signs_of_life(&mut self, now: Now) {
+        let living = self
+            .agents
+            .iter()
+            .filter(|(_, agent)| matches!(agent.verdict, Some(Verdict::Alive | Verdict::Suspect)));
+        let living: Vec<_> = living.map(|(name, _)| name.clone()).collect();
+        for name in living {
+            self.hear(&name, now);
+        }
+    }
+
+    /// Forgets what was believed about the agents and reads it again, with the runs whose tasks other
+    /// orchestrators gave them.
+    pub(super) fn reload_agents(&mut self, now: Now) -> Result<(), Refusal> {
+        let names: Vec<_> = self.agents.keys().cloned().collect();
+        let mut runs = BTreeSet::new();
+        for name in names {
+            let known = self.agents.get(&name).map_or(0, |agent| agent.version);
+            if let Some(agent) = self.agents.get_mut(&name) {
+                agent.verdict = None;
+                agent.version = 0;
+            }
+            for record in self.store.read(&Agent::stream(&name), 1)? {
+                let event: AgentEvent = recovery::decode(&record)?;
+                self.replay_agent(&name, &event, record.version);
+                if let AgentEvent::TaskTaken { run, .. } = event
+                    && record.version + RECENT >= known
+                {
+                    runs.insert(run);
+                }
+            }
+        }
+        for run in runs {
+            if !self.closed.is_taken(&run) {
+                self.reread(&run, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does everything that is due by now: clocks of runs, lost leases, silent agents, polls that
+    /// have waited long enough.
+    ///
+    /// Every declared agent.
+    #[must_use]
+    pub fn agents(&self, now: Now) -> Vec<AgentSummary> {
+        let agents = self.agents.iter().map(|(key, agent)| AgentSummary {
+            name: agent.declared.clone(),
+            verdict: word(agent.verdict).to_owned(),
+            capabilities: agent.capabilities.clone(),
+            concurrency: agent.concurrency,
+            holds: self
+                .leases
+                .held_by(key)
+                .iter()
+                .filter_map(|task| {
+                    let run = self.open.get(&task.run)?;
+                    Some(task.print(&run.state))
+                })
+                .collect(),
+            silent_ms: self.ledger.silence(key, now.mono).map(millis),
+        });
+        agents.collect()
+    }
+}
