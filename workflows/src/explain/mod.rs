@@ -97,7 +97,8 @@ const EXPLANATIONS: &[(&str, &str)] = &[
     ),
     (
         "PHI106",
-        "A step does exactly one thing: `prompt`, `task`, `approval` or `fail`.",
+        "A step does exactly one thing, and one key says which: `prompt`, `task`, `foreach`, `wait` \
+         or another of those that the help lists.",
     ),
     (
         "PHI107",
@@ -107,8 +108,8 @@ const EXPLANATIONS: &[(&str, &str)] = &[
     ("PHI108", "The value is empty where something is wanted."),
     (
         "PHI109",
-        "Ids of steps, inputs and outputs are `snake_case`, names of workflows are `kebab- \
-         case`, at most 63 characters.",
+        "Ids of steps, inputs and outputs are `snake_case`, names of workflows are \
+         `kebab-case`, at most 63 characters.",
     ),
     (
         "PHI110",
