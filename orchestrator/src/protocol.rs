@@ -34,10 +34,10 @@ pub use schedules::{
 pub use shared::{
     AcquireRequest, Acquired, ChangedDocument, ChangedFile, DocumentDetail, DocumentList,
     DocumentSummary, KeptFile, LockList, LockSummary, LockTokenRequest, TransactionDetail,
-    TransactionList, TransactionSummary,
+    TransactionList, TransactionRequest, TransactionSummary,
 };
 pub use snapshots::{SnapshotList, SnapshotSummary, SnapshotTaken, TakenSummary};
 pub use system::{Health, Me};
 pub use team::{AgentList, AgentSummary};
 pub use tokens::{TokenCreated, TokenList, TokenRequest, TokenSummary};
-pub use workflows::{Registered, WorkflowList};
+pub use workflows::{Registered, WorkflowDetail, WorkflowList};

@@ -28,6 +28,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Admin,
+        Self::Operator,
+        Self::Person,
+        Self::Agent,
+        Self::Viewer,
+    ];
+
     /// All of them, as users write them.
     pub const WORDS: [&'static str; 5] = ["admin", "operator", "person", "agent", "viewer"];
 

@@ -1,7 +1,10 @@
 //! What crosses the wire about things that several share: transactions, documents, locks.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// One line of `GET /v1/transactions`.
@@ -33,6 +36,55 @@ pub struct TransactionSummary {
 pub struct TransactionList {
     /// All of them, by name.
     pub transactions: Vec<TransactionSummary>,
+}
+
+/// `POST /v1/transactions`: the language of a `files` step, as `docs/transactions.md` tells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TransactionRequest(pub Value);
+
+impl JsonSchema for TransactionRequest {
+    fn schema_name() -> Cow<'static, str> {
+        "TransactionRequest".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Several files and documents, changed whole or not at all, as `docs/transactions.md` tells.",
+            "type": "object",
+            "properties": {
+                "phisync": { "description": "The version of the form.", "const": 1 },
+                "reason": { "description": "Why, for people.", "type": "string" },
+                "changes": { "type": "array", "minItems": 1, "maxItems": 1000, "items": {
+                    "type": "object",
+                    "properties": {
+                        "in": { "description": "The root of a file; not needed where only one is declared.", "type": "string" },
+                        "path": { "description": "The file, from the root.", "type": "string" },
+                        "document": { "description": "The document, in place of a file.", "type": "string" },
+                        "op": { "enum": ["write", "patch", "delete", "move", "mkdir"] },
+                        "content": { "description": "For `write`: text of a file, any JSON of a document." },
+                        "patch": { "description": "For `patch`: a unified diff of the file.", "type": "string" },
+                        "to": { "description": "For `move`: the new path.", "type": "string" },
+                        "expect": { "description": "What must be there now.", "type": "object", "properties": {
+                            "exists": { "type": "boolean" },
+                            "sha256": { "type": "string" },
+                            "version": { "description": "Of a document; 0 was never written.", "type": "integer", "minimum": 0 },
+                        }, "additionalProperties": false },
+                    },
+                    "required": ["op"],
+                    "additionalProperties": false,
+                } },
+                "under": { "description": "Named locks that must be held.", "type": "array", "items": {
+                    "type": "object",
+                    "properties": { "lock": { "type": "string" }, "token": { "type": "integer", "minimum": 0 } },
+                    "required": ["lock", "token"],
+                    "additionalProperties": false,
+                } },
+            },
+            "required": ["changes"],
+            "additionalProperties": false,
+        })
+    }
 }
 
 /// `GET /v1/transactions/{id}`, and the answer of `POST /v1/transactions`.

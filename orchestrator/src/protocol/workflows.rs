@@ -14,9 +14,22 @@ pub struct Registered {
     pub hash: String,
 }
 
-/// One workflow of `GET /v1/workflows`.
+/// `GET /v1/workflows`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WorkflowList {
     /// The newest version of each, by name.
     pub workflows: Vec<Registered>,
+}
+
+/// `GET /v1/workflows/{name}`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WorkflowDetail {
+    /// The workflow's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The definition's hash.
+    pub hash: String,
+    /// The definition, as it was given.
+    pub source: String,
 }

@@ -13,6 +13,7 @@ mod cli;
 mod diagnostics;
 mod guarantees;
 mod links;
+mod openapi;
 mod page;
 mod routes;
 mod server;

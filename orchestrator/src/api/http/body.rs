@@ -8,9 +8,14 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use phisync_state::Head;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
+use crate::engine::RawJson;
+
+use super::about::{About, Part, Reply, schema_of};
 use super::problem::Problem;
 use super::unambiguous;
 
@@ -42,8 +47,38 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+impl<T: JsonSchema> Part for Body<T> {
+    fn describe(about: &mut About) {
+        about.body = Some(("application/json", schema_of::<T>()));
+        about.refusals.extend([400, 408, 413, 415]);
+    }
+}
+
+/// A request's body as text, whatever its type is declared to be.
+pub(super) struct Text(pub String);
+
+impl<S: Send + Sync> FromRequest<S> for Text {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = read(request, state).await?;
+        let text = String::from_utf8(bytes.into());
+        text.map(Self).map_err(|error| {
+            let detail = format!("the body is not UTF-8: {}", error.utf8_error());
+            Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+        })
+    }
+}
+
+impl Part for Text {
+    fn describe(about: &mut About) {
+        about.body = Some(("application/yaml", schema_of::<String>()));
+        about.refusals.extend([400, 408, 413]);
+    }
+}
+
 /// The bytes of a request, up to the route's limit.
-pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
     read_within(BODY_TIMEOUT, request, state).await
 }
 
@@ -82,6 +117,20 @@ impl<T> Answer<T> {
             body,
         }
     }
+
+    /// The same, of something that was not there before.
+    pub(super) fn created(self) -> Self {
+        Self {
+            status: StatusCode::CREATED,
+            ..self
+        }
+    }
+}
+
+/// What an event or a signal says; `null` if it says nothing.
+pub(super) fn data_of(data: Option<Box<RawValue>>) -> RawJson {
+    let data = data.map(RawJson::from);
+    data.unwrap_or_else(|| RawJson::from_value(&serde_json::Value::Null))
 }
 
 impl<T: Serialize> IntoResponse for Answer<T> {
@@ -92,6 +141,20 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     }
 }
 
+impl<T: JsonSchema> Reply for Answer<T> {
+    fn describe(about: &mut About) {
+        about.answer = Some(schema_of::<T>());
+        about.statuses.push(200);
+        of_the_store(about);
+    }
+}
+
+/// What comes from the store carries its witness, and there may be none to be had.
+fn of_the_store(about: &mut About) {
+    about.head = true;
+    about.refusals.insert(503);
+}
+
 /// An answer without a body.
 pub(super) struct NoContent(pub Head);
 
@@ -100,6 +163,35 @@ impl IntoResponse for NoContent {
         let mut response = StatusCode::NO_CONTENT.into_response();
         witness(&mut response, &self.0);
         response
+    }
+}
+
+impl Reply for NoContent {
+    fn describe(about: &mut About) {
+        about.statuses.push(204);
+        of_the_store(about);
+    }
+}
+
+/// An answer with a body, or without one where there is nothing to tell.
+pub(super) enum Maybe<T> {
+    Some(Answer<T>),
+    None(NoContent),
+}
+
+impl<T: Serialize> IntoResponse for Maybe<T> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Some(answer) => answer.into_response(),
+            Self::None(nothing) => nothing.into_response(),
+        }
+    }
+}
+
+impl<T: JsonSchema> Reply for Maybe<T> {
+    fn describe(about: &mut About) {
+        Answer::<T>::describe(about);
+        NoContent::describe(about);
     }
 }
 

@@ -3,12 +3,14 @@
 use axum::extract::{FromRequestParts, rejection::PathRejection, rejection::QueryRejection};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use super::about::{About, Part, schema_of};
 use super::problem::Problem;
 
 /// Longer keys are refused.
-const IDEMPOTENCY_KEY_MAX: usize = 255;
+pub(super) const IDEMPOTENCY_KEY_MAX: usize = 255;
 
 /// What stands in the path.
 pub(super) struct Path<T>(pub T);
@@ -61,6 +63,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let query = axum::extract::Query::from_request_parts(parts, state).await;
         let query = query.map_err(|error: QueryRejection| bad_address(&error.body_text()))?;
         Ok(Self(query.0))
+    }
+}
+
+impl<T> Part for Path<T> {
+    fn describe(about: &mut About) {
+        about.refusals.insert(400);
+    }
+}
+
+impl<T: JsonSchema> Part for Query<T> {
+    fn describe(about: &mut About) {
+        about.query = Some(schema_of::<T>());
+        about.refusals.insert(400);
+    }
+}
+
+impl Part for IdempotencyKey {
+    fn describe(about: &mut About) {
+        about.idempotency_key = true;
+        about.refusals.insert(400);
     }
 }
 

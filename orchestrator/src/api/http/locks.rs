@@ -12,6 +12,7 @@ use super::App;
 use super::body::{Answer, Body, NoContent};
 use super::extract::Path;
 use super::problem::Problem;
+use super::roles::Member;
 use super::runs::bounded_wait;
 
 /// How long a holder may be silent that says nothing about it.
@@ -25,11 +26,10 @@ const HOLDER_BYTES_MAX: usize = 200;
 
 pub(super) async fn acquire(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Member(caller): Member,
     Path(name): Path<String>,
     Body(request): Body<AcquireRequest>,
 ) -> Result<Answer<Acquired>, Problem> {
-    caller.member()?;
     let holder = request.holder.as_deref().unwrap_or_default();
     if holder.len() > HOLDER_BYTES_MAX {
         let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
@@ -52,11 +52,10 @@ pub(super) async fn acquire(
 
 pub(super) async fn renew(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Member(caller): Member,
     Path(name): Path<String>,
     Body(request): Body<LockTokenRequest>,
 ) -> Result<Answer<Acquired>, Problem> {
-    caller.member()?;
     let (by, lock, token) = (caller.display().to_owned(), name.clone(), request.token);
     let (lease, head) = app
         .handle
@@ -73,11 +72,10 @@ pub(super) async fn renew(
 
 pub(super) async fn release(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Member(caller): Member,
     Path(name): Path<String>,
     Body(request): Body<LockTokenRequest>,
 ) -> Result<NoContent, Problem> {
-    caller.member()?;
     let by = caller.display().to_owned();
     let ((), head) = app
         .handle

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use chrono::DateTime;
 use phisync_state::{Head, ReadError, Record, Timestamp};
 use phisync_workflows::Machine;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::coordinator::{
@@ -162,7 +163,7 @@ pub(super) async fn closed(app: &App, run: &RunId) -> Result<Option<(RunState, H
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShowQuery {
     /// As of this sequence or time.
@@ -190,13 +191,18 @@ pub(super) async fn show(
     Ok(Answer::ok(detail, head))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// Only those that stand there: `running completed failed cancelled`.
     status: Option<String>,
+    /// Only those of this workflow.
     workflow: Option<String>,
+    /// Only those with this label, as `KEY=VALUE`.
     label: Option<String>,
+    /// Behind this place: `next` of the answer before.
     cursor: Option<String>,
+    /// At most so many, 100 without it and never more than 1000.
     limit: Option<usize>,
 }
 

@@ -14,6 +14,7 @@ use super::App;
 use super::body::{Answer, Body};
 use super::extract::Path;
 use super::problem::Problem;
+use super::roles::{Decides, Operator};
 
 fn bad_word(detail: String) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_request", detail)
@@ -23,8 +24,11 @@ pub(super) async fn approvals(
     State(app): State<Arc<App>>,
     _caller: Caller,
 ) -> Result<Answer<ApprovalList>, Problem> {
-    let (approvals, head) = app.handle.call(|c, _| Ok(c.approvals())).await?;
-    Ok(Answer::ok(ApprovalList { approvals }, head))
+    let list = app.answer(|c, _| {
+        let approvals = c.approvals();
+        Ok(ApprovalList { approvals })
+    });
+    list.await
 }
 
 pub(super) async fn approval(
@@ -32,57 +36,55 @@ pub(super) async fn approval(
     _caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Answer<ApprovalSummary>, Problem> {
-    let (approval, head) = app.handle.call(move |c, _| c.approval(&id)).await?;
-    Ok(Answer::ok(approval, head))
+    app.answer(move |c, _| c.approval(&id)).await
 }
 
 pub(super) async fn decide(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Decides(caller): Decides,
     Path(id): Path<String>,
     Body(request): Body<DecideRequest>,
 ) -> Result<Answer<ApprovalSummary>, Problem> {
-    let (approval, head) = app
-        .handle
-        .call(move |c, now| {
-            let is_person = |name: &str| c.registry().person(name).is_some();
-            let decider = caller.decider(is_person);
-            let decider = decider.map_err(|error| Refusal::Forbidden(error.0))?;
-            if let Decider::Agent(name) = &decider
-                && c.registry().agent(name).is_none()
-            {
-                let (what, id) = ("agent or person", name.clone());
-                return Err(Refusal::NotFound { what, id });
-            }
-            let shown = request.shown_hash.as_deref();
-            let form = request.form.clone().map(RawJson::from);
-            let said = Said {
-                decision: &request.decision,
-                comment: request.comment.as_deref(),
-                form: form.as_ref(),
-            };
-            c.decide_approval(&id, &said, &decider, shown, now)?;
-            c.approval(&id)
-        })
-        .await?;
-    Ok(Answer::ok(approval, head))
+    let decide = app.answer(move |c, now| {
+        let is_person = |name: &str| c.registry().person(name).is_some();
+        let decider = caller.decider(is_person);
+        let decider = decider.map_err(|error| Refusal::Forbidden(error.0))?;
+        if let Decider::Agent(name) = &decider
+            && c.registry().agent(name).is_none()
+        {
+            let (what, id) = ("agent or person", name.clone());
+            return Err(Refusal::NotFound { what, id });
+        }
+        let shown = request.shown_hash.as_deref();
+        let form = request.form.clone().map(RawJson::from);
+        let said = Said {
+            decision: &request.decision,
+            comment: request.comment.as_deref(),
+            form: form.as_ref(),
+        };
+        c.decide_approval(&id, &said, &decider, shown, now)?;
+        c.approval(&id)
+    });
+    decide.await
 }
 
 pub(super) async fn incidents(
     State(app): State<Arc<App>>,
     _caller: Caller,
 ) -> Result<Answer<IncidentList>, Problem> {
-    let (incidents, head) = app.handle.call(|c, _| Ok(c.incidents())).await?;
-    Ok(Answer::ok(IncidentList { incidents }, head))
+    let list = app.answer(|c, _| {
+        let incidents = c.incidents();
+        Ok(IncidentList { incidents })
+    });
+    list.await
 }
 
 pub(super) async fn resolve(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Operator(caller): Operator,
     Path(id): Path<String>,
     Body(request): Body<ResolveRequest>,
 ) -> Result<Answer<IncidentList>, Problem> {
-    caller.operator()?;
     let action = match request.action.as_str() {
         "retry" => Resolution::Retry,
         "skip" => Resolution::Skip,
@@ -96,13 +98,10 @@ pub(super) async fn resolve(
     if request.reason.trim().is_empty() {
         return Err(bad_word("say why: `reason` is empty".to_owned()));
     }
-    let by = caller.display().to_owned();
-    let (incidents, head) = app
-        .handle
-        .call(move |c, now| {
-            c.resolve_incident(&id, action, &request.reason, &by, now)?;
-            Ok(c.incidents())
-        })
-        .await?;
-    Ok(Answer::ok(IncidentList { incidents }, head))
+    let resolve = app.answer(move |c, now| {
+        c.resolve_incident(&id, action, &request.reason, caller.display(), now)?;
+        let incidents = c.incidents();
+        Ok(IncidentList { incidents })
+    });
+    resolve.await
 }

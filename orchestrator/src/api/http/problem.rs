@@ -11,6 +11,109 @@ use crate::coordinator::{Refusal, RefusalClass};
 use crate::engine::Rejection;
 use crate::identity::NotAllowed;
 
+/// Every status of a refusal, its codes, and what it means.
+pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
+    (
+        400,
+        &["bad_request"],
+        "the body, a header or the address is not what is wanted",
+    ),
+    (401, &["unauthorized"], "no token, or none that is known"),
+    (
+        403,
+        &["forbidden", "may_not_decide", "wrong_door"],
+        "not this caller, not by this name",
+    ),
+    (
+        404,
+        &["not_found", "no_such_step", "no_route"],
+        "it does not exist",
+    ),
+    (405, &["no_method"], "not with this method"),
+    (
+        408,
+        &["slow_body"],
+        "the body did not come within 30 seconds",
+    ),
+    (
+        409,
+        &[
+            "stale_token",
+            "already_ended",
+            "not_in_state",
+            "run_closed",
+            "paused",
+            "key_taken",
+            "no_slot",
+            "irreversible",
+            "cannot_fork",
+            "exists",
+            "ambiguous",
+            "other_content",
+            "already_decided",
+            "locked",
+            "files.conflict",
+            "files.taken",
+            "version",
+            "not_committed",
+            "owners_token",
+        ],
+        "somebody was first, or it is over: the same again does not help",
+    ),
+    (
+        410,
+        &["gone"],
+        "a closed run that retention dropped; a transaction whose earlier contents are not kept any more",
+    ),
+    (
+        412,
+        &["not_this_journal"],
+        "the journal never went through the head that the client saw",
+    ),
+    (413, &["too_large"], "the body is too long"),
+    (415, &["media_type"], "the body is not declared as JSON"),
+    (
+        422,
+        &[
+            "invalid_workflow",
+            "schema.input",
+            "schema.output",
+            "schema.form",
+            "no_such_option",
+            "bad_name",
+            "bad_role",
+            "bad_schedule",
+            "other_body",
+            "expr",
+            "bad_request",
+            "unstorable",
+            "transaction",
+            "files.prepare",
+        ],
+        "what came breaks a rule",
+    ),
+    (
+        429,
+        &["busy", "lost_race", "too_many_requests", "wrong_tokens"],
+        "later; `Retry-After` says when, where it is known",
+    ),
+    (
+        500,
+        &["no_snapshot", "token_store", "unreadable"],
+        "the server could not read or write one of its own files; it goes on as before",
+    ),
+    (
+        503,
+        &["unknown_outcome", "unreadable", "files.prepare", "busy"],
+        "the store failed: nobody knows; look, or send the same again",
+    ),
+    (
+        507,
+        &["disk_full", "full"],
+        "the disk has no room; nothing happened, and the same will be taken when there is",
+    ),
+];
+
 /// One error answer.
 #[derive(Debug)]
 pub struct Problem {

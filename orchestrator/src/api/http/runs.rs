@@ -1,4 +1,4 @@
-//! Runs: start, list, show, follow, wait, why, cancel.
+//! Runs: start, list, show, follow, wait, why.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use phisync_state::Record;
 use phisync_workflows::Machine;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,7 +16,7 @@ use crate::coordinator::{
 };
 use crate::engine::{RunEvent, RunId, RunState, apply_traced};
 use crate::identity::Caller;
-use crate::protocol::{CancelRequest, EventList, EventRecord, StartRequest, Started, Why};
+use crate::protocol::{EventList, EventRecord, StartRequest, Started, Why};
 use crate::runtime::Until;
 
 use super::App;
@@ -23,6 +24,7 @@ use super::body::{Answer, Body};
 use super::extract::{IdempotencyKey, Path, Query};
 use super::past::{closed, machine_of, records_of, resolve};
 use super::problem::Problem;
+use super::roles::Operator;
 use super::workflows::compile_one;
 
 /// No request waits longer.
@@ -36,11 +38,10 @@ pub(super) fn bounded_wait(seconds: Option<f64>) -> Duration {
 
 pub(super) async fn start(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Operator(caller): Operator,
     IdempotencyKey(idempotency_key): IdempotencyKey,
     Body(request): Body<StartRequest>,
 ) -> Result<Answer<Started>, Problem> {
-    caller.operator()?;
     let call = idempotency_key.map(|key| Call {
         key: (caller.display().to_owned(), key),
         body: body_hash(&asked_for(&request)),
@@ -89,7 +90,7 @@ fn asked_for(request: &StartRequest) -> String {
     serde_json::to_string(&request).unwrap_or_default()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
     /// Events after this version.
@@ -165,10 +166,12 @@ fn trace(
     Ok(events)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitQuery {
+    /// For what: only `closed`.
     r#for: Option<String>,
+    /// At most so many seconds, 60 without it.
     timeout_s: Option<f64>,
 }
 
@@ -195,9 +198,10 @@ pub(super) async fn wait(
     Ok(Answer::ok(body, head))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WhyQuery {
+    /// Of this step alone.
     step: Option<String>,
 }
 
@@ -212,27 +216,6 @@ pub(super) async fn why(
     if let Some((closed, head)) = closed(&app, &run).await? {
         return Ok(Answer::ok(why_closed(&closed, step.as_deref())?, head));
     }
-    let (why, head) = app
-        .handle
-        .call(move |c, now| c.why(&run, step.as_deref(), now))
-        .await?;
-    Ok(Answer::ok(why, head))
-}
-
-pub(super) async fn cancel(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Body(request): Body<CancelRequest>,
-) -> Result<Answer<Started>, Problem> {
-    caller.operator()?;
-    let by = caller.display().to_owned();
-    let (outcome, head) = app
-        .handle
-        .call(move |c, now| {
-            let run = c.resolve_run(&id)?;
-            c.cancel(&run, &by, request.reason.as_deref(), now)
-        })
-        .await?;
-    Ok(Answer::ok(outcome, head))
+    let why = app.answer(move |c, now| c.why(&run, step.as_deref(), now));
+    why.await
 }

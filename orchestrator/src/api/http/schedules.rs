@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use phisync_state::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::identity::Caller;
@@ -15,6 +16,7 @@ use super::App;
 use super::body::{Answer, Body};
 use super::extract::{Path, Query};
 use super::problem::Problem;
+use super::roles::Operator;
 
 /// At most so many coming instants in one answer.
 const NEXT_MAX: usize = 1000;
@@ -26,14 +28,17 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
 ) -> Result<Answer<ScheduleList>, Problem> {
-    let (schedules, head) = app.handle.call(|c, now| Ok(c.schedules(now))).await?;
-    Ok(Answer::ok(ScheduleList { schedules }, head))
+    let list = app.answer(|c, now| {
+        let schedules = c.schedules(now);
+        Ok(ScheduleList { schedules })
+    });
+    list.await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShowQuery {
-    /// How many coming instants to tell.
+    /// How many coming instants to tell, at most 1000.
     next: Option<usize>,
 }
 
@@ -44,69 +49,59 @@ pub(super) async fn show(
     Query(query): Query<ShowQuery>,
 ) -> Result<Answer<ScheduleDetail>, Problem> {
     let count = query.next.unwrap_or(0).min(NEXT_MAX);
-    let (detail, head) = app
-        .handle
-        .call(move |c, now| c.schedule((&workflow, &id), count, now))
-        .await?;
-    Ok(Answer::ok(detail, head))
+    let show = app.answer(move |c, now| c.schedule((&workflow, &id), count, now));
+    show.await
 }
 
+/// Does to a schedule what `input` says once it is told by whom.
 async fn control(
     app: &App,
+    caller: &Caller,
     (workflow, id): Name,
-    input: ScheduleInput,
+    input: impl FnOnce(String) -> ScheduleInput,
 ) -> Result<Answer<ScheduleDetail>, Problem> {
-    let (detail, head) = app
-        .handle
-        .call(move |c, now| c.control_schedule((&workflow, &id), &input, now))
-        .await?;
-    Ok(Answer::ok(detail, head))
+    let input = input(caller.display().to_owned());
+    let control = app.answer(move |c, now| c.control_schedule((&workflow, &id), &input, now));
+    control.await
 }
 
 pub(super) async fn pause(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Operator(caller): Operator,
     Path(name): Path<Name>,
-    Body(request): Body<PauseRequest>,
+    Body(PauseRequest { reason }): Body<PauseRequest>,
 ) -> Result<Answer<ScheduleDetail>, Problem> {
-    caller.operator()?;
-    let by = caller.display().to_owned();
-    let reason = request.reason;
-    control(&app, name, ScheduleInput::Pause { by, reason }).await
+    let pause = |by| ScheduleInput::Pause { by, reason };
+    control(&app, &caller, name, pause).await
 }
 
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Operator(caller): Operator,
     Path(name): Path<Name>,
     Body(ResumeRequest {}): Body<ResumeRequest>,
 ) -> Result<Answer<ScheduleDetail>, Problem> {
-    caller.operator()?;
-    let by = caller.display().to_owned();
-    control(&app, name, ScheduleInput::Resume { by }).await
+    control(&app, &caller, name, |by| ScheduleInput::Resume { by }).await
 }
 
 pub(super) async fn trigger(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Operator(caller): Operator,
     Path(name): Path<Name>,
     Body(ResumeRequest {}): Body<ResumeRequest>,
 ) -> Result<Answer<ScheduleDetail>, Problem> {
-    caller.operator()?;
-    let by = caller.display().to_owned();
-    control(&app, name, ScheduleInput::Trigger { by }).await
+    control(&app, &caller, name, |by| ScheduleInput::Trigger { by }).await
 }
 
 pub(super) async fn backfill(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Operator(caller): Operator,
     Path(name): Path<Name>,
     Body(request): Body<BackfillRequest>,
 ) -> Result<Answer<ScheduleDetail>, Problem> {
-    caller.operator()?;
-    let by = caller.display().to_owned();
     let (from, until) = (instant(&request.from)?, instant(&request.to)?);
-    control(&app, name, ScheduleInput::Backfill { from, until, by }).await
+    let backfill = |by| ScheduleInput::Backfill { from, until, by };
+    control(&app, &caller, name, backfill).await
 }
 
 fn instant(text: &str) -> Result<Timestamp, Problem> {

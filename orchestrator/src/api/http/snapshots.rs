@@ -6,18 +6,17 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::identity::Caller;
 use crate::protocol::{SnapshotList, SnapshotTaken};
 use crate::runtime::SnapshotFailure;
 
 use super::App;
 use super::problem::Problem;
+use super::roles::Owner;
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    _owner: Owner,
 ) -> Result<Json<SnapshotList>, Problem> {
-    caller.admin()?;
     let snapshots = app.snapshots.clone();
     let listed = tokio::task::spawn_blocking(move || snapshots.list()).await;
     let listed = listed.map_err(|_| "the reader of the snapshots stopped".to_owned());
@@ -29,9 +28,8 @@ pub(super) async fn list(
 
 pub(super) async fn take(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    _owner: Owner,
 ) -> Result<Json<SnapshotTaken>, Problem> {
-    caller.admin()?;
     match app.snapshots.take().await {
         Ok(taken) => Ok(Json(SnapshotTaken::of(taken.as_ref()))),
         Err(SnapshotFailure::Refused(refusal)) => Err(refusal.into()),

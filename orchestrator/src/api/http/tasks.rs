@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
 use phisync_agents::protocol::{
     CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest, HeartbeatResponse,
     PollRequest, PollResponse, ReleaseRequest, SeqResponse,
@@ -15,47 +14,43 @@ use crate::identity::Caller;
 use crate::protocol::AgentList;
 
 use super::App;
-use super::body::{Answer, Body, NoContent};
+use super::body::{Answer, Body, Maybe, NoContent};
+use super::extract::Path;
 use super::problem::Problem;
+use super::roles::AsAgent;
 use super::runs::bounded_wait;
 
 pub(super) async fn poll(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    AsAgent(agent): AsAgent,
     Body(request): Body<PollRequest>,
-) -> Result<Response, Problem> {
-    let agent = caller.agent()?;
+) -> Result<Maybe<PollResponse>, Problem> {
     let wait = bounded_wait(request.wait_s);
     let max = request.max.unwrap_or(1);
     let polled = app.handle.poll(agent, request.capabilities, max, wait);
     let (tasks, head) = polled.await?;
     if tasks.is_empty() {
-        return Ok(NoContent(head).into_response());
+        return Ok(Maybe::None(NoContent(head)));
     }
-    Ok(Answer::ok(PollResponse { tasks }, head).into_response())
+    Ok(Maybe::Some(Answer::ok(PollResponse { tasks }, head)))
 }
 
 pub(super) async fn heartbeat(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    AsAgent(agent): AsAgent,
     Path(id): Path<String>,
     Body(request): Body<HeartbeatRequest>,
 ) -> Result<Answer<HeartbeatResponse>, Problem> {
-    let agent = caller.agent()?;
-    let (body, head) = app
-        .handle
-        .call(move |c, now| c.heartbeat(&agent, &id, request.token, now))
-        .await?;
-    Ok(Answer::ok(body, head))
+    let heartbeat = app.answer(move |c, now| c.heartbeat(&agent, &id, request.token, now));
+    heartbeat.await
 }
 
 pub(super) async fn complete(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    AsAgent(agent): AsAgent,
     Path(id): Path<String>,
     Body(request): Body<CompleteRequest>,
 ) -> Result<Answer<CompleteResponse>, Problem> {
-    let agent = caller.agent()?;
     let output = RawJson::from(request.output);
     let token = request.token;
     let (tasks, head) = match request.poll {
@@ -88,52 +83,44 @@ pub(super) async fn complete(
 
 pub(super) async fn fail(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    AsAgent(agent): AsAgent,
     Path(id): Path<String>,
     Body(request): Body<FailRequest>,
 ) -> Result<Answer<SeqResponse>, Problem> {
-    let agent = caller.agent()?;
     let error = Failure::new(request.code, request.message);
-    let ((), head) = app
-        .handle
-        .call(move |c, now| {
-            let (retryable, after) = (request.retryable, request.retry_after_ms);
-            c.fail(&agent, &id, request.token, &error, retryable, after, now)
-        })
-        .await?;
-    Ok(Answer::ok(SeqResponse { seq: head.seq.0 }, head))
+    let fail = app.change(move |c, now| {
+        let (retryable, after) = (request.retryable, request.retry_after_ms);
+        c.fail(&agent, &id, request.token, &error, retryable, after, now)
+    });
+    fail.await
 }
 
 pub(super) async fn release(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    AsAgent(agent): AsAgent,
     Path(id): Path<String>,
     Body(request): Body<ReleaseRequest>,
 ) -> Result<Answer<SeqResponse>, Problem> {
-    let agent = caller.agent()?;
-    let ((), head) = app
-        .handle
-        .call(move |c, now| c.release(&agent, &id, request.token, request.begun, now))
-        .await?;
-    Ok(Answer::ok(SeqResponse { seq: head.seq.0 }, head))
+    let release =
+        app.change(move |c, now| c.release(&agent, &id, request.token, request.begun, now));
+    release.await
 }
 
 pub(super) async fn agent_heartbeat(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    AsAgent(agent): AsAgent,
 ) -> Result<Answer<SeqResponse>, Problem> {
-    let agent = caller.agent()?;
-    let ((), head) = app
-        .handle
-        .call(move |c, now| c.agent_heartbeat(&agent, now))
-        .await?;
-    Ok(Answer::ok(SeqResponse { seq: head.seq.0 }, head))
+    app.change(move |c, now| c.agent_heartbeat(&agent, now))
+        .await
 }
 
 pub(super) async fn agents(
     State(app): State<Arc<App>>,
     _caller: Caller,
 ) -> Result<Answer<AgentList>, Problem> {
-    let (agents, head) = app.handle.call(|c, now| Ok(c.agents(now))).await?;
-    Ok(Answer::ok(AgentList { agents }, head))
+    let list = app.answer(|c, now| {
+        let agents = c.agents(now);
+        Ok(AgentList { agents })
+    });
+    list.await
 }

@@ -8,12 +8,12 @@ use axum::http::StatusCode;
 use phisync_state::transaction::{
     Act, Change, PatchError, PrepareError, ReaderFault, RevertError, Step, TransactionState, read,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::identity::Caller;
 use crate::protocol::{
     ChangedDocument, ChangedFile, DocumentDetail, DocumentList, KeptFile, TransactionDetail,
-    TransactionList,
+    TransactionList, TransactionRequest,
 };
 use crate::runtime::{TransactError, Transacted};
 
@@ -21,13 +21,13 @@ use super::App;
 use super::body::{Answer, Body};
 use super::extract::Path;
 use super::problem::Problem;
+use super::roles::{Member, Operator};
 
 pub(super) async fn apply(
     State(app): State<Arc<App>>,
-    caller: Caller,
-    Body(request): Body<Value>,
+    Member(caller): Member,
+    Body(TransactionRequest(request)): Body<TransactionRequest>,
 ) -> Result<Answer<TransactionDetail>, Problem> {
-    caller.member()?;
     let transaction = read(&request, app.transactor.roots().only());
     let transaction = transaction.map_err(|faults| faulty(&faults))?;
     let files = |change: &Change| matches!(change, Change::File(_));
@@ -42,8 +42,11 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
 ) -> Result<Answer<TransactionList>, Problem> {
-    let (transactions, head) = app.handle.call(|c, _| Ok(c.transactions())).await?;
-    Ok(Answer::ok(TransactionList { transactions }, head))
+    let list = app.answer(|c, _| {
+        let transactions = c.transactions();
+        Ok(TransactionList { transactions })
+    });
+    list.await
 }
 
 pub(super) async fn show(
@@ -51,22 +54,18 @@ pub(super) async fn show(
     _caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Answer<TransactionDetail>, Problem> {
-    let (state, head) = app
-        .handle
-        .call(move |c, _| {
-            let id = c.find_transaction(&id)?;
-            c.transaction(&id)
-        })
-        .await?;
-    Ok(Answer::ok(detail(&state, None), head))
+    let show = app.answer(move |c, _| {
+        let id = c.find_transaction(&id)?;
+        Ok(detail(&c.transaction(&id)?, None))
+    });
+    show.await
 }
 
 pub(super) async fn revert(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Operator(caller): Operator,
     Path(id): Path<String>,
 ) -> Result<Answer<TransactionDetail>, Problem> {
-    caller.operator()?;
     let find = app.handle.call(move |c, _| c.find_transaction(&id));
     let (id, _) = find.await?;
     let by = caller.display().to_owned();
@@ -77,8 +76,11 @@ pub(super) async fn documents(
     State(app): State<Arc<App>>,
     _caller: Caller,
 ) -> Result<Answer<DocumentList>, Problem> {
-    let (documents, head) = app.handle.call(|c, _| Ok(c.documents())).await?;
-    Ok(Answer::ok(DocumentList { documents }, head))
+    let list = app.answer(|c, _| {
+        let documents = c.documents();
+        Ok(DocumentList { documents })
+    });
+    list.await
 }
 
 pub(super) async fn document(
@@ -86,8 +88,7 @@ pub(super) async fn document(
     _caller: Caller,
     Path(name): Path<String>,
 ) -> Result<Answer<DocumentDetail>, Problem> {
-    let (document, head) = app.handle.call(move |c, _| c.document(&name)).await?;
-    Ok(Answer::ok(document, head))
+    app.answer(move |c, _| c.document(&name)).await
 }
 
 /// Whole on disk, or decided and on its way there.

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
 use phisync_workflows::{Machine, SourceText, compile, render};
 
 use crate::identity::Caller;
-use crate::protocol::{Registered, WorkflowList};
+use crate::protocol::{Registered, WorkflowDetail, WorkflowList};
 
 use super::App;
-use super::body::{Answer, read};
+use super::body::{Answer, Text};
 use super::extract::Path;
 use super::problem::Problem;
+use super::roles::Operator;
 
 /// Compiles the text of one workflow, as a client sent it.
 pub(super) fn compile_one(app: &App, name: &str, text: &str) -> Result<Arc<Machine>, Problem> {
@@ -37,46 +37,38 @@ pub(super) fn compile_one(app: &App, name: &str, text: &str) -> Result<Arc<Machi
 
 pub(super) async fn register(
     State(app): State<Arc<App>>,
-    caller: Caller,
-    request: Request,
-) -> Result<impl IntoResponse, Problem> {
-    caller.operator()?;
-    let bytes = read(request, &app).await?;
-    let text = str::from_utf8(&bytes).map_err(|error| {
-        let detail = format!("the body is not UTF-8: {error}");
-        Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
-    })?;
-    let machine = compile_one(&app, "<request>", text)?;
-    let (registered, head) = app
-        .handle
-        .call(move |c, now| c.register(&machine, now))
-        .await?;
-    Ok(Answer::<Registered> {
-        status: StatusCode::CREATED,
-        head,
-        body: registered,
-    })
+    _operator: Operator,
+    Text(text): Text,
+) -> Result<Answer<Registered>, Problem> {
+    let machine = compile_one(&app, "<request>", &text)?;
+    let register = app.answer(move |c, now| c.register(&machine, now));
+    Ok(register.await?.created())
 }
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     _caller: Caller,
 ) -> Result<Answer<WorkflowList>, Problem> {
-    let (workflows, head) = app.handle.call(|c, _| Ok(c.workflows())).await?;
-    Ok(Answer::ok(WorkflowList { workflows }, head))
+    let list = app.answer(|c, _| {
+        let workflows = c.workflows();
+        Ok(WorkflowList { workflows })
+    });
+    list.await
 }
 
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     _caller: Caller,
     Path(name): Path<String>,
-) -> Result<Answer<serde_json::Value>, Problem> {
-    let (machine, head) = app.handle.call(move |c, _| c.workflow(&name)).await?;
-    let body = serde_json::json!({
-        "name": machine.name(),
-        "version": machine.version(),
-        "hash": machine.hash(),
-        "source": machine.source(),
+) -> Result<Answer<WorkflowDetail>, Problem> {
+    let show = app.answer(move |c, _| {
+        let machine = c.workflow(&name)?;
+        Ok(WorkflowDetail {
+            name: machine.name().to_string(),
+            version: machine.version().to_string(),
+            hash: machine.hash().to_string(),
+            source: machine.source().to_string(),
+        })
     });
-    Ok(Answer::ok(body, head))
+    show.await
 }
