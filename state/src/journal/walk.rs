@@ -266,7 +266,10 @@ fn is_torn(file: &dyn DiskFile, start: Mark, end: u64) -> io::Result<bool> {
             Some(Control::Commit { first, chain, .. }) => {
                 first == next && last(at, length + 1) && !holds_batch(&bytes[..at], start, chain)
             }
-            Some(Control::Seal { .. }) => false,
+            // Right behind the last batch, whole but for its newline: it seals what is there.
+            Some(Control::Seal { seq, chain }) => {
+                at == 0 && (seq, chain) == (start.last, start.chain) && last(at, length + 1)
+            }
             None => last(at, length),
         },
         _ => false,

@@ -77,6 +77,22 @@ fn a_seal_whose_sync_failed_is_no_clean_stop() {
 }
 
 #[test]
+fn a_seal_that_is_torn_anywhere_is_cut_and_takes_no_record_along() {
+    // Bug: a seal that lacked nothing but its newline passed for damage, and nothing started.
+    for written in 0..95 {
+        let disk = SimDisk::new();
+        let (store, _) = open(&disk).expect("an empty disk opens");
+        put(&store, "run/a", "1").expect("the disk works");
+        disk.plan(disk.operations() + 1, Fault::PowerOff { written });
+        store.close().expect_err("the power goes");
+        let opened = open(&disk.reboot(Survive::Everything));
+        let (store, opened) = opened.unwrap_or_else(|error| panic!("{written} bytes: {error}"));
+        assert!(!opened.clean, "{written} bytes");
+        assert_eq!(everything(&store).len(), 1, "{written} bytes");
+    }
+}
+
+#[test]
 fn a_torn_tail_is_cut_and_kept_aside() {
     let disk = SimDisk::new();
     let (store, _) = open(&disk).expect("an empty disk opens");
