@@ -20,6 +20,7 @@ mod mcp;
 #[cfg(unix)]
 mod mcp_clients;
 mod orchestrators;
+mod power;
 #[cfg(unix)]
 mod python;
 #[cfg(unix)]

@@ -2,13 +2,16 @@
 //!
 //! [`World`] is a store in memory, a clock that moves only when told to, and a coordinator over
 //! both. [`RivalStore`] lets another writer be faster. [`explore`] visits every state that a small
-//! workflow can reach. None of these starts a process or waits for a real second: [`process`] does,
+//! workflow can reach, [`play`] cuts the power at every operation of the disk. None of these starts a process or waits for a real second: [`process`] does,
 //! and knows the binary only from outside.
 
 pub mod explore;
 pub mod invariants;
+pub mod machines;
+pub mod play;
 #[cfg(unix)]
 pub mod process;
+pub mod replay;
 mod rival;
 pub mod story;
 pub mod transition_log;

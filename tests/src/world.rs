@@ -18,7 +18,7 @@ use phisync_state::{MemoryStore, Store, Timestamp};
 use phisync_workflows::{Machine, SourceText, compile};
 use serde_json::{Map, Value};
 
-use crate::transition_log;
+use crate::{replay, transition_log};
 
 /// 2026-11-22T09:30:00Z.
 pub const BEGINNING: Timestamp = Timestamp::from_micros(1_795_339_800_000_000);
@@ -378,6 +378,7 @@ impl World {
 
     /// The process dies and another one opens the store.
     pub fn crash_and_reopen(&mut self) {
+        replay::check(&*self.store, &self.coordinator);
         self.lives += 1;
         let now = self.now();
         self.coordinator = open(&self.store, self.lives, &self.registry, &self.dice, now);
@@ -424,6 +425,15 @@ impl World {
     pub fn status(&self) -> RunStatus {
         let id = RunId::parse(&format!("r{}", self.runs)).expect("a sound id");
         self.run(&id).status
+    }
+}
+
+/// Every journal that a test writes is replayed when its world ends.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            replay::check(&*self.store, &self.coordinator);
+        }
     }
 }
 

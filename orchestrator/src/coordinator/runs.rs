@@ -280,6 +280,11 @@ impl Coordinator {
         self.with_run(id, report::detail)
     }
 
+    /// The runs that are open, as they stand here: for whoever holds them against a replay.
+    pub fn open_runs(&self) -> impl Iterator<Item = &RunState> {
+        self.open.values().map(|run| &run.state)
+    }
+
     /// What a run, or one of its steps, waits for.
     ///
     /// # Errors

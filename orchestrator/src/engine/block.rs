@@ -20,7 +20,7 @@ pub struct PassEnd {
 }
 
 /// One attempt at a block.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     /// Which, from 1.
     pub attempt: u32,
@@ -48,7 +48,7 @@ pub struct Block {
 }
 
 /// How far a block is, by its kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// One body.
     Once {
@@ -91,7 +91,7 @@ pub enum Progress {
 }
 
 /// Bodies that run at once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Many {
     /// What they work on; empty for branches.
     pub items: Vec<RawJson>,

@@ -81,7 +81,7 @@ pub enum OrderedOp {
 }
 
 /// How far a `files` step is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FilesWork {
     /// Number of the current or last attempt, from 1.
     pub attempt: u32,
@@ -92,7 +92,7 @@ pub struct FilesWork {
 }
 
 /// Where an attempt stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum FilesStage {
     /// Nothing is decided; whoever stages it may begin anew at any time.
     Wanted(FilesOrder),

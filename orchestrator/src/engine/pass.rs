@@ -87,7 +87,7 @@ impl PassStatus {
 }
 
 /// One pass through a body.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pass {
     /// Through what.
     pub body: BodyIndex,

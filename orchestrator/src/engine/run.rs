@@ -32,7 +32,7 @@ pub(super) enum Clock {
 }
 
 /// The undoing of the steps of one scope.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Undoing {
     /// Steps still to undo, the next one last.
     pub left: Vec<Slot>,
@@ -62,7 +62,7 @@ impl Undoing {
 }
 
 /// One run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunState {
     /// What it runs.
     pub machine: Arc<Machine>,

@@ -31,7 +31,7 @@ pub struct Ended {
 }
 
 /// One task through all its attempts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TaskState {
     /// Where it stands.
     pub status: TaskStatus,
@@ -95,7 +95,7 @@ impl Verdict {
 }
 
 /// A decision that is wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Approval {
     /// What is asked.
     pub prompt: Option<String>,
@@ -125,7 +125,7 @@ pub enum UndoOf {
 }
 
 /// One step of one run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepState {
     /// Which step of the machine.
     pub spec: StepIndex,

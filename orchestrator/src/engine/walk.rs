@@ -23,7 +23,7 @@ use super::status::Phase;
 use super::{Failure, RawJson};
 
 /// Where the token of a workflow of states stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Walk {
     /// In which state.
     pub state: StateIndex,

@@ -115,6 +115,29 @@ steps:
 }
 
 #[test]
+fn a_result_that_is_mapped_to_nothing_is_nothing_after_a_restart_too() {
+    let mut w = World::new(
+        "
+workflow: one
+outputs: { got: '${{ steps.text.output }}' }
+steps:
+  - { id: text, task: text, assign: DC, yield: '${{ null }}' }
+  - { id: next, needs: text, task: next, assign: DC, input: { text: '${{ steps.text.output }}' } }
+",
+        TEAM,
+    );
+    let run = w.start();
+    let claim = w.take("dc", "text");
+    w.complete(&claim, json!({"pages": 3}));
+    w.crash_and_reopen();
+    let claim = w.take("dc", "next");
+    assert_eq!(claim.task.input.get(), r#"{"text":null}"#);
+    w.complete(&claim, json!({}));
+    let outputs = w.run(&run).outputs.expect("it has completed");
+    assert_eq!(outputs.text(), r#"{"got":null}"#);
+}
+
+#[test]
 fn a_task_that_is_given_back_waits_for_the_next_agent() {
     let mut w = World::new(
         "

@@ -106,6 +106,15 @@ pub struct Machine {
     pub(crate) repeats: Vec<u8>,
 }
 
+/// Two machines are the same if they came from the same definition.
+impl PartialEq for Machine {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+}
+
+impl Eq for Machine {}
+
 impl Machine {
     /// The workflow's name.
     #[must_use]
