@@ -36,7 +36,10 @@ pub use shared::{
     DocumentSummary, KeptFile, LockList, LockSummary, LockTokenRequest, TransactionDetail,
     TransactionList, TransactionRequest, TransactionSummary,
 };
-pub use snapshots::{SnapshotList, SnapshotSummary, SnapshotTaken, TakenSummary};
+pub use snapshots::{
+    EffectLeft, RewindAnswer, RewindRequest, RewoundDocument, RewoundRun, RewoundTo, SnapshotList,
+    SnapshotSummary, SnapshotTaken, TakenSummary,
+};
 pub use system::{Health, Me};
 pub use team::{AgentList, AgentSummary};
 pub use tokens::{TokenCreated, TokenList, TokenRequest, TokenSummary};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use phisync::coordinator::AgentEvent;
-use phisync::engine::{RunEvent, RunId, RunState, Transition, apply_traced};
+use phisync::engine::{RunEvent, RunId, RunState, Transition, apply_traced, fold};
 use phisync_state::{Record, Seq, Store, Timestamp};
 use phisync_workflows::Machine;
 use serde_json::Value;
@@ -83,6 +83,7 @@ pub fn changes(store: &dyn Store) -> Vec<String> {
 struct Replay {
     machines: BTreeMap<String, Arc<Machine>>,
     runs: BTreeMap<RunId, RunState>,
+    facts: BTreeMap<RunId, Vec<RunEvent>>,
 }
 
 impl Replay {
@@ -114,8 +115,14 @@ impl Replay {
             self.runs
                 .insert(id.clone(), RunState::new(machine, id.clone()));
         }
+        let facts = self.facts.entry(id.clone()).or_default();
         let run = self.runs.get_mut(&id);
-        let transitions = apply_traced(run.expect("a run begins with its start"), &event);
+        let run = run.expect("a run begins with its start");
+        let transitions = apply_traced(run, &event);
+        facts.push(event);
+        if let Some(RunEvent::RunRewound { .. }) = facts.last() {
+            *run = fold(&Arc::clone(&run.machine), &id, facts);
+        }
         (Some(id), transitions)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use phisync::coordinator::{
     Coordinator, Decider, Handed, Now, PollId, Polled, Refusal, Said, Target,
 };
-use phisync::engine::{Failure, RawJson, Resolution, RunId, RunState, RunStatus, apply};
+use phisync::engine::{Failure, RawJson, Resolution, RunId, RunState, RunStatus, fold};
 use phisync_agents::protocol::{HeartbeatResponse, Task};
 use phisync_agents::registry::Registry;
 use phisync_state::env::{Clock, Entropy, ManualClock, SeededEntropy};
@@ -408,16 +408,13 @@ impl World {
     /// If there is no such run.
     #[must_use]
     pub fn run(&self, id: &RunId) -> RunState {
-        let mut run = RunState::new(Arc::clone(&self.machine), id.clone());
         let records = self.store.read(&id.stream(), 1).expect("readable");
         assert!(!records.is_empty(), "there is no run `{id}`");
-        for record in records {
-            apply(
-                &mut run,
-                &serde_json::from_str(&record.event).expect("a fact"),
-            );
-        }
-        run
+        let facts = records.iter().map(|record| &record.event);
+        let facts: Vec<_> = facts
+            .map(|fact| serde_json::from_str(fact).expect("a fact"))
+            .collect();
+        fold(&self.machine, id, &facts)
     }
 
     /// Where the newest run stands.

@@ -1,4 +1,6 @@
-//! `phisync snapshot`: take, list and restore snapshots of a store.
+//! `phisync snapshot`: take, list and restore snapshots of a store, and go back within its journal.
+
+mod rewind;
 
 use clap::{Args, Subcommand};
 use phisync::protocol::{SnapshotList, SnapshotSummary, SnapshotTaken};
@@ -18,6 +20,7 @@ pub(super) enum Snapshot {
     Create(Create),
     List(List),
     Restore(Restore),
+    Rewind(rewind::Rewind),
 }
 
 /// Take a snapshot now. A server takes them by itself, too.
@@ -60,6 +63,7 @@ impl Snapshot {
             Self::Create(_) => create(context),
             Self::List(_) => print_list(context),
             Self::Restore(command) => command.run(context),
+            Self::Rewind(command) => command.run(context),
         }
     }
 }

@@ -175,6 +175,12 @@ impl Coordinator {
         Some(report::detail(&run.state))
     }
 
+    /// When the last of the archived runs closed.
+    pub(super) fn last_archived_end(&self) -> Option<Timestamp> {
+        let files = self.closed.archives.as_ref()?.files();
+        files.iter().map(|archive| archive.closed.1).max()
+    }
+
     /// A definition by its hash.
     #[must_use]
     pub fn definition(&self, hash: &str) -> Option<Arc<Machine>> {
@@ -338,17 +344,17 @@ pub fn fold(
     records: &[Record],
     machine: impl Fn(&str) -> Option<Arc<Machine>>,
 ) -> Option<RunState> {
-    let mut run: Option<RunState> = None;
-    for record in records {
-        let event: RunEvent = serde_json::from_str(&record.event).ok()?;
-        if let RunEvent::RunStarted { definition, .. } = &event {
-            run = Some(RunState::new(machine(definition)?, id.clone()));
-        }
-        let run = run.as_mut()?;
-        engine::apply(run, &event);
-        run.version = record.version;
-    }
-    run
+    let facts = records
+        .iter()
+        .map(|record| serde_json::from_str(&record.event).ok());
+    let facts: Vec<RunEvent> = facts.collect::<Option<_>>()?;
+    let Some(RunEvent::RunStarted { definition, .. }) = facts.first() else {
+        return None;
+    };
+    let mut run = engine::fold(&machine(definition)?, id, &facts);
+    // After a restore, versions go on behind those that were lost.
+    run.version = records.last()?.version;
+    Some(run)
 }
 
 #[cfg(test)]

@@ -67,6 +67,12 @@ impl Documents {
         self.by_name.insert(written.name, document);
     }
 
+    /// Whether a document has this content now; `None`: it does not exist.
+    pub(super) fn has(&self, name: &FileId, content: Option<&Arc<str>>) -> bool {
+        let now = self.by_name.get(name);
+        now.and_then(|document| document.content.as_ref()) == content
+    }
+
     fn replay(&mut self, name: &FileId, event: DocumentEvent, version: Version, at: Timestamp) {
         let (content, by) = match event {
             DocumentEvent::Written { content, by, .. } => (Some(Arc::from(content.get())), by),
@@ -114,7 +120,7 @@ impl Coordinator {
     pub(super) fn decide_documents(
         &self,
         changes: &[DocumentChange],
-        id: &TransactionId,
+        transaction: Option<&TransactionId>,
         by: &str,
     ) -> Result<(Vec<DocumentStep>, Vec<WrittenDocument>), Refusal> {
         let mut steps = Vec::new();
@@ -143,7 +149,7 @@ impl Coordinator {
             if change.content.as_ref().is_some_and(long) {
                 return Err(Refusal::Unstorable("a document has at most 1 MiB"));
             }
-            let (by, transaction) = (by.to_owned(), Some(id.clone()));
+            let (by, transaction) = (by.to_owned(), transaction.cloned());
             let event = match &change.content {
                 Some(content) => DocumentEvent::Written {
                     content: RawValue::from_string(content.as_ref().to_owned())

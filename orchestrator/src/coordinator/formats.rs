@@ -4,10 +4,12 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::engine::RunEvent;
 use crate::schedule::ScheduleEvent;
 
 use super::events::EventFact;
 use super::keys::{CallEvent, KeyEvent};
+use super::notices::StoreEvent;
 use super::slots::SlotEvent;
 use super::triggers::TriggerFact;
 
@@ -43,6 +45,12 @@ fn facts_of_version_1_are_read_and_written_as_they_were() {
 {"slot_awaited":{"run":"r2","at":1795339800000000}}
 {"slot_freed":{"run":"r1","at":1795339800000000}}
 "#,
+    );
+    check::<RunEvent>(
+        r#"{"run_rewound":{"to":7,"by":"dana","reason":"a bad deployment","at":1795339800000000}}"#,
+    );
+    check::<StoreEvent>(
+        r#"{"store_rewound":{"to":40,"since":1795339700000000,"by":"dana","reason":"why","runs":2,"documents":1,"at":1795339800000000}}"#,
     );
     check::<EventFact>(
         r#"{"event_received":{"data":{"sha":"7f3"},"key":"k","by":"dana","at":1795339800000000}}"#,

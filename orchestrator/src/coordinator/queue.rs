@@ -35,7 +35,7 @@ impl Coordinator {
         }
     }
 
-    fn remember_lease(&mut self, task: &TaskId) {
+    pub(super) fn remember_lease(&mut self, task: &TaskId) {
         let holder = self.leases.holder(task).map(str::to_owned);
         let lease = holder.zip(self.leases.expires(task));
         let lease = lease.zip(self.lease_length(task));
@@ -126,7 +126,7 @@ impl Coordinator {
         }
     }
 
-    fn end_lease(&mut self, task: &TaskId) {
+    pub(super) fn end_lease(&mut self, task: &TaskId) {
         if let Some(agent) = self.leases.holder(task) {
             if self.polls.someone_waits_as(agent) {
                 self.polls.freed.insert(agent.to_owned());

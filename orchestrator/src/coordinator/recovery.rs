@@ -106,7 +106,9 @@ impl Coordinator {
                 let open = OpenRun { state, due: None };
                 self.open.insert(id.clone(), open);
             }
-            if let Some(run) = self.open.get_mut(&id) {
+            if let RunEvent::RunRewound { .. } = &event {
+                self.replay_rewind(&id, record.version)?;
+            } else if let Some(run) = self.open.get_mut(&id) {
                 engine::apply(&mut run.state, &event);
                 // After a restore, versions go on behind those that were lost.
                 run.state.version = record.version;
@@ -168,19 +170,41 @@ impl Coordinator {
             return Ok(run.clone());
         }
         let records = self.store.read(&id.stream(), 1)?;
-        let mut state = None;
-        for record in &records {
-            let event = decode::<RunEvent>(record)?;
-            if let RunEvent::RunStarted { definition, .. } = &event {
-                let machine = self.definitions.get(definition);
-                state = machine.map(|machine| RunState::new(machine, id.clone()));
-            }
-            if let Some(state) = &mut state {
-                engine::apply(state, &event);
-                state.version = record.version;
-            }
+        self.folded(id, &records)?
+            .ok_or_else(|| Refusal::no_run(id.as_str()))
+    }
+
+    /// A run by its records; `None` if there are none, or its definition is unknown.
+    pub(super) fn folded(
+        &self,
+        id: &RunId,
+        records: &[Record],
+    ) -> Result<Option<RunState>, ReadError> {
+        let facts = records.iter().map(decode::<RunEvent>);
+        let facts = facts.collect::<Result<Vec<_>, _>>()?;
+        let Some(RunEvent::RunStarted { definition, .. }) = facts.first() else {
+            return Ok(None);
+        };
+        // Without its machine a run cannot be folded; its records stay as they are.
+        let machine = self.definitions.get(definition);
+        Ok(machine.map(|machine| {
+            let mut state = engine::fold(&machine, id, &facts);
+            state.version = records.last().map_or(0, |last| last.version);
+            state
+        }))
+    }
+
+    /// A run goes back: what counts of it is read from its beginning. It may have been closed.
+    fn replay_rewind(&mut self, id: &RunId, version: u64) -> Result<(), ReadError> {
+        let mut records = self.store.read(&id.stream(), 1)?;
+        records.retain(|record| record.version <= version);
+        if let Some(state) = self.folded(id, &records)? {
+            self.closed.remove(id);
+            self.stale_views.run_reopened(id);
+            self.by_start.insert(ListPlace::of(&state));
+            self.open.insert(id.clone(), OpenRun { state, due: None });
         }
-        state.ok_or_else(|| Refusal::no_run(id.as_str()))
+        Ok(())
     }
 
     /// Forgets what was believed about a run and reads it again.

@@ -9,6 +9,8 @@ use phisync_workflows::schema::Violation;
 use crate::engine::{BadTaskId, ForkRefusal, Rejection};
 use crate::schedule::{BadSchedule, ScheduleRejection};
 
+use super::rewind::RewindRefusal;
+
 /// What a caller can do about a refusal. HTTP status, exit code and retry policy follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalClass {
@@ -125,6 +127,9 @@ pub enum Refusal {
     /// A run that cannot be gone on from there.
     #[error(transparent)]
     Fork(#[from] ForkRefusal),
+    /// A moment that nothing goes back to.
+    #[error(transparent)]
+    Rewind(#[from] RewindRefusal),
     /// A schedule of a workflow that cannot be used.
     #[error(transparent)]
     BadSchedule(BadSchedule),
@@ -207,7 +212,10 @@ impl Refusal {
             Self::NotFound { .. } | Self::Schedule(ScheduleRejection::Withdrawn) => {
                 RefusalClass::NotFound
             }
-            Self::Gone(_) => RefusalClass::Gone,
+            Self::Gone(_)
+            | Self::Rewind(RewindRefusal::Archived { .. } | RewindRefusal::Trimmed { .. }) => {
+                RefusalClass::Gone
+            }
             Self::Forbidden(_) => RefusalClass::Forbidden,
             Self::Ambiguous { .. }
             | Self::Exists(_)
@@ -224,6 +232,7 @@ impl Refusal {
             | Self::BadSchedule(_)
             | Self::BadKey { .. }
             | Self::OtherBody { .. }
+            | Self::Rewind(_)
             | Self::Schedule(_)
             | Self::Unstorable(_) => RefusalClass::Invalid,
             Self::LostRace | Self::Busy => RefusalClass::Busy,
@@ -251,7 +260,11 @@ impl Refusal {
                 Rejection::RunClosed { .. } => "run_closed",
             },
             Self::NotFound { .. } | Self::Schedule(ScheduleRejection::Withdrawn) => "not_found",
-            Self::Gone(_) => "gone",
+            Self::Gone(_)
+            | Self::Rewind(RewindRefusal::Archived { .. } | RewindRefusal::Trimmed { .. }) => {
+                "gone"
+            }
+            Self::Rewind(_) => "bad_moment",
             Self::Ambiguous { .. } => "ambiguous",
             Self::Exists(_) => "exists",
             Self::Forbidden(_) => "forbidden",

@@ -10,8 +10,8 @@ use crate::engine::{
     PassId, Phase, RunState, Slot, StepState, StepStatus, TaskId, TaskState, Undo, Waker,
 };
 use crate::protocol::{
-    ApprovalSummary, Failure, IncidentSummary, Registered, RunDetail, RunSummary, Started,
-    StepDetail, Why,
+    ApprovalSummary, Failure, IncidentSummary, Registered, RewoundTo, RunDetail, RunSummary,
+    Started, StepDetail, Why,
 };
 
 use super::Refusal;
@@ -82,6 +82,12 @@ pub(super) fn detail(run: &RunState) -> RunDetail {
         summary: summary(run),
         definition: run.machine.hash().to_owned(),
         events: run.version,
+        rewound: run.rewound.as_ref().map(|rewound| RewoundTo {
+            event: rewound.to,
+            by: rewound.by.clone(),
+            reason: rewound.reason.clone(),
+            at: rewound.at.to_string(),
+        }),
         deadline: run.deadline.to_string(),
         inputs: run.inputs.clone(),
         steps: step_rows(run),
@@ -308,7 +314,7 @@ fn why_run(run: &RunState, team: &Team<'_>) -> Why {
             waker: "none".to_owned(),
             text: match error {
                 Some(error) => format!("it is closed: {}: {}", error.code, error.message),
-                None => "it is closed".to_owned(),
+                None => format!("it is closed{}", rewound_words(run)),
             },
             until: None,
             because: Vec::new(),
@@ -329,11 +335,18 @@ fn why_run(run: &RunState, team: &Team<'_>) -> Why {
         subject,
         state: run.phase.as_str().to_owned(),
         waker: word.to_owned(),
-        text: format!("waits for {text}"),
+        text: format!("waits for {text}{}", rewound_words(run)),
         // The run's own clock stops when it begins to end.
         until: (run.phase == Phase::Forward).then(|| run.deadline.to_string()),
         because,
     }
+}
+
+fn rewound_words(run: &RunState) -> String {
+    run.rewound.as_ref().map_or_else(String::new, |rewound| {
+        let (to, by, at, reason) = (rewound.to, &rewound.by, rewound.at, &rewound.reason);
+        format!("; {by} rewound it to event {to} at {at}: {reason}")
+    })
 }
 
 /// At most so many of the things that something waits for are told; the others are counted.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use phisync_state::{StreamName, Timestamp, Version};
+use phisync_state::{Record, StreamName, Timestamp, Version};
 use phisync_workflows::machine::OnRunConflict;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -175,6 +175,36 @@ impl Coordinator {
                 let cancels = oldest.into_iter().chain(&queue.waiting).cloned().collect();
                 Ok(Admission::Later { stream, cancels })
             }
+        }
+    }
+
+    /// The facts that give a key back to whom it belonged after these records of its stream.
+    pub(super) fn slots_as_after(
+        &self,
+        stream: &str,
+        records: &[Record],
+        now: Now,
+    ) -> Result<Vec<SlotEvent>, Refusal> {
+        let mut then = Queue::default();
+        for record in records {
+            then.apply(&recovery::decode(record)?);
+        }
+        let at = now.wall;
+        let none = Queue::default();
+        let queue = self.slots.queues.get(stream).unwrap_or(&none);
+        let today = queue.holders.iter().chain(&queue.waiting).cloned();
+        let freed = today.map(|run| SlotEvent::SlotFreed { run, at });
+        let taken = then.holders.into_iter();
+        let taken = taken.map(|run| SlotEvent::SlotTaken { run, at });
+        let awaited = then.waiting.into_iter();
+        let awaited = awaited.map(|run| SlotEvent::SlotAwaited { run, at });
+        Ok(freed.chain(taken).chain(awaited).collect())
+    }
+
+    /// Notes facts about a key in the batch under way.
+    pub(super) fn note_slots(&mut self, stream: &str, events: &[SlotEvent]) {
+        for event in events {
+            self.note_slot(stream, event);
         }
     }
 

@@ -145,7 +145,7 @@ impl Coordinator {
             }
         }
         // Refused now, it leaves no trace; it is checked again when it is decided.
-        self.decide_documents(plan.documents(), id, &intent.by)?;
+        self.decide_documents(plan.documents(), Some(id), &intent.by)?;
         for under in plan.under() {
             self.lock_guard(under)?;
         }
@@ -207,7 +207,7 @@ impl Coordinator {
         if version == 0 {
             events.push(TransactionEvent::Began(intent.clone()));
         }
-        let (steps, documents) = self.decide_documents(documents, id, &intent.by)?;
+        let (steps, documents) = self.decide_documents(documents, Some(id), &intent.by)?;
         events.push(TransactionEvent::Decided(Decision {
             documents: steps,
             ..decision.clone()

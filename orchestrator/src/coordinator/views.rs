@@ -56,6 +56,12 @@ impl StaleViews {
         }
     }
 
+    /// A run that was closed goes on from an earlier moment.
+    pub(super) fn run_reopened(&mut self, id: &RunId) {
+        self.closed.remove(id);
+        self.runs.insert(id.clone());
+    }
+
     pub(super) fn run_archived(&mut self, id: &RunId) {
         self.archived.push(id.clone());
     }

@@ -216,6 +216,17 @@ pub enum RunEvent {
         /// When.
         at: Timestamp,
     },
+    /// The run went back: only so many of its facts still count, and those from this one on.
+    RunRewound {
+        /// How many, from the first on.
+        to: u64,
+        /// Who.
+        by: String,
+        /// In their words.
+        reason: String,
+        /// When.
+        at: Timestamp,
+    },
     /// The run waits for others with the same concurrency key: none of its steps begins.
     RunHeld {
         /// When.
@@ -817,6 +828,7 @@ impl RunEvent {
             | Self::IncidentResolved { step, .. } => Some(step),
             Self::RunStarted { .. }
             | Self::RunPaused { .. }
+            | Self::RunRewound { .. }
             | Self::RunHeld { .. }
             | Self::RunAdmitted { .. }
             | Self::RunResumed { .. }

@@ -76,7 +76,8 @@ pub fn fork(
     }
     let (kept, after) = source.split_at(cut);
     let mut again = claimed_irreversibly(machine, after);
-    let old = replay(machine, kept, &start);
+    let kept = own_facts(kept);
+    let old = replay(machine, &kept, &start);
     if old.phase != Phase::Forward {
         let phase = old.phase.as_str();
         return Err(ForkRefusal::Ending { phase });
@@ -105,7 +106,8 @@ pub fn retry(
     confirmed: bool,
     moment: Moment,
 ) -> Result<(RunState, Decision, Vec<String>), ForkRefusal> {
-    let old = replay(machine, source, &start);
+    let source = own_facts(source);
+    let old = replay(machine, &source, &start);
     if old.phase != Phase::Closed {
         return Err(ForkRefusal::StillOpen);
     }
@@ -151,6 +153,13 @@ pub fn retry(
     let names = names.collect();
     let (run, decision) = go_on(machine, kept, start, moment);
     Ok((run, decision, names))
+}
+
+/// The facts that count, without the rewinds among them: those speak of the old run's places.
+fn own_facts(source: &[Fact]) -> Vec<Fact> {
+    let mut facts = super::standing(source.to_vec(), |(_, event)| event);
+    facts.retain(|(_, event)| !matches!(event, RunEvent::RunRewound { .. }));
+    facts
 }
 
 fn replay(machine: &Arc<Machine>, events: &[Fact], start: &Start) -> RunState {
@@ -267,7 +276,7 @@ fn refuse_irreversible(steps: BTreeSet<String>, confirmed: bool) -> Result<(), F
 }
 
 /// The step that a name in a journal belongs to: its id ends at the first round, time or part.
-fn step_of(machine: &Machine, name: &str) -> Option<StepIndex> {
+pub(super) fn step_of(machine: &Machine, name: &str) -> Option<StepIndex> {
     let id = name.split(['.', '~', '/']).next()?;
     machine.step_named(id)
 }

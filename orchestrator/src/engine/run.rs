@@ -12,7 +12,9 @@ use super::pass::{Pass, PassId, Slot};
 use super::status::{Phase, RunStatus, TaskStatus};
 use super::step::{StepState, TaskState, UndoOf};
 use super::walk::Walk;
-use super::{Delivery, Failure, Listening, Pause, RawJson, RunId, TaskId, Trigger, Undo, Waker};
+use super::{
+    Delivery, Failure, Listening, Pause, RawJson, Rewound, RunId, TaskId, Trigger, Undo, Waker,
+};
 
 /// What a deadline belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +121,8 @@ pub struct RunState {
     pub trigger: Option<Trigger>,
     /// Why it stands still, if it does.
     pub paused: Option<Pause>,
+    /// The last time that it went back, if it did.
+    pub rewound: Option<Rewound>,
     /// Whether it waits for others with the same concurrency key.
     pub held: bool,
     /// Since when its clocks stand still, if they do.
@@ -163,6 +167,7 @@ impl RunState {
             outputs: None,
             trigger: None,
             paused: None,
+            rewound: None,
             held: false,
             still_since: None,
             signals: Vec::new(),

@@ -279,16 +279,24 @@ impl Draft<'_> {
             self.end_attempt(index, undo, Some(token), error, None, None);
             return Ok(());
         }
+        self.put_back(index, undo, token, begun);
+        Ok(())
+    }
+
+    /// Puts a task that somebody holds back into the queue; one that was asked to stop has stopped.
+    pub(super) fn put_back(&mut self, index: Slot, undo: bool, token: u64, begun: bool) {
         let queue_deadline = self.queue_deadline(index, undo);
+        let step = self.run.name(index);
         self.emit(RunEvent::TaskReleased {
-            step: step.to_owned(),
+            step: step.clone(),
             undo,
             token,
             begun,
             at: self.moment.now,
             queue_deadline,
         });
-        if self.run.existing(index, undo)?.cancel_requested {
+        let asked = self.run.task(index, undo).map(|task| task.cancel_requested);
+        if asked == Some(true) {
             let pass = self.run.pass(self.run.step(index).pass);
             let reason = match (pass.status, self.run.phase) {
                 (PassStatus::Stopping, _) => pass.stopped.unwrap_or(CancelReason::BodyFailed),
@@ -297,13 +305,12 @@ impl Draft<'_> {
                 _ => CancelReason::RunFailed,
             };
             self.emit(RunEvent::StepCancelled {
-                step: step.to_owned(),
+                step,
                 reason,
                 at: self.moment.now,
             });
             self.after_task(index, undo);
         }
-        Ok(())
     }
 
     pub(super) fn lose_lease(

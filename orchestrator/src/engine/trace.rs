@@ -66,7 +66,10 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
     };
     if matches!(
         event,
-        RunEvent::RunStarted { .. } | RunEvent::RunFailing { .. } | RunEvent::SignalReceived { .. }
+        RunEvent::RunStarted { .. }
+            | RunEvent::RunRewound { .. }
+            | RunEvent::RunFailing { .. }
+            | RunEvent::SignalReceived { .. }
     ) || run_before != run_after
     {
         push("run".to_owned(), run_before, run_after, &cause);
@@ -279,6 +282,9 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
     };
     match event {
         RunEvent::RunStarted { by, .. } => format!("started by {by}"),
+        RunEvent::RunRewound { to, by, reason, .. } => {
+            format!("rewound to event {to} by {by}: {reason}")
+        }
         RunEvent::RunPaused { by, reason, .. } => format!("paused by {by}{}", said(reason)),
         RunEvent::RunResumed { by, .. } => format!("resumed by {by}"),
         RunEvent::RunHeld { .. } => "waits for others with the same concurrency key".to_owned(),

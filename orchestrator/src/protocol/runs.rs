@@ -127,6 +127,9 @@ pub struct RunDetail {
     pub definition: String,
     /// How many events it has.
     pub events: u64,
+    /// That it went back, the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewound: Option<super::RewoundTo>,
     /// When it must have ended.
     pub deadline: String,
     /// Checked inputs.

@@ -1,4 +1,4 @@
-//! Snapshots on the wire: `GET` and `POST /v1/snapshots`.
+//! Snapshots and rewinds on the wire: `GET` and `POST /v1/snapshots`, `POST /v1/rewind`.
 
 use phisync_state::snapshot::{SnapshotInfo, Taken};
 use schemars::JsonSchema;
@@ -73,6 +73,94 @@ pub struct TakenSummary {
     pub segments_removed: u64,
     /// And how many archives that retention dropped.
     pub archives_removed: u64,
+}
+
+/// `POST /v1/rewind`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RewindRequest {
+    /// A sequence, or a time (RFC 3339).
+    pub to: String,
+    /// Why, for people. It is recorded with every run that goes back.
+    pub reason: String,
+    /// Whether it is to happen; without, the answer says what would.
+    #[serde(default)]
+    pub confirm: bool,
+}
+
+/// `POST /v1/rewind`, the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RewindAnswer {
+    /// Whether it happened.
+    pub done: bool,
+    /// The last record that counts.
+    pub seq: u64,
+    /// When it was appended.
+    pub at: String,
+    /// Every run that goes back, or is only paused.
+    pub runs: Vec<RewoundRun>,
+    /// Documents that get their old content as a new version.
+    pub documents: Vec<RewoundDocument>,
+    /// Transactions that have changed files since, which stay changed.
+    pub transactions: Vec<String>,
+}
+
+/// That a run went back, in `GET /v1/runs/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RewoundTo {
+    /// Behind so many of its events.
+    pub event: u64,
+    /// Who wanted it.
+    pub by: String,
+    /// In their words.
+    pub reason: String,
+    /// When.
+    pub at: String,
+}
+
+/// A run in a rewind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RewoundRun {
+    /// Which.
+    pub run: String,
+    /// Of which workflow.
+    pub workflow: String,
+    /// Its status before.
+    pub now: String,
+    /// And afterwards: `paused`, or how it is closed; one that began later is `cancelled`.
+    pub then: String,
+    /// How many of its events count no more.
+    pub taken_back: u64,
+    /// Tasks that agents hold and lose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<String>,
+    /// What it has done in the world since, which stays done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<EffectLeft>,
+}
+
+/// Something that was done and is not undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EffectLeft {
+    /// The step that did it, or began to.
+    pub step: String,
+    /// `task`, `undo`, `files` or `event`.
+    pub kind: String,
+    /// Whether the workflow says that nothing can undo it.
+    pub irreversible: bool,
+}
+
+/// A document in a rewind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RewoundDocument {
+    /// Which.
+    pub name: String,
+    /// The version before.
+    pub now: u64,
+    /// The one whose content it gets; 0 if there was none.
+    pub then: u64,
+    /// Whether it is deleted afterwards.
+    pub deleted: bool,
 }
 
 impl SnapshotList {

@@ -234,3 +234,72 @@ fn damaged_snapshots_and_archives_are_told_with_a_remedy() {
     // The store starts all the same, and the open run is there.
     assert_eq!(project.json(&["run", "show", "r2"])["status"], "running");
 }
+
+const FIRST: &str =
+    "phisync: 1\nchanges:\n  - { document: plan, op: write, content: { step: 1 } }\n";
+
+#[test]
+fn a_rewind_is_shown_first_and_done_when_it_is_confirmed() {
+    let project = project();
+    let (_server, _) = serve(&project);
+    project.write("first.yaml", FIRST);
+    project.write("second.yaml", &FIRST.replace("step: 1", "step: 2"));
+    project.json(&["tx", "apply", "first.yaml"]);
+    start(&project, "r1");
+    let events = project.json(&["run", "events", "r1"]);
+    let events = events["events"].as_array().expect("a list").clone();
+    let moment = events.last().expect("it began")["seq"].to_string();
+    cancel(&project, "r1");
+    start(&project, "r2");
+    project.json(&["tx", "apply", "second.yaml"]);
+
+    let order = ["snapshot", "rewind", "--to", &moment, "--reason", "a test"];
+    let dry = project.json(&order);
+    assert_eq!(dry["done"], false);
+    assert_eq!(project.json(&["run", "show", "r1"])["status"], "cancelled");
+    let done = project.json(&[&order[..], &["--confirm"]].concat());
+    assert_eq!(done["done"], true);
+    assert_eq!(
+        (&done["runs"], &done["documents"]),
+        (&dry["runs"], &dry["documents"])
+    );
+    let then = done["runs"].as_array().expect("a list").iter();
+    let then: Vec<_> = then
+        .map(|run| (run["run"].clone(), run["then"].clone()))
+        .collect();
+    assert_eq!(
+        then,
+        [("r1", "paused"), ("r2", "cancelled")].map(|(run, then)| (run.into(), then.into()))
+    );
+
+    let show = project.json(&["run", "show", "r1"]);
+    assert_eq!(show["status"], "running");
+    assert_eq!(show["rewound"]["reason"], "a test");
+    let plan = project.json(&["doc", "get", "plan"]);
+    assert_eq!(
+        (&plan["version"], &plan["content"]["step"]),
+        (&3.into(), &1.into())
+    );
+    let why = project.json(&["why", "r1"])["text"].to_string();
+    assert!(why.contains("rewound it to event"), "{why}");
+    // As it stood is still told, and the list of what happened only grows.
+    let seq = project.json(&["run", "show", "r2", "--at", "2999-01-01T00:00:00Z"]);
+    assert_eq!(seq["status"], "cancelled");
+    assert_eq!(project.json(&["store", "fsck"])["sound"], true);
+}
+
+#[test]
+fn a_rewind_does_not_reach_behind_archives_or_into_the_future() {
+    let project = project();
+    start(&project, "r1");
+    let events = project.json(&["run", "events", "r1"]);
+    let moment = events["events"][0]["seq"].to_string();
+    cancel(&project, "r1");
+    snapshot(&project);
+    let order = ["snapshot", "rewind", "--reason", "a test", "--to"];
+    let refused = project.output(&[&order[..], &[&moment]].concat(), "");
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains("archives already"), "{words}");
+    assert_snapshot!(project.transcript(&[&order[..], &["999999"]].concat()));
+}

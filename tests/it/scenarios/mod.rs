@@ -20,6 +20,7 @@ mod joins;
 mod leases;
 mod pausing;
 mod results;
+mod rewinding;
 mod sagas;
 mod schedules;
 mod starts;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::DateTime;
-use phisync_state::{Head, ReadError, Record, Timestamp};
+use phisync_state::{Head, ReadError, Record, Seq, Timestamp};
 use phisync_workflows::Machine;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::coordinator::{
-    ListFilter, ListPlace, ListRow, Refusal, archived_summary, detail_of, fold,
+    ListFilter, ListPlace, ListRow, Point, Refusal, archived_summary, detail_of, fold,
 };
 use crate::engine::{RunEvent, RunId, RunState};
 use crate::identity::Caller;
@@ -76,36 +76,26 @@ pub(super) async fn resolve(app: &App, prefix: &str) -> Result<RunId, Problem> {
     }
 }
 
-/// A moment of a run's past.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
-    /// Behind the record of this sequence.
-    Seq(u64),
-    /// At this instant.
-    Time(Timestamp),
-}
-
-impl Moment {
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if let Ok(seq) = text.parse() {
-            return Ok(Self::Seq(seq));
-        }
-        match DateTime::parse_from_rfc3339(text) {
-            Ok(at) => Ok(Self::Time(Timestamp::from_micros(at.timestamp_micros()))),
-            Err(_) => Err(bad_request(format!(
-                "`{text}` is no moment: give a sequence, or a time such as 2026-11-22T09:30:00Z"
-            ))),
-        }
+/// Reads a moment of the store's past.
+pub(super) fn moment(text: &str) -> Result<Point, Problem> {
+    if let Ok(seq) = text.parse() {
+        return Ok(Point::Seq(Seq(seq)));
+    }
+    match DateTime::parse_from_rfc3339(text) {
+        Ok(at) => Ok(Point::Time(Timestamp::from_micros(at.timestamp_micros()))),
+        Err(_) => Err(bad_request(format!(
+            "`{text}` is no moment: give a sequence, or a time such as 2026-11-22T09:30:00Z"
+        ))),
     }
 }
 
 /// A run folded from its records, up to a moment if one is given.
-async fn past(app: &App, run: &RunId, until: Option<Moment>) -> Result<RunState, Problem> {
+async fn past(app: &App, run: &RunId, until: Option<Point>) -> Result<RunState, Problem> {
     let mut records = records_of(app, run).await?;
     let started = records.first().map(|first| (first.seq.0, first.at));
     match until {
-        Some(Moment::Seq(seq)) => records.retain(|record| record.seq.0 <= seq),
-        Some(Moment::Time(at)) => records.retain(|record| record.at <= at),
+        Some(Point::Seq(seq)) => records.retain(|record| record.seq <= seq),
+        Some(Point::Time(at)) => records.retain(|record| record.at <= at),
         None => {}
     }
     let Some(first) = records.first() else {
@@ -176,7 +166,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
     Query(query): Query<ShowQuery>,
 ) -> Result<Answer<RunDetail>, Problem> {
-    let until = query.at.as_deref().map(Moment::parse).transpose()?;
+    let until = query.at.as_deref().map(moment).transpose()?;
     let run = resolve(&app, &id).await?;
     let of = run.clone();
     // Whatever is read afterwards is durable: this answer waits for it.

@@ -231,6 +231,9 @@ fn hint(refusal: &Refusal) -> Option<String> {
         Refusal::Fork(crate::engine::ForkRefusal::Irreversible { .. }) => {
             "say that this is meant: `confirm` (on the command line, `--confirm`)"
         }
+        Refusal::Rewind(crate::coordinator::RewindRefusal::Archived { .. }) => {
+            "a closed run can be gone on from by itself: `phisync run retry` or `run fork`"
+        }
         Refusal::Unknown(_) => "it may have happened or not: look, or send the same again",
         _ => return None,
     };

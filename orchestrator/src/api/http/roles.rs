@@ -57,7 +57,7 @@ callers! {
     Member(Caller) = |caller| caller.member().map(|()| caller),
         [Role::Admin, Role::Operator, Role::Person, Role::Agent];
     /// The owner alone.
-    Owner(()) = |caller| caller.admin(), [Role::Admin];
+    Owner(Caller) = |caller| caller.admin().map(|()| caller), [Role::Admin];
     /// The name of the agent that calls, or that the owner acts as.
     AsAgent(String) = |caller| caller.agent(), [Role::Admin, Role::Agent];
     /// Whoever decides some approvals; which ones, each of them says.

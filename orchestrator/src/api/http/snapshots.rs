@@ -1,4 +1,4 @@
-//! Snapshots of the store: list them, take one.
+//! Snapshots of the store: list them, take one; and going back to an earlier moment.
 
 use std::sync::Arc;
 
@@ -6,10 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::protocol::{SnapshotList, SnapshotTaken};
+use crate::coordinator::RewindOrder;
+use crate::protocol::{RewindAnswer, RewindRequest, SnapshotList, SnapshotTaken};
 use crate::runtime::SnapshotFailure;
 
 use super::App;
+use super::body::{Answer, Body};
+use super::past::moment;
 use super::problem::Problem;
 use super::roles::Owner;
 
@@ -43,4 +46,20 @@ pub(super) async fn take(
                 .with_hint("the server goes on as before; `phisync doctor` says what is wrong"))
         }
     }
+}
+
+pub(super) async fn rewind(
+    State(app): State<Arc<App>>,
+    Owner(caller): Owner,
+    Body(request): Body<RewindRequest>,
+) -> Result<Answer<RewindAnswer>, Problem> {
+    let order = RewindOrder {
+        to: moment(&request.to)?,
+        by: caller.display().to_owned(),
+        reason: request.reason,
+        confirmed: request.confirm,
+    };
+    let rewound = app.handle.call(move |c, now| c.rewind(&order, now));
+    let (answer, head) = rewound.await?;
+    Ok(Answer::ok(answer, head))
 }

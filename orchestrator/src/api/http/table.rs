@@ -97,6 +97,8 @@ pub fn routes() -> Vec<Route> {
             .refuses(&[500]),
         Route::post("/v1/snapshots", "snapshots.take", "Takes a snapshot now.", snapshots::take)
             .refuses(&[409, 429, 500, 503, 507]),
+        Route::post("/v1/rewind", "snapshots.rewind", "Takes runs and documents back to an earlier moment, or says what that would do.", snapshots::rewind)
+            .refuses(&[409, 410, 422, 429, 503, 507]),
         Route::get("/v1/tokens", "tokens.list", "Access tokens, without their secrets.", tokens::list),
         Route::post("/v1/tokens", "tokens.create", "Makes a token; its secret is shown this once.", tokens::create)
             .answers(&[201]).refuses(&[422, 500, 503]),

@@ -239,6 +239,9 @@ impl Board {
                 Some(format!("{step}: others may decide now, too"))
             }
             RunEvent::RunFinishing { .. } => self.run_is("finishing"),
+            RunEvent::RunRewound { by, reason, .. } => {
+                Some(format!("{}: rewound by {by}: {reason}", self.run))
+            }
             RunEvent::RunPaused { .. } => self.run_is("paused"),
             RunEvent::RunHeld { .. } => self.run_is("queued"),
             RunEvent::RunResumed { .. } | RunEvent::RunAdmitted { .. } => self.run_is("running"),

@@ -50,6 +50,11 @@ fn table(detail: &RunDetail) -> String {
     if let Some(error) = &run.error {
         lines.push(("error", format!("{}: {}", error.code, error.message)));
     }
+    if let Some(rewound) = &detail.rewound {
+        let (event, by, at) = (rewound.event, &rewound.by, &rewound.at);
+        let words = format!("to event {event} by {by} at {at}: {}", rewound.reason);
+        lines.push(("rewound", words));
+    }
     if run.undo != "none" {
         lines.push(("undone", run.undo.clone()));
     }

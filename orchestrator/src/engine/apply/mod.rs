@@ -19,13 +19,14 @@ use super::pass::{PassId, PassStatus, Slot};
 use super::run::{Clock, RunState};
 use super::status::{Phase, RunStatus, StepStatus, TaskStatus};
 use super::step::{Approval, Verdict};
-use super::{Failure, Pause, RawJson, Waker};
+use super::{Failure, Pause, RawJson, Rewound, Waker};
 use task::{apply_to_task, change_task};
 
 /// Folds one journalled fact.
 ///
 /// A fact about a step that the run does not have is ignored: such a journal was never
-/// written, because a run is pinned to its definition's hash.
+/// written, because a run is pinned to its definition's hash. A rewind takes back facts that are
+/// applied already, which a fold cannot: whoever folds a whole stream folds [`super::standing`] facts.
 pub fn apply(run: &mut RunState, event: &RunEvent) {
     run.version += 1;
     match event {
@@ -73,6 +74,14 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
         RunEvent::RunPaused { by, reason, at } => {
             run.stand_still(*at);
             run.paused = Some(Pause {
+                by: by.clone(),
+                reason: reason.clone(),
+                at: *at,
+            });
+        }
+        RunEvent::RunRewound { to, by, reason, at } => {
+            run.rewound = Some(Rewound {
+                to: *to,
                 by: by.clone(),
                 reason: reason.clone(),
                 at: *at,
