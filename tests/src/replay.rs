@@ -3,10 +3,8 @@
 //! Applied to every [`World`](crate::World) when it ends, so that each journal that a test writes is
 //! replayed. A fact is read back from its text, and its text must be written again the same.
 
-use std::sync::Arc;
-
 use phisync::coordinator::Coordinator;
-use phisync::engine::{RunEvent, RunState, apply};
+use phisync::engine::{RunEvent, fold};
 use phisync_state::Store;
 
 /// Replays the runs that `coordinator` has open, up to where it knows them.
@@ -15,11 +13,13 @@ use phisync_state::Store;
 /// A replay differs from what is believed, or a fact does not survive its text.
 pub fn check(store: &dyn Store, coordinator: &Coordinator) {
     for believed in coordinator.open_runs() {
-        let records = store.read(&believed.id.stream(), 1).expect("readable");
-        let mut replayed = RunState::new(Arc::clone(&believed.machine), believed.id.clone());
-        for record in records.iter().take_while(|r| r.version <= believed.version) {
-            apply(&mut replayed, &fact(&record.event));
-        }
+        // A store whose power went in the middle of a story tells nothing any more.
+        let Ok(records) = store.read(&believed.id.stream(), 1) else {
+            return;
+        };
+        let records = records.iter().take_while(|r| r.version <= believed.version);
+        let facts: Vec<_> = records.map(|record| fact(&record.event)).collect();
+        let replayed = fold(&believed.machine, &believed.id, &facts);
         assert!(
             replayed == *believed,
             "a replay of `{}` gives\n{replayed:#?}\nbut its writer has\n{believed:#?}",

@@ -141,6 +141,7 @@ pub fn fold(machine: &Arc<Machine>, id: &RunId, facts: &[RunEvent]) -> RunState 
     for fact in standing(facts.iter().collect(), |fact| fact) {
         apply(&mut run, fact);
     }
+    run.version = facts.len() as Version;
     run
 }
 
