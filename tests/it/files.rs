@@ -143,6 +143,67 @@ fn a_kill_at_any_moment_ends_with_a_completed_run_and_whole_trees() {
     }
 }
 
+/// The workflow with a step after the change that fails.
+fn undone(compensate: &str) -> String {
+    let last = "  - { id: check, needs: change, fail: { code: app.no, message: it does not build } }\noutputs:";
+    let text = WORKFLOW.replace("outputs:", last);
+    text.replace("    compensate: none\n", compensate)
+}
+
+#[test]
+fn a_run_that_fails_later_puts_both_trees_back() {
+    for compensate in ["", "    compensate: revert\n"] {
+        let project = project();
+        project.write("rename.yaml", &undone(compensate));
+        let server = Server::start(&project);
+        let owner = server.owner(&project);
+        start(&owner, &project, "r1", &json!({}));
+        let run = ended(&owner, "r1");
+        assert_eq!(run["status"], "failed", "{run}");
+        assert_eq!(run["undo"], "done", "{run}");
+        assert!(!is_changed(&project));
+        let old = std::fs::read_to_string(project.path("repos/web/src/old.ts"));
+        assert_eq!(old.expect("it is back"), "old\n");
+        server.stop();
+    }
+}
+
+#[test]
+fn what_somebody_changed_since_is_not_put_back_but_an_incident() {
+    let project = project();
+    let text = undone("").replace(
+        "  - { id: check, needs: change,",
+        "  - { id: look, needs: change, wait: 30m }\n  - { id: check, needs: look,",
+    );
+    project.write("rename.yaml", &text);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    start(&owner, &project, "r1", &json!({}));
+    eventually("the change", || is_changed_yet(&project).then_some(()));
+    project.write("api/model.rs", "struct Mine;\n");
+    let _cancelled = owner
+        .post("/v1/runs/r1/cancel", &json!({ "reason": "enough" }))
+        .expect(200);
+    let incident = eventually("the incident", || {
+        let incidents = owner.get("/v1/incidents").expect(200);
+        incidents["incidents"].get(0).cloned()
+    });
+    assert_eq!(incident["id"], "r1.change", "{incident}");
+    let model = std::fs::read_to_string(project.path("api/model.rs")).expect("the model");
+    assert_eq!(model, "struct Mine;\n");
+    assert!(
+        !project.path("repos/web/src/old.ts").exists(),
+        "all or none"
+    );
+    server.stop();
+}
+
+fn is_changed_yet(project: &Project) -> bool {
+    let model = std::fs::read_to_string(project.path("api/model.rs")).expect("the model");
+    let old = project.path("repos/web/src/old.ts").exists();
+    model == "struct Model;\n" && !old
+}
+
 #[test]
 fn exec_changes_files_below_the_current_directory() {
     let project = project();

@@ -4,7 +4,7 @@
 //! `A1`, their people have the role `lead`.
 
 /// Small workflows that have, between them, everything that the language has.
-pub const MACHINES: [(&str, &str); 11] = [
+pub const MACHINES: [(&str, &str); 12] = [
     (
         "retries and an undo that may fail",
         "
@@ -162,6 +162,26 @@ steps:
   - { id: before, task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m }, compensate: { task: undo, assign: { agent: A1, reassignments: 0 }, retry: { max_attempts: 1 } } }
   - { id: pivot, needs: before, task: do, assign: { agent: A1, reassignments: 0 }, effects: irreversible, timeouts: { lease: 1m, run: 5m } }
   - { id: beside, task: do, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m }, compensate: { task: undo, assign: { agent: A1, reassignments: 0 }, retry: { max_attempts: 1 } } }
+",
+    ),
+    (
+        "a step that is undone by steps, which may fail and are tried again",
+        "
+workflow: undoing
+timeout: 2h
+saga: { on_compensation_failure: continue }
+steps:
+  - id: a
+    task: do
+    assign: { agent: A1, reassignments: 0 }
+    timeouts: { lease: 1m, run: 5m }
+    compensate:
+      do:
+        - { id: back, task: undo, assign: { agent: A1, reassignments: 0 }, timeouts: { lease: 1m, run: 5m } }
+        - { id: tell, emit: { event: a.undone } }
+      retry: { max_attempts: 2, backoff: fixed, delay: 1m, jitter: none, errors: [timeout] }
+  - { id: b, needs: a, wait: 1m }
+  - { id: c, needs: b, fail: { code: app.c, message: c } }
 ",
     ),
 ];

@@ -119,7 +119,7 @@ pub(crate) fn order(drafts: &[Option<Draft<'_>>], sinks: &mut [Sink]) -> Vec<usi
         .map(|draft| {
             let steps = draft.iter().flat_map(|draft| &draft.steps);
             let calls = steps.filter_map(|step| match &step.step.kind {
-                StepKind::Call(call) => {
+                StepKind::Call(call) if !call.unwinds => {
                     let callee = by_name.get(call.workflow.as_str())?;
                     Some((*callee, step.nested_span("call", "workflow")))
                 }

@@ -256,7 +256,7 @@ fn repeats(bodies: &[Body], steps: &[Step]) -> Vec<u8> {
         repeats.push(match bodies[step.body.get()].owner {
             Owner::Run | Owner::OnFailure | Owner::Finally => 0,
             Owner::State(_) => 1,
-            Owner::Handler(outer) => outside(outer),
+            Owner::Handler(outer) | Owner::Undo(outer) => outside(outer),
             Owner::Block(outer) => outside(outer) + u8::from(steps[outer.get()].kind.repeats()),
         });
     }

@@ -169,7 +169,7 @@ fn assignments(machine: &Machine) -> impl Iterator<Item = (&str, &Assign)> {
         };
         let undo = match &step.compensate {
             Compensate::Task(undo) => Some(&undo.assign),
-            Compensate::Absent | Compensate::None | Compensate::Revert => None,
+            Compensate::Absent | Compensate::None | Compensate::Body(_) => None,
         };
         let id = step.id.as_str();
         own.into_iter().chain(undo).map(move |assign| (id, assign))

@@ -139,7 +139,12 @@ impl Exec {
                 give_up("interrupted");
             }
         })?;
+        let undoes = |id: &&str| {
+            let index = machine.step_named(id);
+            index.is_some_and(|index| machine.undoes(index).is_some())
+        };
         let steps = machine.steps().iter().map(|step| step.id.as_str());
+        let steps = steps.filter(|id| !undoes(id));
         let live = Live::start(&context.output, &started.id, steps)?;
         let crew = hire(&give_up)?;
         let followed = follow::to_the_end(context, api, &started.id, &live, &self.answers);

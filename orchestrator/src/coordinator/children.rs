@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::{
     BlockWork, ChildEnd, Failure, Input, PassOutcome, RawJson, RunEvent, RunId, RunState,
-    RunStatus, Trigger,
+    RunStatus, Trigger, Undo,
 };
 
 use super::starts::{NewRun, bind};
@@ -19,6 +19,11 @@ enum Wish {
         workflow: String,
         version: Option<String>,
         inputs: RawJson,
+    },
+    Unwind {
+        step: String,
+        child: RunId,
+        of: RunId,
     },
     Cancel {
         child: RunId,
@@ -49,6 +54,13 @@ impl Coordinator {
                     if let Err(refusal) = begun {
                         let message = format!("`{workflow}` cannot be called: {refusal}");
                         let error = Failure::new("call.failed", message);
+                        self.tell_parent(id, &step, ended(child, Err(error)), now);
+                    }
+                }
+                Wish::Unwind { step, child, of } => {
+                    if let Err(refusal) = self.unwind(&of, &child, (id, &step), now) {
+                        let message = format!("run `{of}` cannot be undone: {refusal}");
+                        let error = Failure::new("saga.failed", message);
                         self.tell_parent(id, &step, ended(child, Err(error)), now);
                     }
                 }
@@ -101,10 +113,18 @@ impl Coordinator {
     /// Tells the parent of a run that has just closed.
     fn tell_end(&mut self, id: &RunId, now: Now) {
         let Some(run) = self.open.get(id) else { return };
-        let Some(Trigger::Call { of, step }) = run.state.trigger.clone() else {
-            return;
-        };
         let state = &run.state;
+        let (of, step) = match &state.trigger {
+            Some(Trigger::Call { of, step }) => (of.clone(), step.clone()),
+            Some(Trigger::Unwind { parent, step, .. }) => {
+                let (parent, step) = (parent.clone(), step.clone());
+                if let Some(end) = unwound(state) {
+                    self.tell_parent(&parent, &step, end, now);
+                }
+                return;
+            }
+            _ => return,
+        };
         let end = match state.status {
             RunStatus::Running => return,
             RunStatus::Completed => {
@@ -161,6 +181,7 @@ fn wish(run: &RunState, event: &RunEvent) -> Option<Wish> {
                     workflow,
                     version,
                     inputs,
+                    undoes: None,
                 },
             ..
         } => Some(Wish::Start {
@@ -169,6 +190,20 @@ fn wish(run: &RunState, event: &RunEvent) -> Option<Wish> {
             workflow: workflow.clone(),
             version: version.clone(),
             inputs: inputs.clone(),
+        }),
+        RunEvent::BlockStarted {
+            step,
+            work:
+                BlockWork::Call {
+                    run: child,
+                    undoes: Some(of),
+                    ..
+                },
+            ..
+        } => Some(Wish::Unwind {
+            step: step.clone(),
+            child: child.clone(),
+            of: of.clone(),
         }),
         RunEvent::BlockCancelling { step, .. } => {
             let slot = run.slot_named(step)?;
@@ -179,6 +214,22 @@ fn wish(run: &RunState, event: &RunEvent) -> Option<Wish> {
         }
         _ => None,
     }
+}
+
+/// What the end of a run that undoes another one means for the step that waits for it.
+fn unwound(run: &RunState) -> Option<ChildEnd> {
+    let id = run.id.clone();
+    let word = match (run.status, run.undo) {
+        (RunStatus::Running, _) => return None,
+        (_, Undo::None) => "none",
+        (_, Undo::Done) => "done",
+        (_, Undo::Partial | Undo::Abandoned) => {
+            let message = format!("run `{id}` could not undo everything");
+            return Some(ended(id, Err(Failure::new("saga.failed", message))));
+        }
+    };
+    let output = serde_json::json!({ "undo": word });
+    Some(ended(id, Ok(RawJson::from_value(&output))))
 }
 
 fn ended(run: RunId, end: Result<RawJson, Failure>) -> ChildEnd {

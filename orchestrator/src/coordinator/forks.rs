@@ -51,16 +51,11 @@ impl Coordinator {
     ) -> Result<(), Refusal> {
         let old = self.load(source)?;
         let machine = old.machine;
-        let mut facts: Vec<Fact> = Vec::new();
-        let mut within = 0;
-        for record in self.store.read(&source.stream(), 1)? {
-            if let Cut::At(seq) = cut
-                && record.seq.0 <= *seq
-            {
-                within += 1;
-            }
-            facts.push((record.at, recovery::decode::<RunEvent>(&record)?));
-        }
+        let until = match cut {
+            Cut::At(seq) => *seq,
+            Cut::From(_) => 0,
+        };
+        let (facts, within) = self.facts_of(source, until)?;
         let moment = self.moment(now);
         let trigger = |trigger| Start {
             run: run.clone(),
@@ -92,6 +87,46 @@ impl Coordinator {
         self.adopt(run, state, &events, by, now)
     }
 
+    /// All facts of a run, and how many of them stand no later than the sequence `until`.
+    fn facts_of(&self, run: &RunId, until: u64) -> Result<(Vec<Fact>, u64), Refusal> {
+        let mut facts: Vec<Fact> = Vec::new();
+        let mut within = 0;
+        for record in self.store.read(&run.stream(), 1)? {
+            within += u64::from(record.seq.0 <= until);
+            facts.push((record.at, recovery::decode::<RunEvent>(&record)?));
+        }
+        Ok((facts, within))
+    }
+
+    /// Starts a run that undoes what a closed one did, for the step of a run that waits for it. No
+    /// concurrency key holds it back: what is undone waits for nobody.
+    pub(super) fn unwind(
+        &mut self,
+        closed: &RunId,
+        run: &RunId,
+        (parent, step): (&RunId, &str),
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let old = self.load(closed)?;
+        let (facts, _) = self.facts_of(closed, 0)?;
+        let start = Start {
+            run: run.clone(),
+            inputs: old.inputs,
+            labels: old.labels,
+            by: format!("run {parent}"),
+            trigger: Some(Trigger::Unwind {
+                of: closed.clone(),
+                parent: parent.clone(),
+                step: step.to_owned(),
+            }),
+            held: false,
+        };
+        let moment = self.moment(now);
+        let (state, decision) = engine::unwind(&old.machine, &facts, start, moment);
+        self.take_in(run, state, &decision.events, &Admission::Free, now);
+        Ok(())
+    }
+
     /// Takes a run in whose first facts another one told already: what it emitted then stays emitted.
     fn adopt(
         &mut self,
@@ -120,9 +155,21 @@ impl Coordinator {
             }
             admission => admission,
         };
+        self.take_in(run, state, events, &admission, now);
+        Ok(())
+    }
+
+    fn take_in(
+        &mut self,
+        run: &RunId,
+        state: RunState,
+        events: &[RunEvent],
+        admission: &Admission,
+        now: Now,
+    ) {
         self.enter(&state);
         self.open.insert(run.clone(), OpenRun { state, due: None });
-        self.join_key(run, &admission, now);
+        self.join_key(run, admission, now);
         self.batch.add(run.stream(), 0, events);
         self.batch.touched.insert(run.clone());
         self.resume(run, now);
@@ -130,6 +177,5 @@ impl Coordinator {
         if self.open.get(run).is_some_and(closed) {
             self.free_slot(run, now);
         }
-        Ok(())
     }
 }

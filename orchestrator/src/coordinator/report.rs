@@ -324,10 +324,8 @@ fn why_run(run: &RunState, team: &Team<'_>) -> Why {
     let because = match waker {
         Waker::Incident { .. } => Vec::new(),
         Waker::Undo => {
-            let undone =
-                |step: &StepState| step.undo.as_ref().is_some_and(|undo| undo.waker.is_some());
-            let slots = run.slots().filter(|slot| undone(run.step(*slot)));
-            why_steps(run, slots, team)
+            let undone = |slot: &Slot| run.step(*slot).status == StepStatus::Compensating;
+            why_steps(run, run.slots().filter(undone), team)
         }
         _ => why_steps(run, open_in(run, run.own_passes()), team),
     };
@@ -418,6 +416,10 @@ fn why_step(run: &RunState, index: Slot, team: &Team<'_>) -> Why {
             let passes = block
                 .into_iter()
                 .flat_map(|block| block.open.iter().copied());
+            let undo = step
+                .undo_pass
+                .filter(|pass| run.pass(*pass).status.is_open());
+            let passes = passes.chain(undo);
             why_steps(
                 run,
                 open_in(run, passes).chain(run.undone_of_block(index)),

@@ -72,6 +72,8 @@ pub enum Progress {
     Call {
         /// Its name.
         run: RunId,
+        /// Its inputs, as the caller gave them.
+        inputs: RawJson,
         /// How it ended.
         end: Option<PassEnd>,
     },
@@ -153,8 +155,9 @@ impl Progress {
                 entered: false,
                 end: None,
             },
-            BlockWork::Call { run, .. } => Self::Call {
+            BlockWork::Call { run, inputs, .. } => Self::Call {
                 run: run.clone(),
+                inputs: inputs.clone(),
                 end: None,
             },
             BlockWork::Try => Self::Try {
@@ -191,6 +194,17 @@ impl Block {
             retrying: false,
             finally: None,
             progress: Progress::new(work, branches),
+        }
+    }
+
+    /// The inputs of the run that it calls, if it calls one.
+    pub(super) fn called_with(&self) -> Option<&RawJson> {
+        match &self.progress {
+            Progress::Call { inputs, .. } => Some(inputs),
+            Progress::Once { .. }
+            | Progress::Try { .. }
+            | Progress::Many(_)
+            | Progress::Loop { .. } => None,
         }
     }
 

@@ -20,9 +20,12 @@ use super::{Failure, RawJson, RunId};
 impl Draft<'_> {
     /// What a call works on: a child with a name of its own.
     pub(super) fn called(&self, slot: Slot, spec: &CallSpec) -> Result<BlockWork, Failure> {
-        let scope = RunScope::new(self.run, self.moment, self.run.step(slot).pass);
+        let pass = self.run.step(slot).pass;
+        let scope = RunScope::new(self.run, self.moment, pass);
         let inputs = scope.object(&self.run.spec(slot).input)?;
+        let undone = self.run.pass(pass).owner.filter(|_| spec.unwinds);
         Ok(BlockWork::Call {
+            undoes: undone.and_then(|undone| self.run.child_of(undone)).cloned(),
             run: child_id(self.moment.dice, slot),
             workflow: spec.workflow.clone(),
             version: spec.version.as_ref().map(ToString::to_string),
@@ -33,7 +36,7 @@ impl Draft<'_> {
     /// The verdict of a call.
     pub(super) fn call_verdict(&self, slot: Slot, spec: &CallSpec) -> Option<Verdict> {
         let block = self.block(slot)?;
-        let Progress::Call { run, end } = &block.progress else {
+        let Progress::Call { run, end, .. } = &block.progress else {
             return None;
         };
         if let Some(reason) = block.cancelling {

@@ -8,7 +8,7 @@ use super::pass::{Pass, PassId, Slot};
 use super::scope::RunScope;
 use super::status::Phase;
 use super::step::UndoOf;
-use super::{Failure, RawJson};
+use super::{Failure, RawJson, Trigger};
 
 impl Draft<'_> {
     /// Takes the run one step nearer to its end, if nothing is open that it waits for. `false`:
@@ -142,6 +142,7 @@ impl Draft<'_> {
     fn undo_run(&mut self) -> bool {
         let triggers = self.run.machine.saga().triggers;
         let wanted = match &self.run.error {
+            _ if matches!(self.run.trigger, Some(Trigger::Unwind { .. })) => true,
             _ if self.run.cancelled_by.is_some() => triggers.cancel,
             Some(error) if self.run.failed_step.is_none() && is_timeout(error) => triggers.timeout,
             Some(_) | None => triggers.failure,

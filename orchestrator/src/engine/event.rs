@@ -134,6 +134,9 @@ pub enum BlockWork {
         version: Option<String>,
         /// Its inputs, not checked yet.
         inputs: RawJson,
+        /// The closed run that it undoes the steps of, instead of running any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undoes: Option<RunId>,
     },
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use phisync_state::Timestamp;
 use phisync_workflows::expr::is_in_glob;
 use phisync_workflows::machine::{
-    FileExpect, FileLock, FileOp, FilesSpec, OnConflict, StepKind, Template,
+    FileExpect, FileLock, FileOp, FilesSpec, OnConflict, Participant, StepKind, Template,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,9 @@ pub struct FilesOrder {
     pub changes: Vec<OrderedChange>,
     /// Whether a file that another transaction changes right now is waited for.
     pub waits: bool,
+    /// The transaction that is taken back; there are no `changes` then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverts: Option<String>,
 }
 
 /// One change of a [`FilesOrder`].
@@ -140,7 +143,14 @@ impl Draft<'_> {
                 exists,
             });
         }
-        let roots = spec.participants.iter();
+        let (participants, reverts) = match spec.reverts {
+            true => {
+                let (trees, id) = self.to_revert(slot)?;
+                (trees, Some(id))
+            }
+            false => (&spec.participants[..], None),
+        };
+        let roots = participants.iter();
         let work = self.run.step(slot).files.as_ref();
         Ok(RunEvent::FilesWanted {
             step: self.run.name(slot),
@@ -151,10 +161,26 @@ impl Draft<'_> {
                     .collect(),
                 changes,
                 waits: spec.lock == FileLock::Exclusive,
+                reverts,
             },
             at: self.moment.now,
             deadline: self.after(spec.prepare_timeout),
         })
+    }
+
+    /// The trees and the transaction of the step that is undone at `slot`.
+    fn to_revert(&self, slot: Slot) -> Result<(&[Participant], String), Failure> {
+        let undone = self.run.pass(self.run.step(slot).pass).owner;
+        let undone = undone.and_then(|undone| {
+            let work = self.run.step(undone).files.as_ref()?;
+            match (&self.run.spec(undone).kind, &work.stage) {
+                (StepKind::Files(spec), FilesStage::Decided { transaction, .. }) => {
+                    Some((&spec.participants[..], transaction.clone()))
+                }
+                _ => None,
+            }
+        });
+        undone.ok_or_else(|| Failure::new("files.prepare", "there is nothing to put back"))
     }
 
     /// An attempt has got further. What comes of one that does not matter any more is refused.

@@ -4,6 +4,8 @@
 //! the rest again. Both give a new run: the old one stays as it is. Tasks that were held at the cut are
 //! given back first, and clocks go on where they stood. What happened after the cut happens again, so past
 //! a step that cannot be undone somebody must say that this is meant.
+//!
+//! [`unwind`] takes everything, and goes backwards: that is how a run is undone after it has closed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -162,6 +164,39 @@ fn own_facts(source: &[Fact]) -> Vec<Fact> {
     facts
 }
 
+/// A new run that did what the closed run of `source` did, and undoes it from there on.
+#[must_use]
+pub fn unwind(
+    machine: &Arc<Machine>,
+    source: &[Fact],
+    start: Start,
+    moment: Moment,
+) -> (RunState, Decision) {
+    let by = start.by.clone();
+    let mut run = RunState::new(Arc::clone(machine), start.run.clone());
+    let mut draft = Draft::new(&mut run, moment);
+    draft.emit_start(machine, start, moment.now);
+    let is_end = |event: &RunEvent| {
+        matches!(
+            event,
+            RunEvent::RunCompleted { .. } | RunEvent::RunFinishing { .. }
+        )
+    };
+    for (_, event) in own_facts(source).into_iter().skip(1) {
+        if !is_end(&event) {
+            draft.emit(event);
+        }
+    }
+    draft.emit(RunEvent::RunCancelling {
+        by,
+        reason: Some("the run that called it is undone".to_owned()),
+        at: moment.now,
+    });
+    draft.settle();
+    let events = draft.events;
+    (run, Decision { events })
+}
+
 fn replay(machine: &Arc<Machine>, events: &[Fact], start: &Start) -> RunState {
     let mut run = RunState::new(Arc::clone(machine), start.run.clone());
     for (_, event) in events {
@@ -294,7 +329,7 @@ fn outermost(machine: &Machine, event: &RunEvent) -> Option<StepIndex> {
     loop {
         match machine.body(machine.step(step).body).owner {
             Owner::Run => return Some(step),
-            Owner::Block(outer) | Owner::Handler(outer) => step = outer,
+            Owner::Block(outer) | Owner::Handler(outer) | Owner::Undo(outer) => step = outer,
             Owner::OnFailure | Owner::Finally | Owner::State(_) => return None,
         }
     }

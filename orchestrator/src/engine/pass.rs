@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use phisync_workflows::machine::{BodyIndex, Owner, StepKind};
+use phisync_workflows::machine::{BodyIndex, Compensate, Owner, StepKind};
 use phisync_workflows::{Machine, StepIndex};
 
 use super::event::CancelReason;
@@ -47,6 +47,9 @@ impl PassId {
         self.0 as usize
     }
 }
+
+/// The part of a step that undoes it, as journals write it.
+pub(super) const UNDO: &str = "undo";
 
 /// Where a pass stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +132,7 @@ pub(super) fn part_of(machine: &Machine, body: BodyIndex) -> String {
             let part = parts.into_iter().find(|(_, index)| *index == body);
             part.map_or_else(|| "handler".to_owned(), |(part, _)| part)
         }
+        Owner::Undo(_) => UNDO.to_owned(),
         Owner::State(state) => {
             let states = machine.states();
             let Some(state) = states.and_then(|states| states.states.get(state.get())) else {
@@ -251,7 +255,9 @@ impl RunState {
         let body = self.machine.step(step).body;
         let owner = match self.machine.body(body).owner {
             Owner::Block(owner) | Owner::Handler(owner) => Some(owner),
-            Owner::Run | Owner::OnFailure | Owner::Finally | Owner::State(_) => None,
+            Owner::Run | Owner::OnFailure | Owner::Finally | Owner::State(_) | Owner::Undo(_) => {
+                None
+            }
         };
         let inside = |slot: Slot| {
             let rounds = self.rounds_below(Some(slot), None);
@@ -267,6 +273,11 @@ impl RunState {
             at = pass.outer;
         }
         self.slot_in(found?, step)
+    }
+
+    /// Whether a pass goes through what undoes its owner.
+    pub(super) fn is_undo_pass(&self, id: PassId) -> bool {
+        matches!(self.machine.body(self.pass(id).body).owner, Owner::Undo(_))
     }
 
     /// What needs of others count: the step's outcome, unless its `on_failure` is under way.
@@ -355,7 +366,10 @@ impl RunState {
             {
                 *body
             }
-            (None, _) => return None,
+            (None, _) => match step.compensate {
+                Compensate::Body(body) if part == UNDO => body,
+                _ => return None,
+            },
         };
         Some((Some(slot), body, round))
     }

@@ -5,20 +5,23 @@
 //! between them are undone at once. An undo that fails for good parks the saga as an incident:
 //! nothing of it moves until a person decides.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use phisync_workflows::machine::{Effects, OnUndoFailure, Saga, StepKind, UndoOrder};
+use phisync_workflows::machine::{
+    Compensate, Effects, OnUndoFailure, Saga, Step, StepKind, UndoOrder,
+};
 
 use super::Failure;
 use super::blocks::saga_of;
 use super::decide::{Draft, Work};
 use super::event::RunEvent;
 use super::input::{Rejection, Resolution};
-use super::pass::{PassId, Slot};
+use super::pass::{PassId, PassStatus, Slot, UNDO};
 use super::run::{RunState, Undoing};
+use super::scope::ErrorInScope;
 use super::status::{StepStatus, TaskStatus};
 use super::step::UndoOf;
-use super::task::compensation;
 
 /// At most so many steps of one saga are undone at once.
 const UNDO_AT_ONCE: usize = 64;
@@ -46,6 +49,10 @@ impl Draft<'_> {
     /// Puts the next undos into the queue. What follows when all are through, `settle` finds.
     fn undo_next(&mut self, whose: UndoOf) {
         while let Some(slot) = self.next_to_undo(whose) {
+            if let Compensate::Body(_) = self.run.spec(slot).compensate {
+                self.enter(Some(slot), UNDO, None);
+                continue;
+            }
             match self.undo_ready(slot) {
                 Ok(event) => self.emit(event),
                 Err(error) => self.park(slot, error),
@@ -97,6 +104,18 @@ impl Draft<'_> {
             |ended| ended.error,
         );
         self.park(slot, error);
+        self.undo_next(whose);
+    }
+
+    /// What follows when a pass through what undoes a step has ended.
+    pub(super) fn after_undo_pass(&mut self, slot: Slot, pass: PassId) {
+        let whose = self.run.step(slot).undone_by.unwrap_or(UndoOf::Run);
+        let pass = self.run.pass(pass);
+        if pass.status != PassStatus::Succeeded {
+            let error = pass.error.clone().map(|(_, error)| error);
+            let unknown = || Failure::new("saga.failed", "its undo was stopped");
+            self.park(slot, error.unwrap_or_else(unknown));
+        }
         self.undo_next(whose);
     }
 
@@ -158,12 +177,20 @@ fn undo_order(run: &RunState, whose: UndoOf) -> Vec<Slot> {
     let kept = behind_a_pivot(run, whose, &members);
     let mut order: Vec<_> = members
         .into_iter()
-        .filter(|slot| compensation(run.spec(*slot)).is_some())
+        .filter(|slot| is_undoable(run.spec(*slot)))
         .filter(|slot| !kept.contains(slot))
         .filter(|slot| wants_undo(run, *slot))
         .collect();
     order.sort_by_key(|slot| std::cmp::Reverse(run.step(*slot).ended_order));
     order
+}
+
+/// Whether something was said, or follows, about how a step is undone.
+fn is_undoable(step: &Step) -> bool {
+    match step.compensate {
+        Compensate::Task(_) | Compensate::Body(_) => true,
+        Compensate::Absent | Compensate::None => false,
+    }
 }
 
 /// Completed steps, and those that ended by silence and may have changed the world all the same.
@@ -188,7 +215,8 @@ fn behind_a_pivot(run: &RunState, whose: UndoOf, members: &[Slot]) -> BTreeSet<S
     let pivots = members.iter().copied();
     let pivots = pivots
         .filter(|slot| run.spec(*slot).effects == Effects::Irreversible)
-        .filter(|slot| run.step(*slot).outcome == Some(StepStatus::Completed));
+        .filter(|slot| run.step(*slot).outcome == Some(StepStatus::Completed))
+        .filter(|slot| run.machine.undoes(run.step(*slot).spec).is_none());
     for pivot in pivots {
         let mut at = pivot;
         loop {
@@ -257,7 +285,47 @@ fn comes_after(run: &RunState, later: Slot, earlier: Slot) -> bool {
     }
 }
 
+/// Why a step is undone.
+pub(super) struct UndoCause<'a> {
+    failure: Cow<'a, Failure>,
+    attempt: u32,
+    step: Option<String>,
+}
+
+impl UndoCause<'_> {
+    /// As `error` in what undoes it.
+    pub(super) fn in_scope(&self) -> ErrorInScope<'_> {
+        ErrorInScope {
+            failure: &self.failure,
+            attempt: self.attempt,
+            step: self.step.as_deref(),
+        }
+    }
+}
+
 impl RunState {
+    /// Why the step at `slot` is undone: the failure of its run or block, or that it was cancelled.
+    pub(super) fn undo_cause(&self, slot: Slot) -> UndoCause<'_> {
+        let whose = self.step(slot).undone_by.unwrap_or(UndoOf::Run);
+        let (step, failure) = match whose {
+            UndoOf::Run => (self.failed_step.clone(), self.error.as_ref()),
+            UndoOf::Block(block) => {
+                let undoing = self.undoing.get(&whose);
+                let failure = undoing.and_then(|undoing| undoing.error.as_ref());
+                (Some(self.name(block)), failure)
+            }
+        };
+        let cancelled = || Cow::Owned(Failure::new("cancelled", "the run was cancelled"));
+        let failed = self.failed_step.as_deref();
+        let failed = failed.and_then(|name| self.slot_named(name));
+        let task = failed.and_then(|slot| self.task(slot, false));
+        UndoCause {
+            failure: failure.map_or_else(cancelled, Cow::Borrowed),
+            attempt: task.map_or(1, |task| task.attempt.max(1)),
+            step,
+        }
+    }
+
     /// The steps of a pass, and those inside of them.
     fn slots_within(&self, pass: PassId) -> Vec<Slot> {
         let mut found = Vec::new();

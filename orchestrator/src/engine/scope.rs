@@ -2,7 +2,7 @@
 
 use phisync_state::Timestamp;
 use phisync_workflows::expr::{Expr, Scope, Value};
-use phisync_workflows::machine::{StepKind, Template};
+use phisync_workflows::machine::{Owner, StepKind, Template};
 use serde_json::Value as Json;
 
 use super::pass::{Pass, PassId, Slot};
@@ -176,6 +176,13 @@ impl<'a> RunScope<'a> {
         };
         let step = self.run.step(slot);
         let spec = self.run.spec(slot);
+        if self.run.machine.body(pass.body).owner == Owner::Undo(step.spec) {
+            return match name {
+                "self" => Some(itself(step)),
+                "error" => Some(self.run.undo_cause(slot).in_scope().value()),
+                _ => None,
+            };
+        }
         match &spec.kind {
             _ if name == "error" => self.handled(slot, pass),
             StepKind::Foreach(each) if each.body == pass.body => {
@@ -284,6 +291,21 @@ fn has_output(run: &RunState, slot: Slot) -> bool {
     !(null && may_lack && spec.yields.is_none())
 }
 
+/// `self`: the step that is undone.
+fn itself(step: &StepState) -> Value {
+    let mut fields = Vec::new();
+    let task = step.task.as_ref().map(|task| &task.input);
+    if let Some(input) = task.or_else(|| step.block.as_ref()?.called_with()) {
+        fields.push(("input", raw(input)));
+    }
+    // Absent for a step that ended by silence: there as an empty optional, so that
+    // `self.output.?x.orValue(...)` has a value then, too.
+    let output = step.output.as_ref();
+    let output = output.map_or(Value::Optional(None), raw);
+    fields.push(("output", output));
+    Value::map(fields)
+}
+
 fn raw(value: &RawJson) -> Value {
     Value::from_json(&value.parse())
 }
@@ -328,18 +350,7 @@ impl Scope for RunScope<'_> {
             "event" => self.extra.event.map(heard),
             "iter" if self.extra.iteration.is_some() => self.extra.iteration.map(Iteration::value),
             "error" if self.extra.error.is_some() => self.extra.error.map(ErrorInScope::value),
-            "self" => self.extra.itself.map(|step| {
-                let mut fields = Vec::new();
-                if let Some(task) = &step.task {
-                    fields.push(("input", raw(&task.input)));
-                }
-                // Absent for a step that ended by silence: there as an empty optional, so that
-                // `self.output.?x.orValue(...)` has a value then, too.
-                let output = step.output.as_ref();
-                let output = output.map_or(Value::Optional(None), raw);
-                fields.push(("output", output));
-                Value::map(fields)
-            }),
+            "self" if self.extra.itself.is_some() => self.extra.itself.map(itself),
             name => self.given(name),
         }
     }

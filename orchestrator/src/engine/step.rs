@@ -147,6 +147,8 @@ pub struct StepState {
     pub files: Option<Box<FilesWork>>,
     /// The pass through its `on_failure`, once it is entered.
     pub handler: Option<PassId>,
+    /// The latest pass through what undoes it, if that is more than a task.
+    pub undo_pass: Option<PassId>,
     /// Until when it waits: a timer, the delay of a loop, the back-off of a block.
     pub due: Option<Timestamp>,
     /// Whose undoing it belongs to, once it is to be undone.
@@ -178,6 +180,7 @@ impl StepState {
             block: None,
             files: None,
             handler: None,
+            undo_pass: None,
             due: None,
             undone_by: None,
             output: None,

@@ -16,7 +16,6 @@ use super::retry;
 use super::run::Clock;
 use super::scope::{ErrorInScope, Extra, RunScope};
 use super::status::{Phase, TaskStatus};
-use super::step::UndoOf;
 use super::{Failure, RawJson};
 
 /// The rules of one task, from the step or from its `compensate`.
@@ -55,7 +54,7 @@ pub(crate) fn rules(step: &Step, undo: bool) -> Option<Rules<'_>> {
 pub(super) fn compensation(step: &Step) -> Option<&Compensation> {
     match &step.compensate {
         Compensate::Task(compensation) => Some(compensation),
-        Compensate::Absent | Compensate::None | Compensate::Revert => None,
+        Compensate::Absent | Compensate::None | Compensate::Body(_) => None,
     }
 }
 
@@ -87,21 +86,11 @@ impl Draft<'_> {
         let machine = self.machine();
         let step = machine.step(self.run.step(index).spec);
         let rules = self.rules_of(index, true, step)?;
-        let cancelled = Failure::new("cancelled", "the run was cancelled");
-        let whose = self.run.step(index).undone_by.unwrap_or(UndoOf::Run);
-        let own = self.run.undoing.get(&whose).and_then(|u| u.error.as_ref());
-        let (failed, by) = match whose {
-            UndoOf::Run => (self.run.failed_step.clone(), self.run.error.as_ref()),
-            UndoOf::Block(block) => (Some(self.run.name(block)), own),
-        };
+        let cause = self.run.undo_cause(index);
         let pass = self.run.step(index).pass;
         let scope = RunScope::new(self.run, self.moment, pass).with(Extra {
             itself: Some(self.run.step(index)),
-            error: Some(ErrorInScope {
-                failure: by.unwrap_or(&cancelled),
-                attempt: self.failed_attempt(),
-                step: failed.as_deref(),
-            }),
+            error: Some(cause.in_scope()),
             ..Extra::default()
         });
         let input = compensation(step).map_or(&[][..], |undo| &undo.input);
@@ -118,14 +107,6 @@ impl Draft<'_> {
             queue_deadline: self.after(rules.timeouts.queue),
             total_deadline: rules.timeouts.total.map(|total| self.after(total)),
         })
-    }
-
-    /// The attempt that made the run fail; 1 where it was none.
-    fn failed_attempt(&self) -> u32 {
-        let failed = self.run.failed_step.as_deref();
-        let index = failed.and_then(|name| self.run.slot_named(name));
-        let task = index.and_then(|index| self.run.task(index, false));
-        task.map_or(1, |task| task.attempt.max(1))
     }
 
     fn rules_of<'s>(&self, index: Slot, undo: bool, step: &'s Step) -> Result<Rules<'s>, Failure> {

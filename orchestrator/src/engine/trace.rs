@@ -4,7 +4,7 @@
 use std::fmt;
 
 use phisync_state::Timestamp;
-use phisync_workflows::machine::{OnTimeout, StepKind};
+use phisync_workflows::machine::{OnTimeout, Owner, StepKind};
 
 use super::event::{BlockWork, PassOutcome, RunEvent, Then};
 use super::pass::Slot;
@@ -43,7 +43,10 @@ impl Transition {
 
 /// Folds one fact and tells what it changed.
 pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
-    let step = event.step().and_then(|id| run.slot_named(id));
+    let step = match event.step() {
+        Some(id) => run.slot_named(id),
+        None => undone_by_pass(run, event),
+    };
     let run_before = if run.version == 0 {
         "new"
     } else {
@@ -108,8 +111,9 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
     }
     let after = run.step(index).status;
     if before != after {
-        // The attempt's own line has said why.
-        let own = if tells_a_task(event) { "" } else { &cause };
+        // The line of the attempt or of the body has said why.
+        let told = tells_a_task(event) || event.step().is_none();
+        let own = if told { "" } else { &cause };
         push(format!("step {id}"), before.as_str(), after.as_str(), own);
     } else if let RunEvent::ApprovalDecided { .. }
     | RunEvent::ApprovalEscalated { .. }
@@ -126,6 +130,16 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         );
     }
     transitions
+}
+
+/// The step that a fact about a pass through its undo changes.
+fn undone_by_pass(run: &RunState, event: &RunEvent) -> Option<Slot> {
+    let (RunEvent::PassOpened { pass, .. } | RunEvent::PassEnded { pass, .. }) = event else {
+        return None;
+    };
+    let (owner, body, _) = run.read_pass_name(pass)?;
+    let undoes = matches!(run.machine.body(body).owner, Owner::Undo(_));
+    owner.filter(|_| undoes)
 }
 
 /// What a fact about a pass changed, after it was applied.

@@ -39,6 +39,15 @@ pub enum Trigger {
         /// Which step.
         step: String,
     },
+    /// A closed run that a step of another one had called, and that is undone with that step.
+    Unwind {
+        /// Which run is undone.
+        of: RunId,
+        /// The run that undoes its step.
+        parent: RunId,
+        /// The step that waits for it.
+        step: String,
+    },
     /// Another run that is tried again.
     Retry {
         /// Which.
@@ -57,6 +66,7 @@ impl Trigger {
             Self::Event { .. } => "event",
             Self::Fork { .. } => "fork",
             Self::Call { .. } => "call",
+            Self::Unwind { .. } => "unwind",
             Self::Retry { .. } => "retry",
         }
     }

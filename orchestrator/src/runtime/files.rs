@@ -96,6 +96,14 @@ impl Errand {
     }
 }
 
+/// What an order comes to.
+struct Ordered {
+    transaction: Transaction,
+    places: Vec<Place>,
+    /// What it takes back.
+    reverts: Option<TransactionId>,
+}
+
 impl Transactor {
     /// Does what steps want, until dropped.
     pub(crate) async fn serve_steps(self: Arc<Self>) {
@@ -159,16 +167,18 @@ impl Transactor {
         errand: &FilesErrand,
         order: FilesOrder,
     ) -> Result<Option<Duration>, Refusal> {
-        let (waits, roots) = (order.waits, self.roots().clone());
-        let project = self.project().to_owned();
-        let read = blocking(move || transaction(&order, &roots, &project)).await?;
-        let failure = match read {
-            Ok((mut transaction, places)) => {
+        let waits = order.waits;
+        let failure = match self.ordered(order).await? {
+            Ok(Ordered {
+                mut transaction,
+                places,
+                reverts,
+            }) => {
                 transaction.reason = Some(format!("step `{}`", errand.step));
                 let by = format!("run {}", errand.run);
                 let of = errand.clone();
                 let errand = Errand { of, places };
-                match self.run(transaction, &by, None, Some(errand)).await {
+                match self.run(transaction, &by, reverts, Some(errand)).await {
                     Ok(_) => return Ok(None),
                     Err(TransactError::Refused(Refusal::FilesTaken { .. })) if waits => {
                         return Ok(Some(TAKEN_PAUSE));
@@ -182,9 +192,43 @@ impl Transactor {
                     Err(error) => Failure::new(error.code(), error.to_string()),
                 }
             }
-            Err(error) => Failure::new("files.prepare", error.to_string()),
+            Err(failure) => failure,
         };
         self.tell_step(errand, FilesEnd::Failed(failure)).await
+    }
+
+    /// What an order comes to, or why it is none.
+    async fn ordered(&self, order: FilesOrder) -> Result<Result<Ordered, Failure>, Refusal> {
+        let (roots, project) = (self.roots().clone(), self.project().to_owned());
+        let reverts = order.reverts.as_deref().map(TransactionId::parse);
+        let read = blocking(move || transaction(&order, &roots, &project)).await?;
+        let unreadable = |error: String| Ok(Err(Failure::new("files.prepare", error)));
+        let (transaction, places) = match read {
+            Ok(read) => read,
+            Err(error) => return unreadable(error.to_string()),
+        };
+        let id = match reverts.transpose() {
+            Ok(None) => {
+                return Ok(Ok(Ordered {
+                    transaction,
+                    places,
+                    reverts: None,
+                }));
+            }
+            Ok(Some(id)) => id,
+            Err(error) => return unreadable(error.to_string()),
+        };
+        match self.reverting(&id).await {
+            Ok(transaction) => Ok(Ok(Ordered {
+                transaction,
+                places,
+                reverts: Some(id),
+            })),
+            Err(TransactError::Refused(refusal @ (Refusal::Busy | Refusal::Unknown(_)))) => {
+                Err(refusal)
+            }
+            Err(error) => Ok(Err(Failure::new(error.code(), error.to_string()))),
+        }
     }
 
     /// Tells the step that its files are on disk, if they are.

@@ -193,7 +193,15 @@ impl Transactor {
         id: TransactionId,
         by: String,
     ) -> Result<Transacted, TransactError> {
-        let which = id.clone();
+        let back = self.reverting(&id).await?;
+        let this = Arc::clone(self);
+        let task = tokio::spawn(async move { this.run(back, &by, Some(id), None).await });
+        task.await.unwrap_or_else(|_| Err(stopping().into()))
+    }
+
+    /// The transaction that takes another one back: what it left is what it expects.
+    pub(super) async fn reverting(&self, id: &TransactionId) -> Result<Transaction, TransactError> {
+        let (id, which) = (id.clone(), id.clone());
         let ((state, documents), _) = self
             .handle
             .call(move |c, _| {
@@ -216,9 +224,7 @@ impl Transactor {
         let mut back = back?;
         let documents = documents.into_iter().map(Change::Document);
         back.changes.extend(documents);
-        let this = Arc::clone(self);
-        let task = tokio::spawn(async move { this.run(back, &by, Some(id), None).await });
-        task.await.unwrap_or_else(|_| Err(stopping().into()))
+        Ok(back)
     }
 
     /// With an errand, its step is decided in the same batch.

@@ -25,6 +25,7 @@ mod sagas;
 mod schedules;
 mod starts;
 mod states;
+mod undo_steps;
 
 use phisync::engine::{RunId, RunState};
 use phisync_tests::{Claim, World};

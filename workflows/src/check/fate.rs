@@ -11,8 +11,8 @@ use super::scopes::{Scopes, own_bodies};
 use crate::lower::Draft;
 use crate::lower::order::Order;
 use crate::machine::{
-    ApprovalSpec, BodyIndex, Catch, Join, LoopTest, OnExpiry, OnFailure, OnReject, OnTimeout,
-    Owner, Step, StepKind, SwitchDefault, SwitchSpec, Then, Tolerance, TrySpec,
+    ApprovalSpec, BodyIndex, Catch, Compensate, Join, LoopTest, OnExpiry, OnFailure, OnReject,
+    OnTimeout, Owner, Step, StepKind, SwitchDefault, SwitchSpec, Then, Tolerance, TrySpec,
 };
 
 /// What can become of one step, if the body that it stands in starts.
@@ -191,6 +191,9 @@ impl Reader<'_, '_> {
             }
             if let OnFailure::Handle { body, .. } = step.on_failure {
                 mark(body, runs && self.fates[at].fails);
+            }
+            if let Compensate::Body(body) = step.compensate {
+                mark(body, runs);
             }
         }
         starts

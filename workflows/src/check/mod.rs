@@ -35,7 +35,7 @@ use worst::Worst;
 
 use crate::catalog::Catalog;
 use crate::lower::order::Order;
-use crate::lower::{Cx, Draft};
+use crate::lower::{Cx, Draft, StepDraft};
 
 /// Applies all rules. Those that reason along the order of steps are left out where there is a
 /// cycle, as there is no such order then.
@@ -56,7 +56,8 @@ pub(crate) fn all(
         order,
         scopes: &scopes,
     };
-    for (index, step) in draft.steps.iter().enumerate() {
+    let written = |(_, step): &(usize, &StepDraft<'_>)| !step.is_implied;
+    for (index, step) in draft.steps.iter().enumerate().filter(written) {
         cx.sink.enter(step.id_span);
         time::step(cx, draft, step);
         saga::step(cx, step);

@@ -7,7 +7,7 @@ use crate::diagnostic::Note;
 use crate::expr::Expr;
 use crate::lower::order::Order;
 use crate::lower::{Cx, Draft, StepDraft};
-use crate::machine::{FileOp, StepKind, Template};
+use crate::machine::{FileOp, Owner, StepKind, Template};
 use crate::source::Span;
 
 /// Pairs that are looked at for one thing.
@@ -36,6 +36,10 @@ impl Together<'_, '_> {
             path
         };
         let (a, b) = (path(a), path(b));
+        // What undoes a step runs when nothing else does.
+        if self.undo_among(&a) != self.undo_among(&b) {
+            return true;
+        }
         let shared = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
         if shared == a.len() || shared == b.len() {
             return true;
@@ -47,6 +51,12 @@ impl Together<'_, '_> {
         let (a, b) = (self.body(a[shared]), self.body(b[shared]));
         // Handlers of a step come after it, one of them at most.
         a != b && !matches!(kind, StepKind::Parallel(_))
+    }
+
+    /// The body among those of `path` that undoes a step.
+    fn undo_among(&self, path: &[usize]) -> Option<usize> {
+        let mut bodies = path.iter().map(|step| self.body(*step));
+        bodies.find(|body| matches!(self.draft.bodies()[*body].owner, Owner::Undo(_)))
     }
 
     fn body(&self, step: usize) -> usize {

@@ -11,7 +11,11 @@ use crate::machine::{
 /// Rules about one step alone.
 pub(super) fn step(cx: &mut Cx<'_>, step: &StepDraft<'_>) {
     let effectless = matches!(step.step.effects, Effects::None | Effects::Read);
-    if effectless && matches!(step.step.compensate, Compensate::Task(_)) {
+    let undone = matches!(
+        step.step.compensate,
+        Compensate::Task(_) | Compensate::Body(_)
+    );
+    if effectless && undone && step.map.get("compensate").is_some() {
         cx.sink.push(
             Note::info(
                 "PHI702",
@@ -78,12 +82,14 @@ impl Failures<'_, '_> {
     /// Whether a step belongs to what the run is for, and not to its handlers.
     fn in_main(&self, at: usize) -> bool {
         let draft = self.together.draft;
-        let top = self.together.scopes.around(at).last().unwrap_or(at);
-        let body = draft.steps[top].step.body;
-        match draft.bodies()[body.get()].owner {
-            Owner::OnFailure | Owner::Finally => false,
-            Owner::Run | Owner::Block(_) | Owner::Handler(_) | Owner::State(_) => true,
-        }
+        let mut around = std::iter::once(at).chain(self.together.scopes.around(at));
+        around.all(|at| {
+            let body = draft.steps[at].step.body;
+            match draft.bodies()[body.get()].owner {
+                Owner::OnFailure | Owner::Finally | Owner::Undo(_) => false,
+                Owner::Run | Owner::Block(_) | Owner::Handler(_) | Owner::State(_) => true,
+            }
+        })
     }
 }
 
@@ -183,7 +189,7 @@ pub(super) fn scope(cx: &mut Cx<'_>, failures: &Failures<'_, '_>, index: usize) 
             inside.map(|at| &draft.steps[*at]).find(|draft| {
                 matches!(
                     draft.step.compensate,
-                    Compensate::Task(_) | Compensate::Revert
+                    Compensate::Task(_) | Compensate::Body(_)
                 )
             })
         };

@@ -1,7 +1,7 @@
 //! Which steps stand in which body, and which bodies a step runs.
 
 use crate::lower::Draft;
-use crate::machine::{BodyIndex, OnFailure, Step, StepIndex, StepKind, SwitchDefault};
+use crate::machine::{BodyIndex, Compensate, OnFailure, Step, StepIndex, StepKind, SwitchDefault};
 
 /// The tree of bodies of a workflow.
 pub(super) struct Scopes {
@@ -85,6 +85,9 @@ pub(super) fn bodies_of(step: &Step) -> Vec<BodyIndex> {
         bodies.extend(spec.finally);
     }
     if let OnFailure::Handle { body, .. } = step.on_failure {
+        bodies.push(body);
+    }
+    if let Compensate::Body(body) = step.compensate {
         bodies.push(body);
     }
     bodies

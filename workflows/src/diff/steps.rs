@@ -52,7 +52,7 @@ fn one(old: &Step, new: &Step, places: &Places, findings: &mut Findings) {
         return;
     }
     let undone = |step: &Step| match step.compensate {
-        Compensate::Task(_) | Compensate::Revert => true,
+        Compensate::Task(_) | Compensate::Body(_) => true,
         Compensate::Absent | Compensate::None => false,
     };
     let weight = |step: &Step| match step.effects {

@@ -133,6 +133,8 @@ pub(crate) struct StepDraft<'n> {
     pub(crate) undo_retry_when: Option<&'n crate::syntax::Node>,
     /// Whether the compensation may be done twice, if it or its task type says so.
     pub(crate) undo_idempotent: Option<bool>,
+    /// Whether nobody wrote it: what undoes a step because nothing else is said.
+    pub(crate) is_implied: bool,
 }
 
 impl StepDraft<'_> {

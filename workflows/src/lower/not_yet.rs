@@ -13,7 +13,6 @@ const NOT_YET: &[(&str, &[&str])] = &[
     ("a workflow", &["secrets", "config"]),
     ("a step", &["accept"]),
     ("`task`", &["attachments", "secrets"]),
-    ("`compensate`", &["call", "files", "emit", "do", "revert"]),
     ("`compat`", &["safe_points"]),
     ("`files`", &["verify"]),
 ];

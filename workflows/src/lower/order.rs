@@ -133,7 +133,9 @@ impl<'a, 'n> Closure<'a, 'n> {
             for (index, body) in bodies.iter().enumerate() {
                 match body.owner {
                     Owner::Block(step) if !handlers => inner[step.get()].push(index),
-                    Owner::Handler(step) if handlers => inner[step.get()].push(index),
+                    Owner::Handler(step) | Owner::Undo(step) if handlers => {
+                        inner[step.get()].push(index)
+                    }
                     _ => {}
                 }
             }
@@ -165,7 +167,11 @@ impl<'a, 'n> Closure<'a, 'n> {
                     self.add_inside(index, &mut earlier);
                     state = Some((current, earlier));
                 }
-                Owner::OnFailure | Owner::Finally | Owner::Block(_) | Owner::Handler(_) => {}
+                Owner::OnFailure
+                | Owner::Finally
+                | Owner::Block(_)
+                | Owner::Handler(_)
+                | Owner::Undo(_) => {}
             }
         }
         for owner in [Owner::Run, Owner::OnFailure, Owner::Finally] {
@@ -190,7 +196,10 @@ impl<'a, 'n> Closure<'a, 'n> {
             let inner = std::mem::take(&mut self.inner[index]);
             let decided = self.order.decided_before[index].clone();
             let mut inner_before = self.order.before[index].clone();
-            let is_handler = |body: usize| matches!(self.bodies[body].owner, Owner::Handler(_));
+            let is_handler = |body: usize| {
+                let owner = self.bodies[body].owner;
+                matches!(owner, Owner::Handler(_) | Owner::Undo(_))
+            };
             let (handlers, blocks): (Vec<_>, Vec<_>) =
                 inner.iter().copied().partition(|body| is_handler(*body));
             for body in &blocks {

@@ -11,7 +11,7 @@ use super::fields::IdForm;
 use crate::diagnostic::Note;
 use crate::machine::{Body, BodyIndex, Owner, Shape, StateIndex, StepIndex};
 use crate::source::Span;
-use crate::syntax::{Entry, Map, Node};
+use crate::syntax::{Entry, Kind, Map, Node};
 
 /// All steps and bodies of a workflow.
 pub(crate) struct Outline<'n> {
@@ -20,6 +20,8 @@ pub(crate) struct Outline<'n> {
     by_id: BTreeMap<&'n str, StepIndex>,
     /// The bodies by the nodes that hold them. Nodes do not move while the tree is there.
     body_at: BTreeMap<*const Node, BodyIndex>,
+    /// The bodies that undo steps.
+    undos: BTreeMap<StepIndex, BodyIndex>,
 }
 
 /// Where a step is written.
@@ -32,7 +34,29 @@ pub(crate) struct Place<'n> {
     pub(super) body: BodyIndex,
     /// What a state does: it is named by the state and stands alone.
     pub(super) is_activity: bool,
+    /// What undoes a step: `id` is that step's, and nobody can name it.
+    pub(super) undo: Option<Undo>,
 }
+
+/// What kind of undo it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undo {
+    /// A step body below `compensate`.
+    Written,
+    /// A `files` step puts back what was there, written or not.
+    Revert,
+    /// The run that was called undoes its own steps; never written.
+    Unwind,
+}
+
+/// The map of what is not written.
+static NOTHING: Map = Map {
+    entries: Vec::new(),
+    flow: false,
+};
+
+/// What an undo can be, apart from a task.
+pub(super) const UNDO_KINDS: [&str; 4] = ["call", "files", "emit", "do"];
 
 /// The lists of a state that hold steps, in the order in which they run.
 const STATE_LISTS: [&str; 3] = ["entry", "activity", "exit"];
@@ -49,6 +73,7 @@ impl<'n> Outline<'n> {
             places: Vec::new(),
             by_id: BTreeMap::new(),
             body_at: BTreeMap::new(),
+            undos: BTreeMap::new(),
         };
         for entry in &root.entries {
             match entry.key.as_str() {
@@ -88,9 +113,20 @@ impl<'n> Outline<'n> {
     /// The step that runs the body in which `step` stands: a block, or whose handler it is.
     pub(super) fn parent(&self, step: StepIndex) -> Option<StepIndex> {
         match self.body(self.place(step).body).owner {
-            Owner::Block(parent) | Owner::Handler(parent) => Some(parent),
+            Owner::Block(parent) | Owner::Handler(parent) | Owner::Undo(parent) => Some(parent),
             Owner::Run | Owner::OnFailure | Owner::Finally | Owner::State(_) => None,
         }
+    }
+
+    /// The body that undoes `step`, if it is one.
+    pub(super) fn undo_of(&self, step: StepIndex) -> Option<BodyIndex> {
+        self.undos.get(&step).copied()
+    }
+
+    /// Whether `step` stands in what undoes another one, however deep.
+    pub(super) fn is_undo(&self, step: StepIndex) -> bool {
+        let mut chain = std::iter::successors(Some(step), |step| self.parent(*step));
+        chain.any(|step| self.place(step).undo.is_some())
     }
 
     /// The state in which `step` stands, however deep.
@@ -111,14 +147,20 @@ impl<'n> Outline<'n> {
     }
 
     fn open(&mut self, node: &'n Node, owner: Owner, shape: Shape) -> BodyIndex {
+        let index = self.open_unwritten(owner);
+        self.bodies[index.get()].shape = shape;
+        self.body_at.insert(&raw const *node, index);
+        index
+    }
+
+    fn open_unwritten(&mut self, owner: Owner) -> BodyIndex {
         let count = u32::try_from(self.bodies.len());
         let index = BodyIndex(count.expect("the reader bounds the nodes of a text"));
         self.bodies.push(Body {
             owner,
-            shape,
+            shape: Shape::Sequence,
             steps: Vec::new(),
         });
-        self.body_at.insert(&raw const *node, index);
         index
     }
 
@@ -179,6 +221,7 @@ impl<'n> Outline<'n> {
                 id_span: entry.value.span,
                 body,
                 is_activity: false,
+                undo: None,
             },
         );
     }
@@ -200,12 +243,58 @@ impl<'n> Outline<'n> {
             );
             return;
         }
+        let index = self.add(place);
+        self.by_id.insert(place.id, index);
+        self.inside(cx, place.map, index);
+        self.undo(cx, place, index);
+    }
+
+    fn add(&mut self, place: Place<'n>) -> StepIndex {
         let count = u32::try_from(self.places.len());
         let index = StepIndex(count.expect("the reader bounds the nodes of a text"));
-        self.by_id.insert(place.id, index);
         self.bodies[place.body.get()].steps.push(index);
         self.places.push(place);
-        self.inside(cx, place.map, index);
+        index
+    }
+
+    /// What undoes a step, if that is more than a task. An undo is not undone.
+    fn undo(&mut self, cx: &mut Cx<'_>, place: Place<'n>, step: StepIndex) {
+        if self.is_undo(step) {
+            return;
+        }
+        let written = place.map.get("compensate");
+        let fields = written.and_then(|entry| entry.value.as_map());
+        let word = written.and_then(|entry| entry.value.as_str());
+        let waits = |call: &Entry| {
+            let fields = call.value.as_map().and_then(|map| map.get("wait"));
+            let kind = fields.and_then(|wait| Some(wait.value.as_scalar()?.kind));
+            kind != Some(Kind::Bool(false))
+        };
+        let undo = match (written, fields, word) {
+            (_, Some(fields), _) if is_step_body(fields) => Undo::Written,
+            (None, ..) | (_, _, Some("revert")) if place.map.get("files").is_some() => Undo::Revert,
+            (None, ..) if place.map.get("call").is_some_and(waits) => Undo::Unwind,
+            _ => return,
+        };
+        let owner = Owner::Undo(step);
+        let body = match written {
+            Some(entry) => self.open(&entry.value, owner, Shape::Sequence),
+            None => self.open_unwritten(owner),
+        };
+        self.undos.insert(step, body);
+        let map = fields.unwrap_or(&NOTHING);
+        let index = self.add(Place {
+            map,
+            span: written.map_or(place.span, |entry| entry.value.span),
+            id: place.id,
+            id_span: written.map_or(place.id_span, |entry| entry.key_span),
+            body,
+            is_activity: false,
+            undo: Some(undo),
+        });
+        if let Some(entry) = map.get("do") {
+            self.list(cx, entry, Owner::Block(index));
+        }
     }
 
     /// The bodies inside a step.
@@ -310,6 +399,7 @@ impl<'n> Outline<'n> {
                         id_span: state.key_span,
                         body,
                         is_activity: true,
+                        undo: None,
                     },
                 );
             }
@@ -323,4 +413,10 @@ pub(super) fn is_recover(item: &Node) -> bool {
         || item
             .as_map()
             .is_some_and(|map| map.get("recover").is_some() && map.get("id").is_none())
+}
+
+/// Whether what undoes a step is a step of its own: anything but a task.
+fn is_step_body(compensate: &Map) -> bool {
+    let has = |key: &&str| compensate.get(key).is_some();
+    UNDO_KINDS.iter().any(|kind| has(kind)) && !["task", "prompt"].iter().any(|kind| has(kind))
 }

@@ -3,7 +3,6 @@
 use std::ops::RangeInclusive;
 
 use super::keys::{ACTIVITY, JOIN, STEP};
-use super::kinds::Undo;
 use super::outline::{Outline, Place};
 use super::policy::{self, Defaults, Policies, RetryDraft};
 use super::schemas::Schemas;
@@ -11,8 +10,7 @@ use super::task_types::{TaskType, TaskTypes};
 use super::{Cx, StepDraft, kinds};
 use crate::diagnostic::Note;
 use crate::machine::{
-    Assign, Compensate, Effects, Join, OnFailure, Shape, Step, StepIndex, StepKind, TaskSpec,
-    Timeouts, VarSpec,
+    Assign, Effects, Join, OnFailure, Shape, Step, StepIndex, StepKind, TaskSpec, Timeouts, VarSpec,
 };
 use crate::schema::Schema;
 use crate::source::Span;
@@ -37,6 +35,12 @@ pub(super) fn read<'n>(
 ) -> StepDraft<'n> {
     let place = *common.outline.place(index);
     let (map, id) = (place.map, place.id);
+    if let Some(form) = place.undo {
+        return kinds::undo_step(cx, &place, form, common);
+    }
+    if common.outline.is_undo(index) {
+        kinds::inside_undo(cx, map);
+    }
     cx.keys(map, if place.is_activity { &ACTIVITY } else { &STEP });
     let kind = kinds::read(cx, &place, common);
     let (needs, need_spans) = needs(cx, index, &place, common);
@@ -79,10 +83,7 @@ pub(super) fn read<'n>(
     }
     let on_failure = on_failure(cx, map, kind.as_ref(), common);
     let of_files = matches!(kind, Some(StepKind::Files(_)));
-    let undo = match map.get("compensate") {
-        Some(entry) => kinds::compensate(cx, &entry.value, id, of_files, common),
-        None => Undo::plain(Compensate::Absent),
-    };
+    let undo = kinds::compensate(cx, index, of_files, common);
     let mut kind = kind;
     if let (Some(StepKind::Task(task)), Some(entry)) = (&mut kind, map.get("accept")) {
         task.accept = kinds::accept(cx, &entry.value, common);
@@ -121,6 +122,7 @@ pub(super) fn read<'n>(
         retry_errors_written: work.retry.errors_written,
         undo_retry_when: undo.retry_when,
         undo_idempotent: undo.idempotent,
+        is_implied: false,
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Owner {
     /// A step, when it failed or ended: `on_failure`, `catch`, `finally`. Never repeats within
     /// the step.
     Handler(StepIndex),
+    /// A step that completed, when it is undone.
+    Undo(StepIndex),
     /// A state: its entry, its activity or its exit.
     State(StateIndex),
 }

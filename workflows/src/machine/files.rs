@@ -7,9 +7,9 @@ use super::Template;
 /// Changes of files that happen all or not at all.
 #[derive(Clone, Debug)]
 pub struct FilesSpec {
-    /// The trees, in file order, at least one.
+    /// The trees, in file order.
     pub participants: Vec<Participant>,
-    /// What is changed, in file order, at least one.
+    /// What is changed, in file order.
     pub changes: Vec<FileChange>,
     /// Globs of the paths that may be changed; empty: the written ones.
     pub allow: Vec<String>,
@@ -19,6 +19,9 @@ pub struct FilesSpec {
     pub prepare_timeout: Duration,
     /// What it means that an expectation does not hold.
     pub on_conflict: OnConflict,
+    /// It puts back what the step that it undoes has changed, wherever that was: there are no
+    /// participants and no changes.
+    pub reverts: bool,
 }
 
 /// A tree of files.

@@ -262,9 +262,39 @@ impl Machine {
     #[must_use]
     pub fn parent(&self, step: StepIndex) -> Option<StepIndex> {
         match self.body(self.step(step).body).owner {
-            Owner::Block(parent) | Owner::Handler(parent) => Some(parent),
+            Owner::Block(parent) | Owner::Handler(parent) | Owner::Undo(parent) => Some(parent),
             Owner::Run | Owner::OnFailure | Owner::Finally | Owner::State(_) => None,
         }
+    }
+
+    /// The step that `step` helps to undo: it stands in what undoes that one, however deep.
+    #[must_use]
+    pub fn undoes(&self, step: StepIndex) -> Option<StepIndex> {
+        let mut chain = std::iter::once(step).chain(self.enclosing(step));
+        chain.find_map(|step| match self.body(self.step(step).body).owner {
+            Owner::Undo(undone) => Some(undone),
+            _ => None,
+        })
+    }
+
+    /// What undoes the step at `index`, in a few words; `None` if nothing does.
+    #[must_use]
+    pub fn undone_by(&self, index: StepIndex) -> Option<String> {
+        let body = match &self.step(index).compensate {
+            Compensate::Task(undo) => return Some(undo.task.task_type.clone()),
+            Compensate::Body(body) => self.body(*body),
+            Compensate::Absent | Compensate::None => return None,
+        };
+        let undo = body.steps.first().map(|step| &self.step(*step).kind)?;
+        Some(match undo {
+            StepKind::Files(spec) if spec.reverts => "putting back what was there".to_owned(),
+            StepKind::Call(spec) if spec.unwinds => {
+                format!("undoing the run of {}", spec.workflow)
+            }
+            StepKind::Call(spec) => format!("call {}", spec.workflow),
+            StepKind::Emit(spec) => format!("emit {}", spec.event),
+            kind => kind.name().to_owned(),
+        })
     }
 
     /// The steps around `step`, innermost first.

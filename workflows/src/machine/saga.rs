@@ -2,7 +2,7 @@
 
 use crate::schema::Schema;
 
-use super::{Assign, Retry, TaskSpec, Template, Timeouts};
+use super::{Assign, BodyIndex, Retry, TaskSpec, Template, Timeouts};
 
 /// How a completed step is undone.
 #[derive(Clone, Debug)]
@@ -11,10 +11,10 @@ pub enum Compensate {
     Absent,
     /// Stated: nothing is to be undone.
     None,
-    /// A `files` step: its pre-images are restored.
-    Revert,
     /// By a task.
     Task(Box<Compensation>),
+    /// By the one step of this body, which [`Owner::Undo`](super::Owner::Undo) owns.
+    Body(BodyIndex),
 }
 
 /// The task that undoes a step. Its expressions see `self`, `error` and what the step saw.

@@ -73,6 +73,8 @@ pub struct CallSpec {
     pub wait: bool,
     /// What the end of the parent by cancellation means for the child.
     pub on_parent_cancel: OnParentCancel,
+    /// It calls nobody: it undoes what the run did that was called by the step that it undoes.
+    pub unwinds: bool,
 }
 
 /// What a child does when its parent is cancelled.

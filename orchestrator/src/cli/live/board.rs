@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phisync::engine::{Resolution, RunEvent, Then};
+use phisync::engine::{PassOutcome, Resolution, RunEvent, Then};
 
 use crate::cli::output::width;
 
@@ -226,11 +226,17 @@ impl Board {
                 self.set(step, Look::Queued, &state, now)
             }
             RunEvent::TimerSet { step, .. } => self.set(step, Look::Queued, "waits", now),
-            // The steps of a body speak for it.
-            RunEvent::PassOpened { .. }
-            | RunEvent::PassFailing { .. }
-            | RunEvent::PassStopping { .. }
-            | RunEvent::PassEnded { .. } => None,
+            RunEvent::PassOpened { pass, .. } => {
+                let step = pass.strip_suffix("/undo")?;
+                self.set(step, Look::Undoing, "undoing", now)
+            }
+            RunEvent::PassEnded { pass, outcome, .. } => {
+                let step = pass.strip_suffix("/undo")?;
+                let undone = *outcome == PassOutcome::Succeeded;
+                undone.then(|| self.set(step, Look::Off, "undone", now))?
+            }
+            // The steps of other bodies speak for them.
+            RunEvent::PassFailing { .. } | RunEvent::PassStopping { .. } => None,
             RunEvent::StateEntered { state, .. } => Some(format!("{}: state {state}", self.run)),
             RunEvent::StateLeft { state, to, by, .. } => {
                 Some(format!("{}: {state} left for {to}, {by}", self.run))

@@ -3,7 +3,7 @@
 use phisync_state::Timestamp;
 use phisync_workflows::machine::{Owner, StepKind};
 
-use super::{stop_waiting, wait_until, walk};
+use super::{stop_waiting, undo, wait_until, walk};
 use crate::engine::block::{Block, PassEnd, Progress};
 use crate::engine::event::{BlockWork, CancelReason, PassOutcome, RunEvent};
 use crate::engine::pass::{PassId, PassStatus, Slot, parts};
@@ -98,7 +98,9 @@ pub(super) fn open(run: &mut RunState, name: &str, at: Timestamp) {
         run.phase = match run.machine.body(body).owner {
             Owner::OnFailure => Phase::Handling,
             Owner::Finally => Phase::Cleaning,
-            Owner::Run | Owner::Block(_) | Owner::Handler(_) | Owner::State(_) => run.phase,
+            Owner::Run | Owner::Block(_) | Owner::Handler(_) | Owner::Undo(_) | Owner::State(_) => {
+                run.phase
+            }
         };
         if let Owner::State(_) = run.machine.body(body).owner {
             run.pass_mut(PassId::MAIN).open += 1;
@@ -106,6 +108,9 @@ pub(super) fn open(run: &mut RunState, name: &str, at: Timestamp) {
         }
         return;
     };
+    if run.is_undo_pass(id) {
+        return undo::entered(run, slot, id);
+    }
     if is_on_failure(run, slot, id) {
         let outer = run.step(slot).pass;
         run.pass_mut(outer).open += 1;
@@ -219,6 +224,9 @@ pub(super) fn end(
         }
         return;
     };
+    if run.is_undo_pass(id) {
+        return undo::left(run, slot, end.outcome);
+    }
     if is_on_failure(run, slot, id) {
         let outer = run.step(slot).pass;
         let outer = run.pass_mut(outer);

@@ -1,7 +1,7 @@
 //! Facts about the undoing of steps: what is left of it, and what waits for a person.
 
-use crate::engine::event::Undo;
-use crate::engine::pass::Slot;
+use crate::engine::event::{PassOutcome, Undo};
+use crate::engine::pass::{PassId, Slot};
 use crate::engine::run::{RunState, Undoing};
 use crate::engine::status::{Phase, StepStatus};
 use crate::engine::step::UndoOf;
@@ -49,6 +49,25 @@ pub(super) fn began(run: &mut RunState, slot: Slot) {
     if let Some(undoing) = undoing(run, slot) {
         undoing.take(slot);
         undoing.under_way.insert(slot);
+    }
+}
+
+/// The pass through what undoes `slot` has begun.
+pub(super) fn entered(run: &mut RunState, slot: Slot, pass: PassId) {
+    let step = run.step_mut(slot);
+    step.undo_pass = Some(pass);
+    step.status = StepStatus::Compensating;
+    step.waker = Some(Waker::Steps);
+    began(run, slot);
+}
+
+/// The pass through what undoes `slot` has ended; if badly, `parked` says what that means.
+pub(super) fn left(run: &mut RunState, slot: Slot, outcome: PassOutcome) {
+    if outcome == PassOutcome::Succeeded {
+        let step = run.step_mut(slot);
+        step.status = StepStatus::Compensated;
+        step.waker = None;
+        ended(run, slot);
     }
 }
 

@@ -164,6 +164,7 @@ impl Draft<'_> {
         });
         match owner {
             Some(slot) if self.run.step(slot).handler == Some(id) => self.after_handler(slot, id),
+            Some(slot) if self.run.is_undo_pass(id) => self.after_undo_pass(slot, id),
             Some(slot) => self.work.push_back(Work::Block(slot)),
             None => self.work.push_back(Work::Walk),
         }
@@ -174,6 +175,7 @@ impl Draft<'_> {
         let Some(slot) = pass
             .owner
             .filter(|slot| self.run.step(*slot).handler != Some(id))
+            .filter(|_| !self.run.is_undo_pass(id))
         else {
             return Ok(Yielded::default());
         };

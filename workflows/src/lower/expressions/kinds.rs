@@ -62,7 +62,7 @@ impl Filler<'_, '_> {
             (StepKind::Set(spec), Some(fields)) => {
                 spec.values = assignments(&mut values, fields, self.declared);
             }
-            (StepKind::Call(spec), _) => {
+            (StepKind::Call(spec), _) if !spec.unwinds => {
                 let span = map.get("call").map_or(Span::new(0, 0), |entry| {
                     let name = fields.and_then(|fields| fields.get("workflow"));
                     name.map_or(entry.value.span, |name| name.value.span)

@@ -87,7 +87,7 @@ pub(crate) fn fill(
             Owner::Run | Owner::State(_) => filler.body(cx, index, &base),
             Owner::OnFailure | Owner::Finally => handlers.push(index),
             // Those are walked with the step that runs them.
-            Owner::Block(_) | Owner::Handler(_) => {}
+            Owner::Block(_) | Owner::Handler(_) | Owner::Undo(_) => {}
         }
     }
     for index in handlers {

@@ -33,7 +33,7 @@ impl Filler<'_, '_> {
         }
         cx.sink.enter(self.views.id_span(index));
         let output = self.leave(cx, index, &entered);
-        self.undo(cx, index, &entered.env, &output);
+        self.undo(cx, index, &entered, &output);
         self.views.outputs[index] = output;
         if let OnFailure::Handle { body, .. } = self.steps[index].step.on_failure {
             let env = entered.base.variable("error", error_type());
@@ -92,7 +92,14 @@ impl Filler<'_, '_> {
     }
 
     /// The expressions of `compensate`.
-    fn undo(&mut self, cx: &mut Cx<'_>, index: usize, env: &Env, output: &Output) {
+    fn undo(&mut self, cx: &mut Cx<'_>, index: usize, entered: &Entered, output: &Output) {
+        let itself = self.itself(index, output);
+        if let Compensate::Body(body) = self.steps[index].step.compensate {
+            let env = entered.base.clone();
+            let env = env.variable("self", itself);
+            self.body(cx, body, &env.variable("error", error_type()));
+            return;
+        }
         let views = &self.views;
         let draft: &mut StepDraft<'_> = &mut self.steps[index];
         let map = draft
@@ -102,20 +109,8 @@ impl Filler<'_, '_> {
         let (Some(map), Compensate::Task(undo)) = (map, &mut draft.step.compensate) else {
             return;
         };
-        let itself = ObjectType::default().field("input", input_type(&draft.step.input));
-        let ty = output.ty.clone();
-        let itself = match (&output.absent, draft.step.idempotent) {
-            (None, true) => itself.field("output", ty),
-            (Some(why), _) => itself.optional_field("output", ty, why.clone()),
-            (None, false) => {
-                let why = "the step may have ended without a result";
-                itself.optional_field("output", ty, why)
-            }
-        };
-        let env = env
-            .clone()
-            .variable("self", itself.into())
-            .variable("error", error_type());
+        let env = entered.env.clone();
+        let env = env.variable("self", itself).variable("error", error_type());
         let explain = views.amend(cx.source, index);
         let amend = |error: &ExprError, text: &str, note: Note| {
             if error.code == "PHI305" {
@@ -140,6 +135,22 @@ impl Filler<'_, '_> {
         if let Some(node) = draft.undo_retry_when.filter(|_| own_retry(map)) {
             undo.retry.when = retry_condition(cx, node, &self.globals);
         }
+    }
+
+    /// The type of `self`: the step that is undone.
+    fn itself(&self, index: usize, output: &Output) -> Type {
+        let step = &self.steps[index].step;
+        let itself = ObjectType::default().field("input", input_type(&step.input));
+        let ty = output.ty.clone();
+        let itself = match (&output.absent, step.idempotent) {
+            (None, true) => itself.field("output", ty),
+            (Some(why), _) => itself.optional_field("output", ty, why.clone()),
+            (None, false) => {
+                let why = "the step may have ended without a result";
+                itself.optional_field("output", ty, why)
+            }
+        };
+        itself.into()
     }
 }
 

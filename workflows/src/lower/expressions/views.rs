@@ -234,7 +234,10 @@ impl<'f, 'n> Views<'f, 'n> {
             }
             (Owner::Block(block), _) => {
                 let through_handler = self.around(index).any(|step| {
-                    matches!(self.owner_of(step), Owner::Handler(handled) if handled == block)
+                    matches!(
+                        self.owner_of(step),
+                        Owner::Handler(handled) | Owner::Undo(handled) if handled == block
+                    )
                 });
                 // Only where the body has run once.
                 let once = ["try", "do"]
@@ -298,7 +301,7 @@ impl<'f, 'n> Views<'f, 'n> {
                         "in `finally`".to_owned(),
                         "it runs when everything else is over".to_owned(),
                     ),
-                    Owner::Run | Owner::Block(_) | Owner::Handler(_) => (
+                    Owner::Run | Owner::Block(_) | Owner::Handler(_) | Owner::Undo(_) => (
                         "in the main body".to_owned(),
                         "hand the value on in `vars`".to_owned(),
                     ),
@@ -366,6 +369,10 @@ impl<'f, 'n> Views<'f, 'n> {
         expression: &str,
         note: Note,
     ) -> Note {
+        let is_undo = u32::try_from(index).is_ok_and(|at| self.outline.is_undo(StepIndex(at)));
+        if error.code == "PHI305" && is_undo {
+            return note.recode("PHI704");
+        }
         if error.code != "PHI205" {
             return note;
         }

@@ -15,6 +15,7 @@ pub(super) fn read(cx: &mut Cx<'_>, entry: &Entry) -> Option<CallSpec> {
             version: None,
             wait: true,
             on_parent_cancel: OnParentCancel::Cancel,
+            unwinds: false,
         });
     }
     let map = cx.map("call", &entry.value)?;
@@ -56,6 +57,7 @@ pub(super) fn read(cx: &mut Cx<'_>, entry: &Entry) -> Option<CallSpec> {
         version,
         wait: wait.unwrap_or(true),
         on_parent_cancel: on_parent_cancel.unwrap_or(OnParentCancel::Cancel),
+        unwinds: false,
     })
 }
 

@@ -14,6 +14,21 @@ use crate::source::Span;
 use crate::syntax::{Entry, Kind, Map, Node};
 
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(300);
+
+impl FilesSpec {
+    /// What puts back the files of a step.
+    pub(super) const REVERT: Self = Self {
+        participants: Vec::new(),
+        changes: Vec::new(),
+        allow: Vec::new(),
+        lock: FileLock::Exclusive,
+        prepare_timeout: PREPARE_TIMEOUT,
+        // Somebody has changed a file since: waiting does not take that back.
+        on_conflict: OnConflict::Fail,
+        reverts: true,
+    };
+}
+
 /// The name of the participant that a plain `root` makes.
 const PLAIN: &str = "root";
 
@@ -55,6 +70,7 @@ pub(super) fn read(cx: &mut Cx<'_>, entry: &Entry) -> Option<FilesSpec> {
         lock: lock.unwrap_or(FileLock::Exclusive),
         prepare_timeout: prepare_timeout.unwrap_or(PREPARE_TIMEOUT),
         on_conflict: on_conflict.unwrap_or(OnConflict::Fail),
+        reverts: false,
     })
 }
 

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 
 use super::Cx;
 use super::keys::{FAIL, FINISH};
-use super::outline::Place;
+use super::outline::{Place, UNDO_KINDS};
 use super::step::Common;
 use crate::diagnostic::Note;
 use crate::expr::{self, Env, Expr, Type};
@@ -27,7 +27,7 @@ use crate::syntax::{Entry, Map, Node};
 pub(super) use block::ROOTS;
 pub(super) use handlers::handler;
 pub(super) use task::{accept, clocks, task_type_name, unassigned};
-pub(super) use undo::{Undo, read as compensate};
+pub(super) use undo::{inside as inside_undo, read as compensate, step as undo_step};
 pub(super) use waiting::{event_name, event_source, matching, variables};
 
 /// The keys that say what a step does.
@@ -38,6 +38,9 @@ const KINDS: [&str; 15] = [
 
 /// The keys that say what a step does, those that only stand somewhere included.
 fn is_kind(key: &str, place: &Place<'_>) -> bool {
+    if place.undo.is_some() {
+        return UNDO_KINDS.contains(&key);
+    }
     if place.is_activity {
         return key == "steps" || KINDS.contains(&key) && key != "fail";
     }

@@ -1,21 +1,24 @@
 //! `compensate`: how a step is undone.
 
-use super::super::Cx;
 use super::super::fields::excluded;
 use super::super::keys::{COMPENSATION, STEP};
+use super::super::outline::{Place, UNDO_KINDS, Undo as Form};
 use super::super::policy;
 use super::super::step::Common;
+use super::super::{Cx, StepDraft};
+use super::call;
 use super::task::{self, clocks, unassigned};
-use crate::diagnostic::Note;
-use crate::machine::{Compensate, Compensation, Effects, TaskSpec};
+use crate::diagnostic::{Note, Sink};
+use crate::machine::{
+    CallSpec, Compensate, Compensation, Effects, FilesSpec, Join, OnFailure, Step, StepIndex,
+    StepKind, TaskSpec, Timeouts,
+};
 use crate::schema::Schema;
 use crate::source::Span;
-use crate::syntax::{Map, Node};
+use crate::syntax::{Entry, Map, Node};
 
-/// What an undo cannot be: it has to run by itself.
-const NEVER: [&str; 3] = ["approval", "wait_for", "compensate"];
-/// What an undo can be, apart from a task.
-const OTHER_KINDS: [&str; 4] = ["call", "files", "emit", "do"];
+/// What an undo cannot hold: it has to run by itself, and to its end.
+const NEVER: [&str; 4] = ["approval", "wait_for", "finish", "compensate"];
 
 /// `compensate:` as far as it was understood.
 pub(in crate::lower) struct Undo<'n> {
@@ -37,8 +40,29 @@ impl Undo<'_> {
     }
 }
 
-/// `compensate:` of a step.
+/// How the step at `index` is undone.
 pub(in crate::lower) fn read<'n>(
+    cx: &mut Cx<'_>,
+    index: StepIndex,
+    of_files: bool,
+    common: &Common<'_, 'n>,
+) -> Undo<'n> {
+    let place = common.outline.place(index);
+    if common.outline.is_undo(index) {
+        // Whoever wrote one there is told with the keys.
+        return Undo::plain(Compensate::Absent);
+    }
+    if let Some(body) = common.outline.undo_of(index) {
+        return Undo::plain(Compensate::Body(body));
+    }
+    match place.map.get("compensate") {
+        Some(entry) => written(cx, &entry.value, place.id, of_files, common),
+        None => Undo::plain(Compensate::Absent),
+    }
+}
+
+/// `compensate:` that is a word or a task.
+fn written<'n>(
     cx: &mut Cx<'_>,
     node: &'n Node,
     step_id: &str,
@@ -48,10 +72,6 @@ pub(in crate::lower) fn read<'n>(
     let absent = Undo::plain(Compensate::Absent);
     match node.as_str() {
         Some("none") => return Undo::plain(Compensate::None),
-        Some("revert") if of_files => {
-            cx.not_yet("`compensate`", "revert", node.span);
-            return Undo::plain(Compensate::Revert);
-        }
         Some("revert") => {
             cx.sink.push(
                 Note::error(
@@ -134,14 +154,7 @@ fn keys(cx: &mut Cx<'_>, map: &Map) {
     for entry in &map.entries {
         let key = entry.key.as_str();
         if NEVER.contains(&key) {
-            cx.sink.push(
-                Note::error(
-                    "PHI706",
-                    entry.key_span,
-                    format!("compensation holds `{key}`"),
-                )
-                .help("an undo is a task that runs by itself"),
-            );
+            never(cx, entry);
         } else if STEP.allowed.contains(&key) && !COMPENSATION.allowed.contains(&key) {
             cx.sink.push(Note::error(
                 "PHI107",
@@ -155,6 +168,105 @@ fn keys(cx: &mut Cx<'_>, map: &Map) {
     cx.keys(&rest, &COMPENSATION);
 }
 
+/// PHI706 of a step inside of what undoes another one.
+pub(in crate::lower) fn inside(cx: &mut Cx<'_>, map: &Map) {
+    for entry in &map.entries {
+        let silent = entry.key == "compensate" && entry.value.as_str() == Some("none");
+        if NEVER.contains(&entry.key.as_str()) && !silent {
+            never(cx, entry);
+        }
+    }
+}
+
+fn never(cx: &mut Cx<'_>, entry: &Entry) {
+    let message = format!("compensation holds `{}`", entry.key);
+    let note = Note::error("PHI706", entry.key_span, message);
+    cx.sink
+        .push(note.help("an undo runs by itself, to its end"));
+}
+
+/// The step that is an undo: its own body in one step.
+pub(in crate::lower) fn step<'n>(
+    cx: &mut Cx<'_>,
+    place: &Place<'n>,
+    form: Form,
+    common: &Common<'_, 'n>,
+) -> StepDraft<'n> {
+    let map = place.map;
+    let (kind, mut retry) = match form {
+        Form::Written => {
+            keys(cx, map);
+            let retry = map.get("retry");
+            let retry = retry.and_then(|entry| policy::retry(cx, &entry.value, common.policies));
+            let kind = super::read(cx, place, common);
+            (kind, retry.unwrap_or_else(policy::undo_retry))
+        }
+        Form::Revert => (
+            Some(StepKind::Files(FilesSpec::REVERT)),
+            policy::undo_retry(),
+        ),
+        // Undoing all of it again is for a person to decide.
+        Form::Unwind => (unwinding(cx, place, common), policy::no_retry()),
+    };
+    retry.complete(Effects::Write, true);
+    let output = match map.get("output") {
+        Some(entry) => common.schemas.schema(cx, &entry.value),
+        None => Schema::any(),
+    };
+    for key in ["title", "description"] {
+        if let Some(entry) = map.get(key) {
+            cx.literal(key, &entry.value);
+        }
+    }
+    let id = format!("{}-undo", place.id);
+    StepDraft {
+        step: Step {
+            kind: kind.unwrap_or_else(|| StepKind::Task(TaskSpec::bare(&id))),
+            id,
+            body: place.body,
+            title: None,
+            description: None,
+            labels: Vec::new(),
+            needs: Vec::new(),
+            join: Join::All,
+            condition: None,
+            input: Vec::new(),
+            output,
+            yields: None,
+            assign: unassigned(),
+            timeouts: Timeouts::default(),
+            retry: retry.retry,
+            on_failure: OnFailure::Fail,
+            effects: Effects::Write,
+            idempotent: true,
+            compensate: Compensate::Absent,
+            key: None,
+            output_is_read: false,
+        },
+        map,
+        id_span: place.id_span,
+        need_spans: Vec::new(),
+        retry_when: retry.when,
+        retry_errors_written: retry.errors_written,
+        undo_retry_when: None,
+        undo_idempotent: None,
+        is_implied: form != Form::Written,
+    }
+}
+
+/// The undoing of the run that the step called whose undo stands at `place`.
+fn unwinding(cx: &mut Cx<'_>, place: &Place<'_>, common: &Common<'_, '_>) -> Option<StepKind> {
+    let called = common.outline.step_named(place.id)?;
+    let entry = common.outline.place(called).map.get("call")?;
+    // What is wrong with the call is told where it is read for itself.
+    let mut silent = Sink::default();
+    let spec = call::read(&mut Cx::new(cx.source, &mut silent), entry)?;
+    Some(StepKind::Call(CallSpec {
+        unwinds: true,
+        ..spec
+    }))
+}
+
 fn undo_task(
     cx: &mut Cx<'_>,
     map: &Map,
@@ -164,6 +276,11 @@ fn undo_task(
 ) -> Option<TaskSpec> {
     match (map.get("task"), map.get("prompt")) {
         (Some(entry), prompt) => {
+            for other in UNDO_KINDS.iter().filter_map(|kind| map.get(kind)) {
+                let message = format!("compensation has kinds `task` and `{}`", other.key);
+                let note = Note::error("PHI106", other.key_span, message);
+                cx.sink.push(note.also(entry.key_span, "the first kind"));
+            }
             if let Some(prompt) = prompt {
                 let (kind, prompt) = (("task", entry.key_span), ("prompt", prompt.key_span));
                 cx.sink.push(
@@ -177,7 +294,7 @@ fn undo_task(
         (None, None) => {
             let refused = map.entries.iter().any(|entry| {
                 let key = entry.key.as_str();
-                OTHER_KINDS.contains(&key) || NEVER.contains(&key)
+                UNDO_KINDS.contains(&key) || NEVER.contains(&key)
             });
             if !refused {
                 let first = map.entries.first().map_or(span, |entry| entry.key_span);

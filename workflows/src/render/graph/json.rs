@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json as object};
 
 use super::parts;
-use crate::machine::{BodyIndex, Compensate, Machine, Owner, StateEnd, StatesBody, StepKind};
+use crate::machine::{BodyIndex, Machine, Owner, StateEnd, StatesBody, StepIndex, StepKind};
 
 /// `{workflow, version, hash, steps: [{id, kind, type, agent, capabilities, needs, join, if, rank,
 /// undone_by, in, body}], states}`; keys without a value are null. `in` is the step or state that a
@@ -11,10 +11,12 @@ use crate::machine::{BodyIndex, Compensate, Machine, Owner, StateEnd, StatesBody
 /// `{initial, states: [{id, activity, final, max_visits, transitions: [{on, to}]}]}`.
 #[must_use]
 pub fn json(machine: &Machine) -> String {
-    let steps: Vec<Json> = machine
-        .steps()
-        .iter()
-        .map(|step| {
+    let steps: Vec<Json> = (0_u32..)
+        .map(StepIndex)
+        .zip(machine.steps())
+        // What is done when something fails is told of what it undoes.
+        .filter(|(index, _)| machine.undoes(*index).is_none())
+        .map(|(index, step)| {
             let task_type = match &step.kind {
                 StepKind::Task(task) => Some(task.task_type.as_str()),
                 _ => None,
@@ -24,13 +26,8 @@ pub fn json(machine: &Machine) -> String {
                 .iter()
                 .map(|need| machine.step(*need).id.as_str())
                 .collect();
-            let undone_by = match &step.compensate {
-                Compensate::Task(undo) => Some(undo.task.task_type.as_str()),
-                Compensate::Absent | Compensate::None | Compensate::Revert => None,
-            };
-            let rank = machine
-                .step_named(&step.id)
-                .map(|index| machine.rank(index));
+            let undone_by = machine.undone_by(index);
+            let rank = machine.rank(index);
             object!({
                 "id": step.id,
                 "kind": step.kind.name(),
@@ -61,7 +58,9 @@ pub fn json(machine: &Machine) -> String {
 fn holder(machine: &Machine, body: BodyIndex) -> Option<&str> {
     match machine.body(body).owner {
         Owner::Run | Owner::OnFailure | Owner::Finally => None,
-        Owner::Block(step) | Owner::Handler(step) => Some(&machine.step(step).id),
+        Owner::Block(step) | Owner::Handler(step) | Owner::Undo(step) => {
+            Some(&machine.step(step).id)
+        }
         Owner::State(state) => {
             let states = machine.states()?;
             Some(&states.states[state.get()].id)
@@ -84,7 +83,7 @@ fn body_title(machine: &Machine, body: BodyIndex) -> Option<String> {
             };
             return Some(title.to_owned());
         }
-        Owner::Block(step) | Owner::Handler(step) => machine.step(step),
+        Owner::Block(step) | Owner::Handler(step) | Owner::Undo(step) => machine.step(step),
     };
     let parts = parts::of_step(holder);
     let part = parts.into_iter().find(|part| part.body == body)?;

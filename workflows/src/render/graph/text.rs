@@ -1,7 +1,7 @@
 //! The graph as a tree for a terminal.
 
 use super::parts::{self, Part};
-use crate::machine::{BodyIndex, Compensate, Machine, Shape, StateEnd, StateIndex, StepIndex};
+use crate::machine::{BodyIndex, Machine, Shape, StateEnd, StateIndex, StepIndex};
 
 /// One line per step, below the last of its needs; a step with several needs names them. Steps of a
 /// sequence stand below each other, the bodies of a block below the block, marked with `*`.
@@ -170,13 +170,13 @@ impl<'m> Tree<'m> {
         };
         let state = &states.states[index.get()];
         let mut words = state.id.clone();
-        if let Some(step) = state.activity {
-            let step = self.machine.step(step);
+        if let Some(index) = state.activity {
+            let step = self.machine.step(index);
             words.push_str(&format!(" ({})", super::kind(step)));
             if let Some(worker) = super::worker(&step.assign) {
                 words.push_str(&format!(" {worker}"));
             }
-            push_undo(&mut words, &step.compensate);
+            push_undo(&mut words, self.machine, index);
         }
         if index == states.initial {
             words.push_str(", initial");
@@ -230,14 +230,12 @@ fn step_words(machine: &Machine, index: StepIndex) -> String {
     if let Some(condition) = &step.condition {
         line.push_str(&format!(" if {}", condition.source()));
     }
-    push_undo(&mut line, &step.compensate);
+    push_undo(&mut line, machine, index);
     line
 }
 
-fn push_undo(line: &mut String, compensate: &Compensate) {
-    match compensate {
-        Compensate::Task(undo) => line.push_str(&format!(" undone by {}", undo.task.task_type)),
-        Compensate::Revert => line.push_str(" undone by putting back what was there"),
-        Compensate::Absent | Compensate::None => {}
+fn push_undo(line: &mut String, machine: &Machine, step: StepIndex) {
+    if let Some(undo) = machine.undone_by(step) {
+        line.push_str(&format!(" undone by {undo}"));
     }
 }
