@@ -32,4 +32,6 @@ mod scenarios;
 mod transactions;
 mod wakers;
 #[cfg(unix)]
+mod wire;
+#[cfg(unix)]
 mod workers;

@@ -3,10 +3,10 @@
 //! They are not part of a Rust toolchain: `tests/clients/prepare` installs them. Without it these tests say that
 //! they were skipped; in CI they fail.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use phisync_tests::process::{BuildPlace, Child, Project, Server, binary};
+use phisync_tests::process::{Child, Project, Server, binary, client, client_file};
 use serde_json::json;
 
 const TEAM: &str = "phisync: 1\nagents:\n  WEBC: {}\n";
@@ -20,27 +20,6 @@ steps:
     output: { type: object, required: [title], properties: { title: { type: string } } }
 "#;
 
-fn here(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("clients")
-        .join(name)
-}
-
-/// What `prepare` installed; `None`, said aloud, if it did not.
-fn installed(what: &str) -> Option<PathBuf> {
-    let path = BuildPlace::of_this_test().target.join("clients").join(what);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "`{}` is missing: run tests/clients/prepare",
-        path.display()
-    );
-    eprintln!("skipped: run tests/clients/prepare for `{what}`");
-    None
-}
-
 /// A server with `tasks` runs of one task each.
 fn open(tasks: usize) -> (Project, Server) {
     let project = Project::new([("agents.yaml", TEAM)]);
@@ -53,10 +32,10 @@ fn open(tasks: usize) -> (Project, Server) {
     (project, server)
 }
 
-fn client(project: &Project, server: &Server, program: &Path, script: &str) -> Command {
+fn speaker(project: &Project, server: &Server, program: &Path, script: &str) -> Command {
     let mut command = Command::new(program);
     command
-        .arg(here(script))
+        .arg(client_file(script))
         .arg(binary())
         .arg(&server.url)
         .arg(project.admin_token())
@@ -66,11 +45,11 @@ fn client(project: &Project, server: &Server, program: &Path, script: &str) -> C
 
 #[test]
 fn the_python_client_does_tasks_in_both_generations_of_the_protocol() {
-    let Some(python) = installed("python/bin/python") else {
+    let Some(python) = client("python/bin/python") else {
         return;
     };
     let (project, server) = open(4);
-    let command = client(&project, &server, &python, "mcp_client.py");
+    let command = speaker(&project, &server, &python, "mcp_client.py");
     let said = Child::start(command, b"").finish().expect_code(0);
     assert_eq!(
         said,
@@ -82,13 +61,13 @@ fn the_python_client_does_tasks_in_both_generations_of_the_protocol() {
 #[test]
 fn the_typescript_client_does_tasks_on_both_ways() {
     let (Some(node), Some(modules)) = (
-        installed("node/node_modules/.bin/node"),
-        installed("node/node_modules"),
+        client("node/node_modules/.bin/node"),
+        client("node/node_modules"),
     ) else {
         return;
     };
     let (project, server) = open(2);
-    let mut command = client(&project, &server, &node, "mcp_client.mjs");
+    let mut command = speaker(&project, &server, &node, "mcp_client.mjs");
     command.env("PHISYNC_NODE_MODULES", modules);
     let said = Child::start(command, b"").finish().expect_code(0);
     assert_eq!(said, "pipes p1.fetch\nhttp p2.fetch\n");
@@ -97,15 +76,15 @@ fn the_typescript_client_does_tasks_on_both_ways() {
 #[test]
 fn the_scenarios_of_the_conformance_suite_that_apply_pass() {
     let (Some(node), Some(suite)) = (
-        installed("node/node_modules/.bin/node"),
-        installed("node/node_modules/.bin/conformance"),
+        client("node/node_modules/.bin/node"),
+        client("node/node_modules/.bin/conformance"),
     ) else {
         return;
     };
     let (project, server) = open(0);
     let mut proxy = Command::new(&node);
     proxy
-        .arg(here("with_token.mjs"))
+        .arg(client_file("with_token.mjs"))
         .args([&server.url, &project.admin_token(), "WEBC"]);
     let proxy = Child::start(proxy, b"");
     let port = proxy.stdout_line(|_| true);
@@ -118,7 +97,7 @@ fn the_scenarios_of_the_conformance_suite_that_apply_pass() {
             &format!("http://127.0.0.1:{}/mcp", port.trim()),
         ])
         .arg("--expected-failures")
-        .arg(here("conformance.yaml"))
+        .arg(client_file("conformance.yaml"))
         .current_dir(project.root());
     let said = Child::start(conformance, b"").finish().expect_code(0);
     assert!(said.contains("server-initialize: 1 passed"), "{said}");

@@ -38,6 +38,7 @@ pub struct RetryRequest {
     #[serde(default)]
     pub confirm: bool,
     /// Name of the new run.
+    #[schemars(extend("pattern" = "^[a-z0-9][a-z0-9_-]{0,62}$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
@@ -52,6 +53,7 @@ pub struct ForkRequest {
     #[serde(default)]
     pub confirm: bool,
     /// Name of the new run.
+    #[schemars(extend("pattern" = "^[a-z0-9][a-z0-9_-]{0,62}$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
@@ -61,6 +63,7 @@ pub struct ForkRequest {
 #[serde(deny_unknown_fields)]
 pub struct SignalRequest {
     /// The signal's name, as `deploy.approved`.
+    #[schemars(extend("pattern" = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$", "maxLength" = 100))]
     pub name: String,
     /// What it says; `null` without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +76,7 @@ pub struct Standing {
     /// The run.
     pub id: String,
     /// `running completed failed cancelled`.
+    #[schemars(extend("enum" = ["running", "completed", "failed", "cancelled"]))]
     pub status: String,
     /// The version of its stream.
     pub seq: u64,

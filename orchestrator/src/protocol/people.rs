@@ -101,7 +101,9 @@ pub struct IncidentList {
 #[serde(deny_unknown_fields)]
 pub struct ResolveRequest {
     /// `retry skip abandon`.
+    #[schemars(extend("enum" = ["retry", "skip", "abandon"]))]
     pub action: String,
-    /// Why, for people.
+    /// Why, for people; more than blanks.
+    #[schemars(extend("pattern" = r"\S"))]
     pub reason: String,
 }

@@ -23,6 +23,7 @@ pub struct StartRequest {
     #[serde(default)]
     pub inputs: Map<String, Value>,
     /// The run's name; chosen by the server without it. Taken: 409.
+    #[schemars(extend("pattern" = "^[a-z0-9][a-z0-9_-]{0,62}$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Which business it is about: at most one open run of the workflow has it.
@@ -48,6 +49,7 @@ pub struct Started {
     /// The run.
     pub id: String,
     /// Where it stands: `running completed failed cancelled`.
+    #[schemars(extend("enum" = ["running", "completed", "failed", "cancelled"]))]
     pub status: String,
     /// Sequence of its last record.
     pub seq: u64,
@@ -87,8 +89,10 @@ pub struct RunSummary {
     /// The workflow's version.
     pub version: String,
     /// `running completed failed cancelled`.
+    #[schemars(extend("enum" = ["running", "completed", "failed", "cancelled"]))]
     pub status: String,
-    /// `forward failing cancelling compensating closed`.
+    /// `forward failing cancelling finishing handling compensating cleaning closed`.
+    #[schemars(extend("enum" = ["forward", "failing", "cancelling", "finishing", "handling", "compensating", "cleaning", "closed"]))]
     pub phase: String,
     /// When it started.
     pub started_at: String,
@@ -104,6 +108,7 @@ pub struct RunSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
     /// `none done partial abandoned`.
+    #[schemars(extend("enum" = ["none", "done", "partial", "abandoned"]))]
     pub undo: String,
 }
 

@@ -11,6 +11,7 @@ use super::control::Paused;
 #[serde(deny_unknown_fields)]
 pub struct EventRequest {
     /// The event's name, as `deploy.finished`.
+    #[schemars(extend("pattern" = r"^[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*$", "maxLength" = 100))]
     pub event: String,
     /// What it says; `null` without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,7 +100,9 @@ pub struct SchedulePast {
 #[serde(deny_unknown_fields)]
 pub struct BackfillRequest {
     /// The first instant that counts, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub from: String,
     /// The last one, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub to: String,
 }

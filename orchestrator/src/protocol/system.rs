@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// `ok`, or `read_only` while the disk takes nothing.
+    #[schemars(extend("enum" = ["ok", "read_only"]))]
     pub status: String,
     /// Why it is not `ok`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,6 +31,7 @@ pub struct Health {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Me {
     /// `admin operator person agent viewer`.
+    #[schemars(extend("enum" = ["admin", "operator", "person", "agent", "viewer"]))]
     pub role: String,
     /// The agent or person whose token it is, or whom the owner acts as; lower-case.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     /// `agent person viewer operator admin`.
+    #[schemars(extend("enum" = ["agent", "person", "viewer", "operator", "admin", "approver"]))]
     pub role: String,
     /// The agent's or person's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]

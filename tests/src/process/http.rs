@@ -6,6 +6,8 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
 
+use super::contract;
+
 /// Longer than the server lets anything wait.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
 
@@ -97,7 +99,7 @@ impl Http {
     /// When no whole answer came.
     ///
     /// # Panics
-    /// When the answer is not what it says it is.
+    /// When the answer is not what it says it is, or not what the API's description says it can be.
     pub fn try_send(
         &self,
         method: &str,
@@ -133,12 +135,14 @@ impl Http {
             [] => Value::Null,
             bytes => serde_json::from_slice(bytes).expect("every body is JSON"),
         };
-        Ok(Reply {
+        let reply = Reply {
             status,
             content_type,
             head,
             body,
-        })
+        };
+        contract::check(method, path, &reply);
+        Ok(reply)
     }
 }
 

@@ -7,6 +7,8 @@
 
 mod binary;
 mod child;
+mod client;
+mod contract;
 mod http;
 mod journal;
 mod project;
@@ -17,6 +19,8 @@ mod worker;
 
 pub use binary::{BuildPlace, binary};
 pub use child::{Child, Finished};
+pub use client::{client, client_file};
+pub use contract::template;
 pub use http::{Http, Reply};
 pub use journal::{Journal, Record};
 pub use project::Project;

@@ -66,9 +66,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// A name that is none, or that nothing has.
 impl<T> Part for Path<T> {
     fn describe(about: &mut About) {
-        about.refusals.insert(400);
+        about.refusals.extend([400, 404, 422]);
     }
 }
 

@@ -192,7 +192,7 @@ impl Document {
                     "in": "path",
                     "required": true,
                     "description": format!("Which of the {}.", of_which(&segments[..index])),
-                    "schema": { "type": "string", "minLength": 1 },
+                    "schema": { "type": "string", "pattern": pattern_of(segments[1..index].last()) },
                 }));
             }
         }
@@ -253,6 +253,16 @@ fn of_which(before: &[&str]) -> String {
     }
 }
 
+/// How the names of these look.
+fn pattern_of(of: Option<&&str>) -> &'static str {
+    match of {
+        Some(&"tasks" | &"approvals" | &"incidents") => r"^[a-z0-9][a-z0-9_-]{0,62}\.[a-z0-9._-]+$",
+        Some(&"agents") => "^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        Some(&"tokens") => "^phs_[0-9a-f]+$",
+        _ => "^[a-z0-9][a-z0-9_-]{0,62}$",
+    }
+}
+
 fn described(status: u16) -> &'static str {
     match status {
         201 => "It was made.",
@@ -278,7 +288,7 @@ fn parameters() -> Value {
         "Phisync-Witness": header(
             WITNESS,
             "The highest head that the client was told, as SEQ:HASH.",
-            json!({ "type": "string", "pattern": "^[0-9]+:[0-9a-f]{64}$" }),
+            json!({ "type": "string", "pattern": "^(0|[1-9][0-9]{0,18}):[0-9a-f]{64}$" }),
         ),
     })
 }
@@ -288,7 +298,7 @@ fn headers() -> Value {
         "Phisync-Head": {
             "description": "The head of the store that the answer saw, as SEQ:HASH.",
             "required": true,
-            "schema": { "type": "string", "pattern": "^[0-9]+:[0-9a-f]{64}$" },
+            "schema": { "type": "string", "pattern": "^(0|[1-9][0-9]{0,18}):[0-9a-f]{64}$" },
         },
         "Phisync-Durability": {
             "description": "What a change survives: a power cut, or only the end of the process.",

@@ -185,10 +185,12 @@ pub(super) async fn show(
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     /// Only those that stand there: `running completed failed cancelled`.
+    #[schemars(extend("enum" = ["running", "completed", "failed", "cancelled"]))]
     status: Option<String>,
     /// Only those of this workflow.
     workflow: Option<String>,
     /// Only those with this label, as `KEY=VALUE`.
+    #[schemars(extend("pattern" = "^[^=]+=.*$"))]
     label: Option<String>,
     /// Behind this place: `next` of the answer before.
     cursor: Option<String>,

@@ -170,6 +170,7 @@ fn trace(
 #[serde(deny_unknown_fields)]
 pub(super) struct WaitQuery {
     /// For what: only `closed`.
+    #[schemars(extend("enum" = ["closed"]))]
     r#for: Option<String>,
     /// At most so many seconds, 60 without it.
     timeout_s: Option<f64>,

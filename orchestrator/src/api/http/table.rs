@@ -15,84 +15,81 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/workflows", "workflows.register", "Registers the YAML text of one workflow.", workflows::register)
             .answers(&[201]).refuses(&[409, 422]),
         Route::get("/v1/workflows", "workflows.list", "The newest version of each workflow.", workflows::list),
-        Route::get("/v1/workflows/{name}", "workflows.show", "One workflow with its text.", workflows::show)
-            .refuses(&[404]),
+        Route::get("/v1/workflows/{name}", "workflows.show", "One workflow with its text.", workflows::show),
         Route::post("/v1/runs", "runs.start", "Starts a run; 200 where the key named an open one.", runs::start)
             .answers(&[200, 201]).refuses(&[404, 409, 422]),
         Route::get("/v1/runs", "runs.list", "Runs, newest first, archived ones too.", past::list)
             .refuses(&[422]),
         Route::get("/v1/runs/{id}", "runs.show", "One run, as it stands or as it stood.", past::show)
-            .refuses(&[404, 409, 410, 422, 500]),
+            .refuses(&[409, 410, 500]),
         Route::get("/v1/runs/{id}/events", "runs.events", "What happened to a run; waits for more if asked.", runs::events)
-            .refuses(&[404, 409, 410, 500]),
+            .refuses(&[409, 410, 500]),
         Route::get("/v1/runs/{id}/wait", "runs.wait", "Waits until a run is closed or the time is over.", runs::wait)
-            .refuses(&[404, 409, 410, 422, 500]),
+            .refuses(&[409, 410, 500]),
         Route::get("/v1/runs/{id}/why", "runs.why", "What a run waits for, and why that is open.", runs::why)
-            .refuses(&[404, 409, 410, 500]),
+            .refuses(&[409, 410, 500]),
         Route::post("/v1/runs/{id}/cancel", "runs.cancel", "Ends a run; what was done is undone.", control::cancel)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::post("/v1/runs/{id}/pause", "runs.pause", "Lets nothing new of a run begin.", control::pause)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::post("/v1/runs/{id}/resume", "runs.resume", "Lets a paused run go on.", control::resume)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::post("/v1/runs/{id}/signal", "runs.signal", "Tells a run something that it may wait for.", control::signal)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::post("/v1/runs/{id}/retry", "runs.retry", "Starts a run that keeps what succeeded in this one.", control::retry)
-            .answers(&[201]).refuses(&[404, 409, 410, 422]),
+            .answers(&[201]).refuses(&[409, 410]),
         Route::post("/v1/runs/{id}/fork", "runs.fork", "Starts a run that keeps everything up to a sequence.", control::fork)
-            .answers(&[201]).refuses(&[404, 409, 410, 422]),
+            .answers(&[201]).refuses(&[409, 410]),
         Route::post("/v1/events", "events.send", "Tells everybody something that runs may wait for or start with.", events::send)
             .answers(&[201]).refuses(&[409, 422]),
         Route::get("/v1/schedules", "schedules.list", "All schedules.", schedules::list),
-        Route::get("/v1/schedules/{name}/{id}", "schedules.show", "One schedule of a workflow.", schedules::show)
-            .refuses(&[404]),
+        Route::get("/v1/schedules/{name}/{id}", "schedules.show", "One schedule of a workflow.", schedules::show),
         Route::post("/v1/schedules/{name}/{id}/pause", "schedules.pause", "Lets a schedule start nothing.", schedules::pause)
-            .refuses(&[404, 409, 422]),
+            .refuses(&[409]),
         Route::post("/v1/schedules/{name}/{id}/resume", "schedules.resume", "Lets a paused schedule go on.", schedules::resume)
-            .refuses(&[404, 409, 422]),
+            .refuses(&[409]),
         Route::post("/v1/schedules/{name}/{id}/trigger", "schedules.trigger", "Starts a run of a schedule by hand.", schedules::trigger)
-            .refuses(&[404, 409, 422]),
+            .refuses(&[409]),
         Route::post("/v1/schedules/{name}/{id}/backfill", "schedules.backfill", "Makes up for instants that were not taken.", schedules::backfill)
-            .refuses(&[404, 409, 422]),
+            .refuses(&[409]),
         Route::post("/v1/tasks/poll", "tasks.poll", "Hands out tasks; waits for one if asked, 204 if there is none.", tasks::poll)
             .refuses(&[404]),
         Route::post("/v1/tasks/{id}/heartbeat", "tasks.heartbeat", "Renews the lease of a task.", tasks::heartbeat)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/complete", "tasks.complete", "Reports a result, and takes the next task if asked.", tasks::complete)
-            .body_max(RESULT_BYTES_MAX).refuses(&[404, 409, 410, 422]),
+            .body_max(RESULT_BYTES_MAX).refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/fail", "tasks.fail", "Reports an error.", tasks::fail)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/release", "tasks.release", "Gives a task back for others to take.", tasks::release)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::get("/v1/agents", "agents.list", "The team: what each can do and holds, and whether it lives.", tasks::agents),
         Route::post("/v1/agents/heartbeat", "agents.heartbeat", "Says that an agent lives.", tasks::agent_heartbeat)
             .refuses(&[404]),
         Route::get("/v1/approvals", "approvals.list", "Approvals that wait, the next to expire first.", people::approvals),
         Route::get("/v1/approvals/{id}", "approvals.show", "One approval, open or not.", people::approval)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::post("/v1/approvals/{id}/decide", "approvals.decide", "Decides an approval.", people::decide)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::get("/v1/incidents", "incidents.list", "What could not be undone and waits for a person.", people::incidents),
         Route::post("/v1/incidents/{id}/resolve", "incidents.resolve", "Says what becomes of an incident.", people::resolve)
-            .refuses(&[404, 409, 410, 422]),
+            .refuses(&[409, 410]),
         Route::get("/v1/me", "me", "Whom the server takes the caller for.", system::me),
         Route::post("/v1/transactions", "transactions.apply", "Changes files and documents whole or not at all; 202: decided, and not on disk everywhere yet.", transactions::apply)
             .body_max(RESULT_BYTES_MAX).answers(&[201, 202]).refuses(&[404, 409, 410, 422]),
         Route::get("/v1/transactions", "transactions.list", "All transactions, by name.", transactions::list),
         Route::get("/v1/transactions/{id}", "transactions.show", "One transaction, open or not.", transactions::show)
-            .refuses(&[404, 409, 422]),
+            .refuses(&[409]),
         Route::post("/v1/transactions/{id}/revert", "transactions.revert", "Takes a transaction back by another one.", transactions::revert)
-            .answers(&[201, 202]).refuses(&[404, 409, 410, 422]),
+            .answers(&[201, 202]).refuses(&[409, 410]),
         Route::get("/v1/documents", "documents.list", "All shared documents, by name.", transactions::documents),
-        Route::get("/v1/documents/{name}", "documents.show", "One shared document with its content.", transactions::document)
-            .refuses(&[404, 422]),
+        Route::get("/v1/documents/{name}", "documents.show", "One shared document with its content.", transactions::document),
         Route::get("/v1/locks", "locks.list", "Locks that somebody has or waits for.", locks::list),
         Route::post("/v1/locks/{name}/acquire", "locks.acquire", "Takes a named lock; waits in line for it if asked.", locks::acquire)
-            .refuses(&[409, 422]),
+            .refuses(&[409]),
         Route::post("/v1/locks/{name}/renew", "locks.renew", "Starts the lease of a lock over.", locks::renew)
-            .refuses(&[404, 409, 422]),
+            .refuses(&[409]),
         Route::post("/v1/locks/{name}/release", "locks.release", "Gives a lock back.", locks::release)
-            .refuses(&[404, 409, 422]),
+            .refuses(&[409]),
         Route::get("/v1/snapshots", "snapshots.list", "Snapshots, oldest first, every byte checked.", snapshots::list)
             .refuses(&[500]),
         Route::post("/v1/snapshots", "snapshots.take", "Takes a snapshot now.", snapshots::take)
@@ -103,8 +100,8 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/tokens", "tokens.create", "Makes a token; its secret is shown this once.", tokens::create)
             .answers(&[201]).refuses(&[422, 500, 503]),
         Route::post("/v1/tokens/{id}/rotate", "tokens.rotate", "Makes another token in the place of one.", tokens::rotate)
-            .refuses(&[404, 500]),
+            .refuses(&[500]),
         Route::post("/v1/tokens/{id}/revoke", "tokens.revoke", "Ends a token.", tokens::revoke)
-            .refuses(&[404, 409, 500]),
+            .refuses(&[409, 500]),
     ]
 }

@@ -64,10 +64,10 @@ pub(super) async fn show(
     let show = app.answer(move |c, _| {
         let machine = c.workflow(&name)?;
         Ok(WorkflowDetail {
-            name: machine.name().to_string(),
-            version: machine.version().to_string(),
-            hash: machine.hash().to_string(),
-            source: machine.source().to_string(),
+            name: machine.name().to_owned(),
+            version: machine.version().to_owned(),
+            hash: machine.hash().to_owned(),
+            source: machine.source().to_owned(),
         })
     });
     show.await
