@@ -11,7 +11,8 @@ A whole agent is a function and one call::
     phisync.work(phisync.Client.from_environment("WEBC"), write)
 
 ``work`` takes tasks, keeps them alive while the function runs, and reports what it returns or raises. Raise
-``TaskFailed`` to say what went wrong in words of your own. A function that runs long asks ``task.cancelled``
+``TaskFailed`` to say what went wrong in words of your own, ``AskHuman`` to ask people: the task then comes back with
+their answer in ``task.answers``. A function that runs long asks ``task.cancelled``
 now and then: once it is set, nobody wants the result any more.
 
 ``Client`` alone is the API: one method, one request. It never repeats a request by itself; ``CallError.may_retry``
@@ -35,7 +36,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Optional
 
-__all__ = ["CallError", "Client", "Refused", "Task", "TaskFailed", "Unreachable", "work"]
+__all__ = ["AskHuman", "CallError", "Client", "Refused", "Task", "TaskFailed", "Unreachable", "work"]
 __version__ = "0.1.0"
 
 #: Longest wait for an answer, beyond the time that a poll asked to wait, in seconds.
@@ -43,6 +44,10 @@ ANSWER_WITHIN = 10.0
 
 #: How long one poll of ``work`` waits for a task, in seconds.
 POLL_WAIT = 20.0
+
+
+#: The most bytes of what a task says of its progress.
+PROGRESS_MAX = 4096
 
 
 class CallError(Exception):
@@ -83,6 +88,19 @@ class TaskFailed(Exception):
         super().__init__(message)
 
 
+class AskHuman(Exception):
+    """Raise it in a task's function to ask people. The task is parked until somebody has answered, and then offered
+    again, to this agent first.
+
+    ``form`` is a JSON Schema of the data that an answer has to carry; without it an answer is words.
+    """
+
+    def __init__(self, question: str, form: Optional[dict[str, Any]] = None):
+        self.question = question
+        self.form = form
+        super().__init__(question)
+
+
 @dataclass(frozen=True)
 class Task:
     """One attempt of a task. What came with it, and the two words that its function has for ``work``."""
@@ -102,7 +120,7 @@ class Task:
     key: str
     prompt: Optional[str] = None
     output_schema: Optional[dict[str, Any]] = None
-    #: What an earlier holder left behind.
+    #: What earlier holders left behind: ``attempts``, ``progress``, ``answers``, ``wrote``.
     handoff: Any = None
     #: The task as it came, with fields that this version does not know.
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -122,8 +140,18 @@ class Task:
             raw=raw,
         )
 
+    @property
+    def answers(self) -> list[dict[str, Any]]:
+        """What people answered, in order: ``question``, ``answer`` or ``form``, ``by``."""
+        return list((self.handoff or {}).get("answers", []))
+
     def progress(self, value: Any) -> None:
-        """Says how far the work is; goes out with the next heartbeat. This version of the server does not keep it."""
+        """Says how far the work is, in JSON of at most 4096 bytes; goes out with the next heartbeat.
+
+        Whoever takes the task over gets to know it.
+        """
+        if len(json.dumps(value, allow_nan=False).encode()) > PROGRESS_MAX:
+            raise ValueError(f"progress takes at most {PROGRESS_MAX} bytes")
         self._progress[:] = [value]
 
 
@@ -182,6 +210,13 @@ class Client:
         if retryable is not None:
             body["retryable"] = retryable
         self._about(task, "fail", body)
+
+    def ask(self, task: Task, question: str, form: Optional[dict[str, Any]] = None) -> None:
+        """Asks people, and gives the task up until somebody has answered. Asking the same again is harmless."""
+        body: dict[str, Any] = {"token": task.token, "question": question}
+        if form is not None:
+            body["form"] = form
+        self._about(task, "ask", body)
 
     def release(self, task: Task, begun: bool = False) -> None:
         """Gives the task back for others to take; ``begun`` if the world may have changed."""
@@ -311,6 +346,8 @@ class _Shift:
         try:
             output = self.function(task)
             report = partial(self.client.complete, task, output)
+        except AskHuman as asked:
+            report = partial(self.client.ask, task, asked.question, asked.form)
         except TaskFailed as error:
             report = partial(self.client.fail, task, str(error), error.code, error.retryable)
         except Exception as error:  # Whatever a function raises is the task's failure, not the worker's.
@@ -337,7 +374,9 @@ class _Shift:
                 if error.may_retry:
                     time.sleep(random.uniform(0.05, 0.5))
                     continue
-                words, code = str(error), "schema.output"
+                words, code = str(error), getattr(error, "code", "schema.output")
+                if code not in ("acceptance", "schema.output"):
+                    code = "task.failed"
             except (TypeError, ValueError) as error:
                 words, code = f"the result cannot be sent: {error}", "task.failed"
             if refused:

@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 /// Version of these types, as `/v1` in the paths.
 pub const PROTOCOL: u32 = 1;
 
+/// The most bytes of what one heartbeat says of progress.
+pub const PROGRESS_BYTES_MAX: usize = 4096;
+
 /// One attempt of a task, handed to the agent that claimed it.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
@@ -47,7 +50,8 @@ pub struct Task {
     pub deadline: String,
     /// Key for effects outside, the same in every attempt.
     pub key: String,
-    /// What an earlier holder left behind.
+    /// What earlier holders left behind: how their attempts ended (`attempts`), how far the last one was
+    /// (`progress`), what people answered (`answers`), what was written under its tokens (`wrote`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handoff: Option<Value>,
 }
@@ -80,7 +84,7 @@ pub struct PollResponse {
 pub struct HeartbeatRequest {
     /// Fencing token of the claim.
     pub token: u64,
-    /// How far the work is; accepted, but not kept by this version.
+    /// How far the work is: any JSON of at most 4096 bytes. A successor gets to know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Value>,
 }
@@ -147,6 +151,30 @@ pub struct ReleaseRequest {
     /// Whether the work had begun, so that the world may have changed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub begun: bool,
+}
+
+/// Asks people, and gives the task up until somebody has answered.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskRequest {
+    /// Fencing token of the claim.
+    pub token: u64,
+    /// What is asked, for people.
+    pub question: String,
+    /// JSON schema of the data that an answer has to carry; none: an answer is words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Box<RawValue>>,
+}
+
+/// Answers a question: it waits for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AskResponse {
+    /// Sequence of the journal record that holds the question.
+    pub seq: u64,
+    /// What people call it: the task's id.
+    pub question: String,
+    /// Until when somebody has to answer, RFC 3339.
+    pub deadline: String,
 }
 
 /// Answers a mutation that says nothing else.

@@ -10,6 +10,7 @@ mod schedules;
 mod shared;
 mod snapshots;
 mod system;
+mod tasks;
 mod team;
 mod tokens;
 mod workflows;
@@ -21,7 +22,7 @@ pub use control::{
     Standing,
 };
 pub use people::{
-    ApprovalList, ApprovalSummary, DecideRequest, IncidentList, IncidentSummary, ResolveRequest,
+    ApprovalList, ApprovalSummary, Asks, DecideRequest, IncidentList, IncidentSummary, ResolveRequest,
 };
 pub use runs::{
     EventList, EventRecord, Failure, RunDetail, RunList, RunSummary, StartRequest, Started,
@@ -41,6 +42,7 @@ pub use snapshots::{
     SnapshotSummary, SnapshotTaken, TakenSummary,
 };
 pub use system::{Health, Me};
+pub use tasks::{Asked, Progress, TaskDetail};
 pub use team::{AgentList, AgentSummary};
 pub use tokens::{TokenCreated, TokenList, TokenRequest, TokenSummary};
 pub use workflows::{Registered, WorkflowDetail, WorkflowList};

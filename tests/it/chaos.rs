@@ -77,6 +77,9 @@ impl Chaos {
             }
             17 => {
                 let person = ["dana", "robin"][usize::from(self.below(2) == 0)];
+                let asked = ["a", "b", "c", "d", "a.undo", "c.undo"];
+                let task = asked[usize::try_from(self.below(6)).expect("small")];
+                expected(self.world.reply(task, person, "the first"));
                 let approved = self.below(4) != 0;
                 expected(self.world.decide("ok", person, approved));
             }
@@ -102,7 +105,12 @@ impl Chaos {
         let count = u64::try_from(self.claims.len()).expect("small");
         let chosen = usize::try_from(self.below(count)).expect("small");
         let claim = self.claims[chosen].clone();
-        match self.below(6) {
+        match self.below(8) {
+            6 => {
+                let done = json!({"step": self.below(3)});
+                expected(self.world.progress(&claim, &done));
+            }
+            7 => expected(self.world.ask(&claim, "Which one?", None)),
             0 | 1 => expected(self.world.heartbeat(&claim).map(drop)),
             2 | 3 => {
                 let output = json!({"by": claim.agent});
@@ -136,6 +144,9 @@ impl Chaos {
             }
             for person in ["dana", "robin"] {
                 expected(self.world.decide("ok", person, true));
+            }
+            for task in ["a", "b", "c", "d", "a.undo", "c.undo"] {
+                expected(self.world.reply(task, "dana", "any"));
             }
             for step in ["a", "c"] {
                 expected(self.world.resolve(step, Resolution::Skip, "enough"));
@@ -173,6 +184,9 @@ impl Chaos {
                 | RunEvent::TaskReleased {
                     token, step, undo, ..
                 }
+                | RunEvent::TaskAsked {
+                    token, step, undo, ..
+                }
                 | RunEvent::TaskFailed {
                     token: Some(token),
                     step,
@@ -198,6 +212,7 @@ fn expected(answer: Result<(), Refusal>) {
                     | Rejection::AlreadyEnded { .. }
                     | Rejection::AlreadyDecided { .. }
                     | Rejection::NotInState { .. }
+                    | Rejection::BadQuestion { .. }
                     | Rejection::RunClosed { .. }
             ),
             "{rejection}"
@@ -225,6 +240,7 @@ fn whatever_happens_the_run_stays_sound_and_ends() {
     insta::assert_snapshot!(endings.into_iter().collect::<Vec<_>>().join("\n"), @r"
     cancelled Done
     cancelled None
+    cancelled Partial
     completed None
     failed Done
     failed None

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod access;
+mod asking;
 mod chaos;
 mod crashes;
 #[cfg(unix)]

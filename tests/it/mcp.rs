@@ -23,7 +23,13 @@ steps:
     output: { type: object, required: [title], properties: { title: { type: string } } }
 "#;
 
-const WORKER: [&str; 4] = ["get_task", "heartbeat_task", "complete_task", "fail_task"];
+const WORKER: [&str; 5] = [
+    "get_task",
+    "heartbeat_task",
+    "complete_task",
+    "fail_task",
+    "ask_human",
+];
 const LOOKING: [&str; 4] = ["list_runs", "show_run", "explain_run", "list_approvals"];
 const RUNNING: [&str; 2] = ["start_run", "cancel_run"];
 
@@ -105,6 +111,7 @@ fn each_role_gets_its_tools_and_is_refused_the_others() {
                 "start_run" => json!({ "workflow": "nothing" }),
                 "show_run" | "explain_run" | "cancel_run" => json!({ "run": "nothing" }),
                 "complete_task" => json!({ "task": "a.b", "token": 1, "output": 1 }),
+                "ask_human" => json!({ "task": "a.b", "token": 1, "question": "Which?" }),
                 "fail_task" => json!({ "task": "a.b", "token": 1, "message": "m" }),
                 _ => json!({ "task": "a.b", "token": 1 }),
             };

@@ -18,6 +18,7 @@ steps:
   - { id: again, prompt: Try twice., assign: SNAKE, retry: { max_attempts: 3, backoff: none }, effects: none }
   - { id: bad, prompt: Return nonsense., assign: SNAKE, output: { type: object, required: [num], properties: { num: { type: integer } } }, on_failure: continue }
   - { id: raises, prompt: Break., assign: SNAKE, on_failure: continue }
+  - { id: asks, prompt: Ask., assign: SNAKE }
   - { id: unsendable, prompt: Return no JSON., assign: SNAKE, on_failure: continue }
 "#;
 
@@ -34,13 +35,17 @@ def do(task):
         if task.attempt == 1:
             raise phisync.TaskFailed("not yet", code="transient.tired")
         return {"handoff": task.handoff}
+    if task.step == "asks":
+        if not task.answers:
+            raise phisync.AskHuman("Which one?")
+        return task.answers[0]["answer"]
     if task.step == "bad":
         return {"m": 1}
     if task.step == "unsendable":
         return {"num": float("nan")}
     raise KeyError("nothing")
 
-print(phisync.work(phisync.Client.from_environment("SNAKE"), do, concurrency=3, max_tasks=6))
+print(phisync.work(phisync.Client.from_environment("SNAKE"), do, concurrency=3, max_tasks=8))
 "#;
 
 fn python(project: &Project, arguments: &[&str]) -> Option<Child> {
@@ -72,7 +77,19 @@ fn an_agent_in_python_works_fails_and_tries_again() {
     let Some(agent) = python(&project, &["agent.py", &module()]) else {
         return;
     };
-    assert_eq!(agent.finish().expect_code(0).trim(), "6");
+    let question = eventually("it asks", || {
+        let open = owner.get("/v1/approvals").expect(200);
+        open["approvals"].as_array()?.first().cloned()
+    });
+    assert_eq!(
+        (&question["id"], &question["kind"], &question["prompt"]),
+        (&json!("p1.asks"), &json!("question"), &json!("Which one?"))
+    );
+    let answer = json!({ "decision": "answer", "comment": "the first" });
+    let _answered = owner
+        .post("/v1/approvals/p1.asks/decide", &answer)
+        .expect(200);
+    assert_eq!(agent.finish().expect_code(0).trim(), "8");
     let run = owner.get("/v1/runs/p1").expect(200);
     assert_eq!(run["status"], "completed", "{run}");
     assert_eq!(
@@ -83,6 +100,7 @@ fn an_agent_in_python_works_fails_and_tries_again() {
         let steps = run["steps"].as_array().expect("steps");
         steps.iter().find(|step| step["id"] == id).expect("a step")
     };
+    assert_eq!(step("asks")["output"], "the first");
     assert_eq!(step("bad")["error"]["code"], "schema.output");
     assert_eq!(step("raises")["error"]["message"], "KeyError: 'nothing'");
     let unsendable = step("unsendable")["error"]["message"].as_str();

@@ -432,6 +432,7 @@ fn deadlines(step: &StepState) -> impl Iterator<Item = Timestamp> {
             TaskStatus::Ready => Some(task.queue_deadline),
             TaskStatus::Running => task.holder.as_ref().map(|holder| holder.run_deadline),
             TaskStatus::Backoff => task.retry_at,
+            TaskStatus::Asking => task.open_question().map(|question| question.deadline),
             TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => {
                 return [None, None];
             }

@@ -285,7 +285,57 @@ impl World {
     pub fn heartbeat(&mut self, claim: &Claim) -> Result<HeartbeatResponse, Refusal> {
         let now = self.now();
         let (agent, task) = (&claim.agent, &claim.task);
-        self.coordinator.heartbeat(agent, &task.id, task.token, now)
+        self.coordinator
+            .heartbeat(agent, &task.id, task.token, None, now)
+    }
+
+    /// The holder says that it still works, and how far it is.
+    ///
+    /// # Errors
+    /// The coordinator's.
+    pub fn progress(&mut self, claim: &Claim, progress: &Value) -> Result<(), Refusal> {
+        let now = self.now();
+        let (agent, task) = (&claim.agent, &claim.task);
+        let progress = RawJson::from_value(progress);
+        self.coordinator
+            .heartbeat(agent, &task.id, task.token, Some(&progress), now)
+            .map(drop)
+    }
+
+    /// The holder asks people.
+    ///
+    /// # Errors
+    /// The coordinator's.
+    pub fn ask(
+        &mut self,
+        claim: &Claim,
+        question: &str,
+        form: Option<Value>,
+    ) -> Result<(), Refusal> {
+        let now = self.now();
+        let (agent, task) = (&claim.agent, &claim.task);
+        let form = form.as_ref().map(RawJson::from_value);
+        self.coordinator
+            .ask(agent, &task.id, task.token, question, form.as_ref(), now)
+            .map(drop)
+    }
+
+    /// A person answers the question of a task, having seen what stands there now.
+    ///
+    /// # Errors
+    /// The coordinator's.
+    pub fn reply(&mut self, step: &str, person: &str, text: &str) -> Result<(), Refusal> {
+        let now = self.now();
+        let decider = Decider::Person(person.to_owned());
+        let id = format!("r{}.{step}", self.runs);
+        let shown = self.coordinator.approval(&id)?.shown_hash;
+        let said = Said {
+            decision: "answer",
+            comment: Some(text),
+            form: None,
+        };
+        self.coordinator
+            .decide_approval(&id, &said, &decider, Some(&shown), now)
     }
 
     /// A person decides an approval, having seen what stands there now.

@@ -18,8 +18,8 @@ pub use error::{CallError, ClientError};
 
 use crate::AgentName;
 use crate::protocol::{
-    CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest, HeartbeatResponse,
-    PollRequest, PollResponse, Problem, ReleaseRequest, SeqResponse, Task,
+    AskRequest, AskResponse, CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest,
+    HeartbeatResponse, PollRequest, PollResponse, Problem, ReleaseRequest, SeqResponse, Task,
 };
 
 /// Longest wait for an answer, beyond the time that a poll asked to wait.
@@ -131,6 +131,14 @@ impl Client {
     /// See [`CallError`].
     pub fn fail(&self, task: &str, request: &FailRequest) -> Result<SeqResponse, CallError> {
         self.about(task, "fail", request, ANSWER_WITHIN)
+    }
+
+    /// Asks people; the task is not ours any more, and comes back with the answer.
+    ///
+    /// # Errors
+    /// See [`CallError`]. When the outcome is unknown, ask the same again.
+    pub fn ask(&self, task: &str, request: &AskRequest) -> Result<AskResponse, CallError> {
+        self.about(task, "ask", request, ANSWER_WITHIN)
     }
 
     /// Gives a task back, for others to take at once.

@@ -4,14 +4,15 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::client::{CallError, Client};
-use crate::protocol::{CompleteRequest, FailRequest, ReleaseRequest, Task};
+use crate::protocol::{AskRequest, CompleteRequest, FailRequest, ReleaseRequest, Task};
 
 /// The file name of a task's letter, without its ending: an attempt never shares one with another.
 pub(super) fn name(task: &Task) -> String {
     format!("{}-{}", task.id, task.attempt)
 }
 
-/// One report: `{"output": ...}`, `{"error": {"code", "message", "retryable"}}` or `{"release": true}`.
+/// One report: `{"output": ...}`, `{"error": {"code", "message", "retryable"}}`, `{"question": "...", "form": ...}` or
+/// `{"release": true}`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -19,6 +20,10 @@ struct Written {
     output: Option<Box<RawValue>>,
     #[serde(default)]
     error: Option<Failure>,
+    #[serde(default)]
+    question: Option<String>,
+    #[serde(default)]
+    form: Option<Box<RawValue>>,
     #[serde(default)]
     release: bool,
 }
@@ -51,6 +56,10 @@ pub(super) enum Report {
         message: String,
         retryable: Option<bool>,
     },
+    Asked {
+        question: String,
+        form: Option<Box<RawValue>>,
+    },
     GivenBack,
 }
 
@@ -74,15 +83,25 @@ impl Report {
         // Windows PowerShell writes a byte order mark.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let written: Written = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        match (written.output, written.error, written.release) {
-            (Some(output), None, false) => Ok(Self::Done(output)),
-            (None, Some(error), false) => Ok(Self::Failed {
+        let Written {
+            output,
+            error,
+            question,
+            form,
+            release,
+        } = written;
+        match (output, error, question, release) {
+            (Some(output), None, None, false) => Ok(Self::Done(output)),
+            (None, Some(error), None, false) => Ok(Self::Failed {
                 code: error.code,
                 message: error.message,
                 retryable: error.retryable,
             }),
-            (None, None, true) => Ok(Self::GivenBack),
-            _ => Err("a report has one of `output`, `error` and `release: true`".to_owned()),
+            (None, None, Some(question), false) => Ok(Self::Asked { question, form }),
+            (None, None, None, true) => Ok(Self::GivenBack),
+            _ => Err(
+                "a report has one of `output`, `error`, `question` and `release: true`".to_owned(),
+            ),
         }
     }
 
@@ -112,6 +131,14 @@ impl Report {
                 };
                 client.fail(&task.id, &request).map(|_| ())
             }
+            Self::Asked { question, form } => {
+                let request = AskRequest {
+                    token,
+                    question,
+                    form,
+                };
+                client.ask(&task.id, &request).map(|_| ())
+            }
             Self::GivenBack => {
                 let request = ReleaseRequest { token, begun: true };
                 client.release(&task.id, &request).map(|_| ())
@@ -131,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_report_is_one_of_three_things() {
+    fn a_report_is_one_of_four_things() {
         let parse = |text: &str| Report::parse(text.as_bytes());
         assert!(
             matches!(parse(r#"{"output": null}"#), Ok(Report::Done(output)) if output.get() == "null")
@@ -140,6 +167,8 @@ mod tests {
             parse("\u{feff}{\"release\": true}"),
             Ok(Report::GivenBack)
         ));
+        let asked = parse(r#"{"question": "Which one?", "form": {"type": "object"}}"#);
+        assert!(matches!(asked, Ok(Report::Asked { form: Some(_), .. })));
         let failed = parse(r#"{"error": {"message": "no"}}"#);
         assert!(matches!(failed, Ok(Report::Failed { code, .. }) if code == "task.failed"));
         for wrong in [
@@ -148,6 +177,7 @@ mod tests {
             "[]",
             "{}",
             r#"{"output": 1, "release": true}"#,
+            r#"{"output": 1, "question": "Which one?"}"#,
             r#"{"result": 1}"#,
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");

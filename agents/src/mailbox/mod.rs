@@ -18,9 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phisync_state::env::{Clock, Disk, read_all, replace_file};
+use serde_json::Value;
 
 use crate::client::{CallError, Client};
-use crate::protocol::{HeartbeatRequest, PollRequest, Task};
+use crate::protocol::{HeartbeatRequest, PROGRESS_BYTES_MAX, PollRequest, Task};
 use crate::worker::StopFlag;
 
 use letter::{Refused, Report};
@@ -273,7 +274,7 @@ impl Mailbox {
             }
             let request = HeartbeatRequest {
                 token: holding.task.token,
-                progress: None,
+                progress: self.progress(name),
             };
             match self.client.heartbeat(&holding.task.id, &request, lease / 3) {
                 Ok(answer) => {
@@ -306,6 +307,14 @@ impl Mailbox {
             holding.sign = (sign, now);
         }
         now.saturating_sub(holding.sign.1) < limit
+    }
+
+    /// What the script says of how far it is: the JSON object in its sign of life.
+    fn progress(&self, name: &str) -> Option<Value> {
+        let path = self.root.join("inbox").join(format!("{name}.alive"));
+        let bytes = read_all(&*self.disk, &path, PROGRESS_BYTES_MAX as u64).ok()?;
+        let said: Value = serde_json::from_slice(&bytes).ok()?;
+        Some(said).filter(Value::is_object)
     }
 
     /// Moves a report out of the way, with the reason beside it.

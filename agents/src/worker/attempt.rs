@@ -76,6 +76,7 @@ impl Attempt<'_> {
             clock: Arc::clone(self.clock),
             task: task.clone(),
             fence: Fence::new(asked, lease),
+            progress: None,
         };
         let now = self.clock.monotonic();
         if now >= heart.fence.beat_at() {
@@ -93,7 +94,7 @@ impl Attempt<'_> {
         self.supervise(task, heart)
     }
 
-    fn supervise(&self, task: &Task, heart: Heart) -> Ended {
+    fn supervise(&self, task: &Task, mut heart: Heart) -> Ended {
         let (tell, events) = mpsc::channel();
         let fence = heart.fence;
         let stop = tell.clone();
@@ -115,6 +116,7 @@ impl Attempt<'_> {
             Err(StartError::Machine(cause)) => return short_of(&cause),
             Err(StartError::Thread(cause)) => return Ended::Unattended(cause),
         };
+        heart.progress = Some(child.progress_file());
         let (pace, paced) = mpsc::channel();
         let beating = thread::Builder::new()
             .name("heart".to_owned())

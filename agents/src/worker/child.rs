@@ -1,7 +1,7 @@
 //! A task's command at work: what it is given, and what it leaves.
 //!
-//! The task is on standard input and in a file; the result may be put into another. Both live in a
-//! directory of this attempt alone, readable by this user alone, which is removed with the value.
+//! The task is on standard input and in a file; the result, and how far the work is, may be put into two others.
+//! All live in a directory of this attempt alone, readable by this user alone, which is removed with the value.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,12 +9,13 @@ use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::capture::{Capture, Mirror};
 use super::outcome::{Ending, Exit, OutputFile, RESULT_BYTES_MAX, STDERR_BYTES_MAX};
 use super::tree::{Life, Pipes, Tree};
-use crate::protocol::Task;
+use crate::protocol::{PROGRESS_BYTES_MAX, Task};
 
 /// How long a stream may stay open after the whole group was killed.
 const STREAMS_WITHIN: Duration = Duration::from_secs(2);
@@ -66,7 +67,8 @@ impl Worked {
             .env("PHISYNC_RUN_ID", &task.run)
             .env("PHISYNC_ATTEMPT", task.attempt.to_string())
             .env("PHISYNC_TASK_FILE", task_file(directory.path()))
-            .env("PHISYNC_OUTPUT_FILE", output_file(directory.path()));
+            .env("PHISYNC_OUTPUT_FILE", output_file(directory.path()))
+            .env("PHISYNC_PROGRESS_FILE", progress_file(directory.path()));
         let (tree, pipes) = Tree::spawn(command).map_err(|cause| match cause.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => StartError::Machine(cause),
             _ => StartError::Program(cause),
@@ -95,6 +97,11 @@ impl Worked {
         })
     }
 
+    /// Where the command may say how far it is.
+    pub(super) fn progress_file(&self) -> PathBuf {
+        progress_file(self.directory.path())
+    }
+
     /// Kills the command and everything it started; its end is told as any other.
     pub(super) fn kill(&self) {
         self.tree.kill();
@@ -120,6 +127,17 @@ fn output_file(directory: &Path) -> PathBuf {
     directory.join("output.json")
 }
 
+fn progress_file(directory: &Path) -> PathBuf {
+    directory.join("progress.json")
+}
+
+/// What the command says of how far it is, if that is JSON and not too long. It may be in the middle of
+/// writing it: the next look is soon enough.
+pub(super) fn read_progress(path: &Path) -> Option<Value> {
+    let bytes = read_limited(path, PROGRESS_BYTES_MAX).ok()?;
+    (bytes.len() <= PROGRESS_BYTES_MAX).then(|| serde_json::from_slice(&bytes).ok())?
+}
+
 /// A directory (0700) with the task file (0600) in it.
 fn task_directory(text: &[u8]) -> io::Result<TempDir> {
     let mut private = tempfile::Builder::new();
@@ -134,7 +152,7 @@ fn task_directory(text: &[u8]) -> io::Result<TempDir> {
 }
 
 fn read_output(path: &Path) -> OutputFile {
-    match read_limited(path) {
+    match read_limited(path, RESULT_BYTES_MAX) {
         Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => OutputFile::Empty,
         Ok(bytes) if bytes.len() > RESULT_BYTES_MAX => {
             OutputFile::Unreadable(format!("it has more than {RESULT_BYTES_MAX} bytes"))
@@ -145,12 +163,12 @@ fn read_output(path: &Path) -> OutputFile {
     }
 }
 
-fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
+fn read_limited(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     // Looked at before it is opened: opening a pipe would wait for a writer.
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    let limit = u64::try_from(RESULT_BYTES_MAX).unwrap_or(u64::MAX);
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;

@@ -1,5 +1,6 @@
 //! The heartbeat of one task: renews the lease while its child lives and does something.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use phisync_state::env::Clock;
 
 use super::attempt::Event;
+use super::child::read_progress;
 use super::fence::Fence;
 use crate::client::{CallError, Client};
 use crate::protocol::{HeartbeatRequest, Task};
@@ -26,6 +28,8 @@ pub(super) struct Heart {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) task: Task,
     pub(super) fence: Fence,
+    /// Where the child says how far it is.
+    pub(super) progress: Option<PathBuf>,
 }
 
 impl Heart {
@@ -80,7 +84,7 @@ impl Heart {
         }
         let request = HeartbeatRequest {
             token: self.task.token,
-            progress: None,
+            progress: self.progress.as_deref().and_then(read_progress),
         };
         let within = left.min(self.fence.answer_within());
         match self.client.heartbeat(&self.task.id, &request, within) {

@@ -71,6 +71,8 @@ pub struct WorkerSummary {
     pub completed: u32,
     /// Failed, and the server knows.
     pub failed: u32,
+    /// Waiting for the answer to a question of the command.
+    pub asked: u32,
     /// Given back for others to take.
     pub released: u32,
     /// Taken away: the claim was over before the end.
@@ -83,7 +85,7 @@ impl WorkerSummary {
     /// How many tasks were claimed.
     #[must_use]
     pub fn claimed(&self) -> u32 {
-        self.completed + self.failed + self.released + self.lost + self.unreported
+        self.completed + self.failed + self.asked + self.released + self.lost + self.unreported
     }
 }
 

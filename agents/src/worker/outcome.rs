@@ -1,8 +1,9 @@
 //! What the end of a child means for its task. Pure.
 //!
 //! The result is the output file if anything is in it, else the last JSON value on standard output.
-//! Exit 0 completes; 75 asks for another attempt later; 76 asks for a person; anything else failed.
-//! A child that fails may say how, with `{"error": {"code": "app.x", "message": "..."}}` as result.
+//! Exit 0 completes; 75 asks for another attempt later; 76 asks people what `{"question": "..."}` in the
+//! result says; anything else failed. A child that fails may say how, with
+//! `{"error": {"code": "app.x", "message": "..."}}` as result.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -61,7 +62,16 @@ pub(super) struct Ending {
 #[derive(Debug)]
 pub(super) enum Report {
     Complete(Box<RawValue>),
+    Ask(Question),
     Fail(Failure),
+}
+
+/// What a child asks people.
+#[derive(Debug, Deserialize)]
+pub(super) struct Question {
+    pub(super) question: String,
+    #[serde(default)]
+    pub(super) form: Option<Box<RawValue>>,
 }
 
 /// An error of a task, apart from the token.
@@ -117,6 +127,12 @@ pub(super) fn report(ending: &Ending) -> Report {
             Err(message) => Report::Fail(Failure::new("task.failed", message)),
         };
     }
+    if ending.exit == Exit::Code(EXIT_PERSON)
+        && let Ok(result) = &result
+        && let Ok(question) = serde_json::from_str(result.get())
+    {
+        return Report::Ask(question);
+    }
     let words = result.ok().and_then(|result| {
         let words: Result<Words, _> = serde_json::from_str(result.get());
         words.ok()
@@ -135,7 +151,7 @@ fn failure(ending: &Ending, words: Option<WordsOfError>) -> Failure {
         Exit::Code(EXIT_PERSON) => (
             "agent.rejected",
             Some(false),
-            "asks for a person".to_owned(),
+            "asks for a person and no question".to_owned(),
         ),
         Exit::Code(code) => ("task.failed", None, format!("ended with exit code {code}")),
         Exit::Signal(signal) => ("task.failed", None, format!("was ended by signal {signal}")),

@@ -22,14 +22,14 @@ fn whole(bytes: &[u8]) -> Captured {
 fn completed(ending: &Ending) -> String {
     match report(ending) {
         Report::Complete(output) => output.get().to_owned(),
-        Report::Fail(failure) => panic!("{failure:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
 fn failed(ending: &Ending) -> Failure {
     match report(ending) {
-        Report::Complete(output) => panic!("completed with {output}"),
         Report::Fail(failure) => failure,
+        other => panic!("{other:?}"),
     }
 }
 

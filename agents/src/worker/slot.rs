@@ -9,11 +9,13 @@ use serde_json::value::RawValue;
 
 use super::attempt::{Attempt, Ended};
 use super::backoff::Backoff;
-use super::outcome::{Failure, Report};
+use super::outcome::{Failure, Question, Report};
 use super::stop::StopFlag;
 use super::{Worker, WorkerError, WorkerSummary, lock};
 use crate::client::{CallError, Client};
-use crate::protocol::{CompleteRequest, PollRequest, ReleaseRequest, SeqResponse, Task};
+use crate::protocol::{
+    AskRequest, CompleteRequest, PollRequest, ReleaseRequest, SeqResponse, Task,
+};
 
 /// How long one poll waits for a task, in seconds. Below the usual patience of what stands between.
 const POLL_WAIT_S: f64 = 20.0;
@@ -216,6 +218,7 @@ impl<'a> Shift<'a> {
         };
         match attempt.run(task, asked) {
             Ended::Report(Report::Complete(output)) => return self.complete(task, output),
+            Ended::Report(Report::Ask(question)) => self.ask(task, question),
             Ended::Report(Report::Fail(failure)) => self.fail(task, failure),
             Ended::Stale => self.count(|summary| summary.lost += 1),
             Ended::Back { begun } => self.release(task, begun),
@@ -253,10 +256,10 @@ impl<'a> Shift<'a> {
             }
             Err(CallError::Rejected(problem)) => {
                 // The server will not have this result, and says so without ending the attempt.
-                let code = if problem.code.starts_with("schema") {
-                    "schema.output"
-                } else {
-                    "task.failed"
+                let code = match problem.code.as_str() {
+                    "acceptance" => "acceptance",
+                    code if code.starts_with("schema") => "schema.output",
+                    _ => "task.failed",
                 };
                 let message = format!("the result was refused: {}", problem.detail);
                 self.fail(task, Failure::new(code, message));
@@ -271,6 +274,23 @@ impl<'a> Shift<'a> {
             self.return_ticket();
         }
         next
+    }
+
+    /// Puts a question to people: the task comes back with the answer, to whoever is free then.
+    fn ask(&self, task: &Task, question: Question) {
+        let request = AskRequest {
+            token: task.token,
+            question: question.question,
+            form: question.form,
+        };
+        match self.insist(|| self.worker.client.ask(&task.id, &request)) {
+            Ok(_) => self.count(|summary| summary.asked += 1),
+            Err(CallError::Rejected(problem)) => {
+                let message = format!("the question was refused: {}", problem.detail);
+                self.fail(task, Failure::new("agent.rejected", message));
+            }
+            Err(cause) => self.not_reported(task, &cause),
+        }
     }
 
     fn fail(&self, task: &Task, failure: Failure) {

@@ -1,7 +1,7 @@
 //! `phisync approval`: what runs ask people, and the answers.
 
 use clap::{Args, Subcommand};
-use phisync::protocol::{ApprovalList, ApprovalSummary, DecideRequest};
+use phisync::protocol::{ApprovalList, ApprovalSummary, Asks, DecideRequest};
 use serde_json::value::RawValue;
 
 use super::Context;
@@ -13,17 +13,26 @@ use super::report::Report;
 #[derive(Debug, Subcommand)]
 pub(super) enum Approval {
     List(List),
+    Show(Show),
     /// Say yes to what is shown
     Approve(Decide),
     /// Say no to what is shown
     Reject(Decide),
-    /// Give another of the answers that the approval has
+    /// Answer the question of an agent, or give another of the answers that an approval has
     Answer(Other),
 }
 
 /// List what waits for a decision, the next to expire first.
 #[derive(Debug, Args)]
 pub(super) struct List {}
+
+/// Show what is asked, by whom, and who may answer until when.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Approval or question, as RUN.STEP
+    #[arg(value_name = "APPROVAL")]
+    id: String,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct Decide {
@@ -49,8 +58,12 @@ pub(super) struct Other {
     #[command(flatten)]
     decide: Decide,
 
-    /// One of the approval's options
-    #[arg(long, value_name = "NAME")]
+    /// The answer in words
+    #[arg(long, value_name = "TEXT", conflicts_with = "comment")]
+    text: Option<String>,
+
+    /// One of the approval's options; a question has this one alone
+    #[arg(long, value_name = "NAME", default_value = "answer")]
     option: String,
 }
 
@@ -60,8 +73,36 @@ impl Approval {
             Self::List(_) => list(context),
             Self::Approve(decide) => decide.run(context, "approve"),
             Self::Reject(decide) => decide.run(context, "reject"),
-            Self::Answer(other) => other.decide.run(context, &other.option),
+            Self::Show(show) => show.run(context),
+            Self::Answer(Other {
+                mut decide,
+                text,
+                option,
+            }) => {
+                decide.comment = text.or(decide.comment);
+                decide.run(context, &option)
+            }
         }
+    }
+}
+
+impl Show {
+    fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let path = ["v1", "approvals", &self.id];
+        let approval: ApprovalSummary = context
+            .place
+            .with_server(None, |api| Ok(api.get(&path, &[])?))?;
+        context.output.one(&approval, |approval| {
+            let mut text = format!("{}: {}\n", approval.id, approval.status);
+            text.push_str(&about(approval));
+            if let Some(form) = &approval.form {
+                text.push_str(&format!("form: {form}\n"));
+            }
+            let (from, until) = (deciders(approval), &approval.deadline);
+            text.push_str(&format!("asks {from} until {until}"));
+            text
+        })?;
+        Ok(ExitCode::Ok)
     }
 }
 
@@ -95,6 +136,7 @@ fn past(decision: &str) -> &str {
     match decision {
         "approve" => "approved",
         "reject" => "rejected",
+        "answer" => "answered",
         option => option,
     }
 }
@@ -151,7 +193,10 @@ fn list(context: &Context) -> Result<ExitCode, Report> {
 fn deciders(approval: &ApprovalSummary) -> String {
     let names = [&approval.roles, &approval.users, &approval.agents];
     let names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
-    let mut words = names.join(", ");
+    let mut words = match names.as_slice() {
+        [] => "any person".to_owned(),
+        names => names.join(", "),
+    };
     if approval.quorum > 1 {
         let have = approval.approved_by.len();
         words.push_str(&format!(" ({have} of {})", approval.quorum));
@@ -171,7 +216,9 @@ fn about(approval: &ApprovalSummary) -> String {
         }
     }
     let usual = ["approve", "reject"];
-    if !approval.options.is_empty() && approval.options != usual {
+    if approval.kind == Asks::Question {
+        text.push_str(&format!("asked by {}\n", approval.excluded.join(", ")));
+    } else if !approval.options.is_empty() && approval.options != usual {
         text.push_str(&format!("answers: {}\n", approval.options.join(", ")));
     }
     text

@@ -5,23 +5,26 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use phisync::protocol::TaskDetail;
 use phisync_agents::protocol::{
-    CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest, HeartbeatResponse,
-    PollRequest, PollResponse, SeqResponse, Task as Claimed,
+    AskRequest, AskResponse, CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest,
+    HeartbeatResponse, PollRequest, PollResponse, SeqResponse, Task as Claimed,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Context;
 use super::exit_code::ExitCode;
-use super::output::Table;
+use super::output::{Table, one_line, yaml};
 use super::report::Report;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Task {
     Poll(Poll),
+    Show(Show),
     Heartbeat(Heartbeat),
     Complete(Complete),
+    Ask(Ask),
     Fail(Fail),
 }
 
@@ -54,7 +57,7 @@ pub(super) struct Heartbeat {
     #[command(flatten)]
     claim: Claim,
 
-    /// How far the work is, as JSON; accepted, but not kept by this version
+    /// How far the work is, as JSON of at most 4096 bytes
     #[arg(long, value_name = "JSON", value_parser = json)]
     progress: Option<Value>,
 }
@@ -74,6 +77,33 @@ pub(super) struct Complete {
     /// File with the result
     #[arg(long, value_name = "FILE")]
     result_file: Option<PathBuf>,
+}
+
+/// Ask people, and give the task up until somebody has answered.
+///
+/// The question stands in `approval list`. With the answer the task is offered again, to the same agent
+/// first, and its handoff holds the answer.
+#[derive(Debug, Args)]
+pub(super) struct Ask {
+    #[command(flatten)]
+    who: Who,
+    #[command(flatten)]
+    claim: Claim,
+
+    /// What is asked
+    #[arg(long, value_name = "TEXT")]
+    question: String,
+
+    /// JSON schema of the data that the answer has to carry [default: an answer is words]
+    #[arg(long, value_name = "JSON", value_parser = json)]
+    form: Option<Value>,
+}
+
+/// Show a task: who holds it, how far it is, what it waits for, what was left behind.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Task, as RUN.STEP
+    task: String,
 }
 
 /// Report that a task could not be done.
@@ -124,6 +154,8 @@ impl Task {
             Self::Poll(command) => command.run(context),
             Self::Heartbeat(command) => command.run(context),
             Self::Complete(command) => command.run(context),
+            Self::Ask(command) => command.run(context),
+            Self::Show(command) => command.run(context),
             Self::Fail(command) => command.run(context),
         }
     }
@@ -207,6 +239,75 @@ impl Complete {
             .one(&answer, |_| format!("{}: completed", self.claim.task))?;
         Ok(ExitCode::Ok)
     }
+}
+
+impl Ask {
+    fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let form = self.form.as_ref().map(serde_json::value::to_raw_value);
+        let form = form.transpose().map_err(|cause| {
+            Report::new(ExitCode::Usage, format!("`--form` cannot be sent: {cause}"))
+        })?;
+        let request = AskRequest {
+            token: self.claim.token,
+            question: self.question,
+            form,
+        };
+        let answer: AskResponse = self.who.call(context, |api| {
+            Ok(api.post(&["v1", "tasks", &self.claim.task, "ask"], &request)?)
+        })?;
+        context.output.one(&answer, |answer| {
+            format!(
+                "{}: waits for an answer until {}",
+                answer.question, answer.deadline
+            )
+        })?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+impl Show {
+    fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let path = ["v1", "tasks", &self.task];
+        let task: TaskDetail = context
+            .place
+            .with_server(None, |api| Ok(api.get(&path, &[])?))?;
+        context.output.one(&task, about)?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+/// A task in lines.
+fn about(task: &TaskDetail) -> String {
+    let holder = task.agent.as_deref().map_or_else(String::new, |agent| {
+        format!(", attempt {} by {agent}", task.attempt)
+    });
+    let mut lines = vec![format!("{}: {}{holder}", task.id, task.status)];
+    if let Some(waits) = &task.waits_for {
+        let until = task.until.as_deref();
+        let until = until.map_or_else(String::new, |until| format!(" (until {until})"));
+        lines.push(format!("  waits for {}{until}", one_line(waits)));
+    }
+    if let Some(progress) = &task.progress {
+        let still = Duration::from_millis(progress.still_ms).as_secs();
+        let value = one_line(&progress.value.to_string());
+        lines.push(format!("  progress {value}, the same for {still}s"));
+    }
+    for asked in &task.questions {
+        let question = one_line(&asked.question);
+        lines.push(format!("  {} asked: {question}", asked.by));
+        if let Some(by) = &asked.answered_by {
+            let words = asked.answer.clone().unwrap_or_default();
+            let form = asked.form.as_ref();
+            let form = form.map_or_else(String::new, |form| format!(" {form}"));
+            lines.push(format!("  {by} answered: {}{form}", one_line(&words)));
+        }
+    }
+    if let Some(handoff) = &task.handoff {
+        lines.push("  handoff".to_owned());
+        let text = yaml(handoff);
+        lines.extend(text.lines().map(|line| format!("    {line}")));
+    }
+    lines.join("\n")
 }
 
 impl Fail {

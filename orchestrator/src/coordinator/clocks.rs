@@ -20,6 +20,7 @@ impl Coordinator {
                 if at > now.wall {
                     break;
                 }
+                c.note_progress_of_late(&id, now)?;
                 match c.decide(&id, Input::Tick, now) {
                     // The clocks of one run hold up nobody else's.
                     Err(Refusal::Rejected(no)) => {

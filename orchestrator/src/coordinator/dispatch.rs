@@ -128,14 +128,7 @@ impl Coordinator {
             lease_expires_at: now.wall.saturating_add(lease).to_string(),
             deadline: holder.run_deadline.to_string(),
             key: state.key.clone().unwrap_or_else(|| id.clone()),
-            handoff: state.last_error.as_ref().map(|ended| {
-                serde_json::json!({
-                    "previous_attempt": {
-                        "agent": ended.agent,
-                        "error": { "code": ended.error.code, "message": ended.error.message },
-                    }
-                })
-            }),
+            handoff: engine::handoff(state),
             id,
         })
     }

@@ -102,6 +102,9 @@ impl Coordinator {
             }
         }
         for (name, verdict, silent) in changed {
+            for task in self.leases.held_by(&name) {
+                self.note_progress(&task, now)?;
+            }
             self.change_verdict(&name, verdict, silent, now);
             if verdict == Verdict::Dead {
                 for task in self.leases.held_by(&name) {
@@ -124,6 +127,7 @@ impl Coordinator {
             self.leases.revoke(task);
             return Ok(());
         };
+        self.note_progress(task, now)?;
         let input = Input::LoseLease {
             step,
             undo: task.undo,

@@ -26,6 +26,8 @@ mod notices;
 mod people;
 mod polls;
 mod queue;
+mod progress;
+mod questions;
 mod recovery;
 mod refusal;
 mod report;
@@ -120,6 +122,7 @@ pub struct Coordinator {
     agents: BTreeMap<String, Agent>,
     sharing: sharing::Sharing,
     polls: polls::Polls,
+    progress: progress::Reports,
     batch: Batch,
     last: Seq,
     changed: BTreeSet<RunId>,

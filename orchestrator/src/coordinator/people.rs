@@ -54,6 +54,9 @@ impl Coordinator {
         now: Now,
     ) -> Result<(), Refusal> {
         let (run, step) = self.split_step_id(id)?;
+        if let Some((slot, undo)) = self.asking_task(&run, &step)? {
+            return self.answer_question(&run, slot, undo, said, decider, shown_hash, now);
+        }
         let may = self.with_run(&run, |state| {
             let slot = state.slot_named(&step)?;
             let StepKind::Approval(spec) = &state.spec(slot).kind else {
@@ -86,7 +89,7 @@ impl Coordinator {
     }
 
     /// The owner always may; the declared people by role or name; agents by name alone.
-    fn may_decide(&self, from: &Approvers, decider: &Decider) -> Result<(), String> {
+    pub(super) fn may_decide(&self, from: &Approvers, decider: &Decider) -> Result<(), String> {
         let named = |names: &[String], name: &str| {
             names.iter().any(|other| other.eq_ignore_ascii_case(name))
         };
@@ -131,7 +134,7 @@ impl Coordinator {
         })
     }
 
-    /// Approvals that wait, the next to expire first.
+    /// Approvals that wait, and questions of agents, the next to expire first.
     #[must_use]
     pub fn approvals(&self) -> Vec<ApprovalSummary> {
         let open = self.open.values();
@@ -146,8 +149,10 @@ impl Coordinator {
     /// No such run or step, or a step that is no approval or has not asked yet.
     pub fn approval(&self, id: &str) -> Result<ApprovalSummary, Refusal> {
         let (run, step) = self.split_step_id(id)?;
-        let summary = self.with_run(&run, |state| {
-            report::approval(state, state.slot_named(&step)?)
+        let asking = self.asking_task(&run, &step)?;
+        let summary = self.with_run(&run, |state| match asking {
+            Some((slot, undo)) => report::question(state, slot, undo),
+            None => report::approval(state, state.slot_named(&step)?),
         })?;
         summary.ok_or_else(|| Refusal::NotFound {
             what: "approval",
@@ -163,7 +168,7 @@ impl Coordinator {
     }
 
     /// Splits `RUN.STEP`; the run may be the beginning of an id.
-    fn split_step_id(&self, id: &str) -> Result<(RunId, String), Refusal> {
+    pub(super) fn split_step_id(&self, id: &str) -> Result<(RunId, String), Refusal> {
         let Some((run, step)) = id.split_once(['.', '/']) else {
             return Err(Refusal::BadName {
                 what: "name of a step in a run",
@@ -180,5 +185,11 @@ fn waiting(run: &RunState) -> impl Iterator<Item = ApprovalSummary> {
     let asks =
         |slot: &Slot| run.step(*slot).status == StepStatus::Waiting && run.is_approval(*slot);
     let slots = run.slots().filter(asks);
-    slots.filter_map(|slot| report::approval(run, slot))
+    let approvals = slots.filter_map(|slot| report::approval(run, slot));
+    let both = run.slots().flat_map(|slot| [(slot, false), (slot, true)]);
+    let open = both.filter(|(slot, undo)| {
+        let task = run.task(*slot, *undo);
+        task.is_some_and(|task| task.open_question().is_some())
+    });
+    approvals.chain(open.filter_map(|(slot, undo)| report::question(run, slot, undo)))
 }

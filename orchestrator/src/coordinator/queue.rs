@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use phisync_agents::assignment::Offer;
 use phisync_agents::registry::POOL_DEFAULT;
-use phisync_workflows::machine::Reassign;
+use phisync_workflows::machine::{Effects, Reassign};
 
 use crate::engine::{self, RunEvent, RunId, TaskId, TaskStatus};
 
@@ -21,6 +21,8 @@ impl Coordinator {
                 | RunEvent::TaskCompleted { step, undo, .. }
                 | RunEvent::TaskFailed { step, undo, .. }
                 | RunEvent::TaskReleased { step, undo, .. }
+                | RunEvent::TaskAsked { step, undo, .. }
+                | RunEvent::TaskAnswered { step, undo, .. }
                 | RunEvent::TaskRetried { step, undo, .. } => (step, *undo),
                 RunEvent::StepCancelled { step, .. } => (step, false),
                 _ => continue,
@@ -115,6 +117,7 @@ impl Coordinator {
             }
             Some(
                 TaskStatus::Backoff
+                | TaskStatus::Asking
                 | TaskStatus::Completed
                 | TaskStatus::Failed
                 | TaskStatus::Cancelled,
@@ -127,6 +130,7 @@ impl Coordinator {
     }
 
     pub(super) fn end_lease(&mut self, task: &TaskId) {
+        self.progress.forget(task);
         if let Some(agent) = self.leases.holder(task) {
             if self.polls.someone_waits_as(agent) {
                 self.polls.freed.insert(agent.to_owned());
@@ -151,6 +155,11 @@ impl Coordinator {
             let agent = run.agent_of(task.step, step)?;
             self.is_at_hand(&agent).then_some(agent)
         });
+        // Whoever asked knows most; what may be done once only goes on with nobody else.
+        let spec = run.spec(task.step);
+        let once_only = spec.effects == Effects::Irreversible && !spec.idempotent;
+        let resumes = state.resumes_with().map(str::to_lowercase);
+        let resumes = resumes.filter(|agent| once_only || self.is_at_hand(agent));
         let mut exclude: Vec<String> = lower(&assign.exclude);
         let others = run.who_did(task.step, &assign.not_same_as);
         exclude.extend(lower(&others));
@@ -164,7 +173,7 @@ impl Coordinator {
             capabilities: assign.capabilities.clone(),
             exclude,
             prefer: lower(&assign.prefer),
-            only: only.or(sticks_to),
+            only: only.or(resumes).or(sticks_to),
             not,
             priority: assign.priority.0,
             since: u64::try_from(state.first_ready_at.as_micros()).unwrap_or(0),

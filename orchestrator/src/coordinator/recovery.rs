@@ -52,6 +52,7 @@ impl Coordinator {
             next_doubt: None,
             sharing: super::sharing::Sharing::Alone,
             polls: super::polls::Polls::default(),
+            progress: super::progress::Reports::default(),
             batch: super::Batch::default(),
             just_closed: std::collections::VecDeque::new(),
             changed: std::collections::BTreeSet::new(),

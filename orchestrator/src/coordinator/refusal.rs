@@ -178,6 +178,16 @@ pub enum Refusal {
         /// The transaction.
         by: TransactionId,
     },
+    /// More progress than is kept.
+    #[error("the progress of `{task}` has {bytes} bytes, and {max} are kept")]
+    LongProgress {
+        /// The task.
+        task: String,
+        /// What came.
+        bytes: usize,
+        /// What is kept.
+        max: usize,
+    },
     /// A document is not as the change expects.
     #[error("the document `{name}` has version {found}, and {expected} was expected")]
     OtherVersion {
@@ -200,6 +210,7 @@ impl Refusal {
                 Rejection::MayNotDecide { .. } => RefusalClass::Forbidden,
                 Rejection::BadOutput { .. }
                 | Rejection::BadForm { .. }
+                | Rejection::BadQuestion { .. }
                 | Rejection::NoSuchOption { .. } => RefusalClass::Invalid,
                 Rejection::NotInState { .. }
                 | Rejection::StaleToken { .. }
@@ -234,6 +245,7 @@ impl Refusal {
             | Self::OtherBody { .. }
             | Self::Rewind(_)
             | Self::Schedule(_)
+            | Self::LongProgress { .. }
             | Self::Unstorable(_) => RefusalClass::Invalid,
             Self::LostRace | Self::Busy => RefusalClass::Busy,
             Self::Full(_) => RefusalClass::Full,
@@ -254,6 +266,7 @@ impl Refusal {
                 Rejection::OtherContent { .. } => "other_content",
                 Rejection::NoSuchOption { .. } => "no_such_option",
                 Rejection::BadForm { .. } => "schema.form",
+                Rejection::BadQuestion { .. } => "bad_question",
                 Rejection::AlreadyDecided { .. } => "already_decided",
                 Rejection::MayNotDecide { .. } => "may_not_decide",
                 Rejection::Paused { .. } => "paused",
@@ -287,6 +300,7 @@ impl Refusal {
             Self::StaleLock { .. } => "stale_token",
             Self::FilesTaken { .. } => "files.taken",
             Self::OtherVersion { .. } => "version",
+            Self::LongProgress { .. } => "progress_too_long",
         }
     }
 

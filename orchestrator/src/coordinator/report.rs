@@ -10,11 +10,12 @@ use crate::engine::{
     PassId, Phase, RunState, Slot, StepState, StepStatus, TaskId, TaskState, Undo, Waker,
 };
 use crate::protocol::{
-    ApprovalSummary, Failure, IncidentSummary, Registered, RewoundTo, RunDetail, RunSummary,
-    Started, StepDetail, Why,
+    ApprovalSummary, Asked, Asks, Failure, IncidentSummary, Registered, RewoundTo, RunDetail,
+    RunSummary, Started, StepDetail, TaskDetail, Why,
 };
 
 use super::Refusal;
+use super::questions::ANSWER;
 
 /// Tells what keeps each agent from a ready task.
 pub(super) type Team<'a> = dyn Fn(&TaskId) -> Vec<(String, String)> + 'a;
@@ -183,6 +184,7 @@ pub(super) fn approval(run: &RunState, index: Slot) -> Option<ApprovalSummary> {
     };
     Some(ApprovalSummary {
         id: format!("{}.{id}", run.id),
+        kind: Asks::Approval,
         run: run.id.to_string(),
         workflow: run.machine.name().to_owned(),
         step: id,
@@ -205,6 +207,89 @@ pub(super) fn approval(run: &RunState, index: Slot) -> Option<ApprovalSummary> {
             .collect(),
         requested_at: approval.requested_at.to_string(),
         deadline: approval.deadline.to_string(),
+    })
+}
+
+/// A task as people look at it; what its holder says of its progress is not known here.
+pub(super) fn task(run: &RunState, slot: Slot, undo: bool) -> Option<TaskDetail> {
+    let task = run.task(slot, undo)?;
+    let rules = crate::engine::rules(run.spec(slot), undo)?;
+    let id = TaskId {
+        run: run.id.clone(),
+        step: slot,
+        undo,
+    };
+    let waits = task.waker.as_ref();
+    let waits = waits.map(|waker| waits_for(run, slot, waker));
+    let questions = task.questions.iter().map(|question| {
+        let answer = question.answer.as_ref();
+        Asked {
+            question: question.text.clone(),
+            by: question.asked_by.clone(),
+            at: question.asked_at.to_string(),
+            answered_by: answer.map(|answer| answer.by.clone()),
+            answer: answer.and_then(|answer| answer.text.clone()),
+            form: answer.and_then(|answer| Some(answer.form.as_ref()?.parse())),
+        }
+    });
+    Some(TaskDetail {
+        id: id.print(run),
+        run: run.id.to_string(),
+        workflow: run.machine.name().to_owned(),
+        step: run.name(slot),
+        task_type: rules.spec.task_type.clone(),
+        status: task.status.as_str().to_owned(),
+        attempt: task.attempt,
+        agent: task.last_agent.clone(),
+        waits_for: waits.as_ref().map(|(text, ..)| text.clone()),
+        until: waits.and_then(|(_, _, until)| until),
+        cancel_requested: task.cancel_requested,
+        progress: None,
+        input: task.input.to_boxed(),
+        prompt: task.prompt.clone(),
+        handoff: crate::engine::handoff(task),
+        questions: questions.collect(),
+    })
+}
+
+/// What the holder of a task asked last, whether it is answered or not.
+pub(super) fn question(run: &RunState, slot: Slot, undo: bool) -> Option<ApprovalSummary> {
+    let task = run.task(slot, undo)?;
+    let question = task.questions.last()?;
+    let from = run.asks(slot, undo).from.unwrap_or_default();
+    let id = TaskId {
+        run: run.id.clone(),
+        step: slot,
+        undo,
+    };
+    Some(ApprovalSummary {
+        id: id.print(run),
+        kind: Asks::Question,
+        run: run.id.to_string(),
+        workflow: run.machine.name().to_owned(),
+        step: run.name(slot),
+        status: match &question.answer {
+            Some(_) => "answered",
+            None => task.status.as_str(),
+        }
+        .to_owned(),
+        prompt: Some(question.text.clone()),
+        show: None,
+        shown_hash: question.shown_hash.clone(),
+        options: vec![ANSWER.to_owned()],
+        form: question.form.as_ref().map(crate::engine::RawJson::parse),
+        roles: from.roles,
+        users: from.users,
+        agents: from.agents,
+        excluded: vec![question.asked_by.clone()],
+        quorum: 1,
+        approved_by: question
+            .answer
+            .iter()
+            .map(|answer| answer.by.clone())
+            .collect(),
+        requested_at: question.asked_at.to_string(),
+        deadline: question.deadline.to_string(),
     })
 }
 
@@ -272,6 +357,20 @@ fn waits_for(run: &RunState, index: Slot, waker: &Waker) -> (String, &'static st
             "timer",
             Some(at.to_string()),
         ),
+        Waker::Person { until } if !run.is_approval(index) => {
+            let undo = run.step(index).undo.is_some();
+            let asked = question(run, index, undo);
+            let text = asked.map_or_else(String::new, |asked| {
+                let names = [asked.roles, asked.users, asked.agents].concat();
+                let who = match names.as_slice() {
+                    [] => "any person".to_owned(),
+                    names => names.join(", "),
+                };
+                let (asker, prompt) = (asked.excluded.join(", "), asked.prompt.unwrap_or_default());
+                format!("an answer of {who} to {asker}: {prompt}")
+            });
+            (text, "person", Some(until.to_string()))
+        }
         Waker::Person { until } => {
             let from = approval(run, index).map_or_else(String::new, |approval| {
                 let names = [approval.roles, approval.users, approval.agents].concat();

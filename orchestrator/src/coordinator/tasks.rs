@@ -5,8 +5,9 @@ use std::time::Duration;
 use phisync_agents::protocol::{HeartbeatResponse, Task};
 
 use crate::engine::{Failure, Input, RawJson, RunId, TaskId};
+use crate::protocol::{Progress, TaskDetail};
 
-use super::{Coordinator, Now, Polled, Refusal};
+use super::{Coordinator, Now, Polled, Refusal, report};
 
 /// At most so many tasks in one poll.
 const CLAIM_MAX: u32 = 64;
@@ -43,18 +44,20 @@ impl Coordinator {
         Ok(Polled::Waiting(poll))
     }
 
-    /// An agent lives, and still works on its task.
+    /// An agent lives, and still works on its task; it may say how far it is.
     ///
     /// # Errors
-    /// A stale token, or somebody else's.
+    /// A stale token, or somebody else's; more progress than is kept.
     pub fn heartbeat(
         &mut self,
         agent: &str,
         task: &str,
         token: u64,
+        progress: Option<&RawJson>,
         now: Now,
     ) -> Result<HeartbeatResponse, Refusal> {
         let (run, step, undo) = TaskId::split(task)?;
+        super::progress::check(task, progress)?;
         self.transact(now, |c| {
             c.refresh(&run, now)?;
             c.greet(agent, now)?;
@@ -71,6 +74,9 @@ impl Coordinator {
             step,
             undo,
         });
+        if let (Some(task), Some(progress)) = (&key, progress) {
+            self.progress.hear(task, token, progress, now);
+        }
         let lease = key.and_then(|key| self.leases.renew(&key, now.mono));
         let lease = lease.unwrap_or_default();
         Ok(HeartbeatResponse {
@@ -143,6 +149,7 @@ impl Coordinator {
         self.transact(now, |c| {
             c.greet(agent, now)?;
             c.check_caller(&run, step, undo, token, agent)?;
+            c.note_progress_of(&run, step, undo, token, now)?;
             let input = Input::Fail {
                 step: step.to_owned(),
                 undo,
@@ -172,6 +179,7 @@ impl Coordinator {
         self.transact(now, |c| {
             c.greet(agent, now)?;
             c.check_caller(&run, step, undo, token, agent)?;
+            c.note_progress_of(&run, step, undo, token, now)?;
             let input = Input::Release {
                 step: step.to_owned(),
                 undo,
@@ -182,8 +190,37 @@ impl Coordinator {
         })
     }
 
+    /// One task, live or not.
+    ///
+    /// # Errors
+    /// No such run, step or task.
+    pub fn task(&self, id: &str, now: Now) -> Result<TaskDetail, Refusal> {
+        let (run, step) = self.split_step_id(id)?;
+        let (step, undo) = match step.strip_suffix(".undo") {
+            Some(step) => (step, true),
+            None => (step.as_str(), false),
+        };
+        let found = self.with_run(&run, |state| {
+            let step = state.slot_named(step)?;
+            let mut detail = report::task(state, step, undo)?;
+            let run = run.clone();
+            let task = TaskId { run, step, undo };
+            let said = self.progress_of(&task, now);
+            detail.progress = said.map(|(progress, at, still)| Progress {
+                value: progress.parse(),
+                at: at.to_string(),
+                still_ms: u64::try_from(still.as_millis()).unwrap_or(u64::MAX),
+            });
+            Some(detail)
+        })?;
+        found.ok_or_else(|| Refusal::NotFound {
+            what: "task",
+            id: id.to_owned(),
+        })
+    }
+
     /// A token proves who holds the task, not who calls: the caller must be the holder.
-    fn check_caller(
+    pub(super) fn check_caller(
         &self,
         run: &RunId,
         step: &str,

@@ -247,7 +247,7 @@ fn check_answer(step: &str, spec: &ApprovalSpec, answer: &Answer) -> Result<(), 
     }
 }
 
-fn shown_hash(prompt: Option<&str>, show: Option<&RawJson>) -> String {
+pub(super) fn shown_hash(prompt: Option<&str>, show: Option<&RawJson>) -> String {
     let mut hasher = Sha256::new();
     hasher.update(prompt.unwrap_or_default());
     hasher.update([0]);

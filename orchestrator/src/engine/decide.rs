@@ -12,6 +12,7 @@ use super::approval::Answer;
 use super::event::RunEvent;
 use super::input::{Input, Moment, Rejection, Start};
 use super::pass::{PassId, Slot};
+use super::question::Said;
 use super::run::RunState;
 use super::status::Phase;
 
@@ -148,6 +149,31 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
             token,
             begun,
         } => draft.release(&step, undo, token, begun)?,
+        Input::Ask {
+            step,
+            undo,
+            token,
+            question,
+            form,
+        } => draft.ask(&step, undo, token, question, form)?,
+        Input::Answer {
+            step,
+            undo,
+            by,
+            text,
+            form,
+            shown_hash,
+        } => {
+            let said = Said { by, text, form };
+            draft.answer_question(&step, undo, said, shown_hash.as_deref())?;
+        }
+        Input::NoteProgress {
+            step,
+            undo,
+            token,
+            progress,
+            said_at,
+        } => draft.note_progress(&step, undo, token, progress, said_at)?,
         Input::LoseLease {
             step,
             undo,

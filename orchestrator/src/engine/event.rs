@@ -593,6 +593,67 @@ pub enum RunEvent {
         /// When somebody must have taken it.
         queue_deadline: Timestamp,
     },
+    /// The holder asks people. Nobody holds the task until somebody answers.
+    TaskAsked {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Under which token.
+        token: u64,
+        /// What is asked.
+        question: String,
+        /// JSON Schema of the data that an answer has to carry.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        form: Option<RawJson>,
+        /// SHA-256 of both: an answer says which question it is about.
+        shown_hash: String,
+        /// When.
+        at: Timestamp,
+        /// Until when.
+        deadline: Timestamp,
+    },
+    /// Somebody answered; the task is offered again, with the answer.
+    TaskAnswered {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Who.
+        by: String,
+        /// In their words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        /// The data that the form asks for.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
+        form: Option<RawJson>,
+        /// When.
+        at: Timestamp,
+        /// When somebody must have taken it.
+        queue_deadline: Timestamp,
+    },
+    /// How far the holder had said it was, when that began to matter: it fell silent, or gave up.
+    TaskProgressed {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Under which token.
+        token: u64,
+        /// What it said last.
+        progress: RawJson,
+        /// When it said so.
+        said_at: Timestamp,
+        /// When this was noted.
+        at: Timestamp,
+    },
     /// The back-off is over.
     TaskRetried {
         /// The step.
@@ -820,6 +881,9 @@ impl RunEvent {
             | Self::TaskFailed { step, .. }
             | Self::TaskReleased { step, .. }
             | Self::TaskRetried { step, .. }
+            | Self::TaskAsked { step, .. }
+            | Self::TaskAnswered { step, .. }
+            | Self::TaskProgressed { step, .. }
             | Self::TaskCancelRequested { step, .. }
             | Self::ApprovalRequested { step, .. }
             | Self::ApprovalDecided { step, .. }

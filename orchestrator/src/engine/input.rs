@@ -127,6 +127,48 @@ pub enum Input {
         /// Whether the work had begun.
         begun: bool,
     },
+    /// The holder asks people, and does not work until they have answered.
+    Ask {
+        /// The step's name.
+        step: String,
+        /// Whether it is the step's undo.
+        undo: bool,
+        /// The holder's token.
+        token: u64,
+        /// What is asked.
+        question: String,
+        /// JSON Schema of the data that an answer has to carry.
+        form: Option<RawJson>,
+    },
+    /// Somebody answers what the holder of a task asked. Whether they may was checked by the caller, who
+    /// knows roles.
+    Answer {
+        /// The step's name.
+        step: String,
+        /// Whether it is the step's undo.
+        undo: bool,
+        /// Who.
+        by: String,
+        /// In their words.
+        text: Option<String>,
+        /// The data that the form asks for.
+        form: Option<RawJson>,
+        /// What they were shown.
+        shown_hash: Option<String>,
+    },
+    /// What the holder said last about how far it is matters now.
+    NoteProgress {
+        /// The step's name.
+        step: String,
+        /// Whether it is the step's undo.
+        undo: bool,
+        /// The holder's token.
+        token: u64,
+        /// What it said.
+        progress: RawJson,
+        /// When it said so.
+        said_at: Timestamp,
+    },
     /// The holder has been silent for too long, or is dead.
     LoseLease {
         /// The step's name.
@@ -269,6 +311,14 @@ pub enum Rejection {
         task: String,
         /// Everything that is wrong.
         violations: Vec<Violation>,
+    },
+    /// A question that cannot be put to people.
+    #[error("`{task}` cannot ask that: {reason}")]
+    BadQuestion {
+        /// The task.
+        task: String,
+        /// Why not.
+        reason: String,
     },
     /// A decision about something else than what stands there now.
     #[error("the decision is about another content of `{step}`: look at it again")]

@@ -137,6 +137,12 @@ impl RunState {
                         task.retry_at = Some(at);
                         super::Waker::Timer { at }
                     }
+                    TaskStatus::Asking => {
+                        if let Some(question) = task.questions.last_mut() {
+                            question.deadline = at;
+                        }
+                        super::Waker::Person { until: at }
+                    }
                     TaskStatus::Running
                     | TaskStatus::Completed
                     | TaskStatus::Failed

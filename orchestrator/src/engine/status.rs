@@ -129,6 +129,8 @@ pub enum TaskStatus {
     Running,
     /// Waits for its next attempt.
     Backoff,
+    /// Waits for the answer to a question of its last holder; nobody holds it.
+    Asking,
     /// Succeeded.
     Completed,
     /// Failed for good.
@@ -145,6 +147,7 @@ impl TaskStatus {
             Self::Ready => "ready",
             Self::Running => "running",
             Self::Backoff => "backoff",
+            Self::Asking => "asking",
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",

@@ -5,7 +5,9 @@ use phisync_workflows::StepIndex;
 
 use super::block::Block;
 use super::files::FilesWork;
+use super::handoff::Trail;
 use super::pass::{PassId, Slot};
+use super::question::Question;
 use super::{Failure, RawJson, StepStatus, TaskStatus, Waker};
 
 /// The agent that holds a task.
@@ -67,6 +69,10 @@ pub struct TaskState {
     pub accepted: Option<(u64, RawJson)>,
     /// When the back-off ends, while backing off.
     pub retry_at: Option<Timestamp>,
+    /// What its holders asked people, in order; the last one is open while it is asking.
+    pub questions: Vec<Question>,
+    /// What a successor learns of the attempts so far.
+    pub trail: Trail,
     /// What it waits for; absent when final.
     pub waker: Option<Waker>,
 }

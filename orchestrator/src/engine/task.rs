@@ -427,7 +427,7 @@ impl Draft<'_> {
         when.eval_bool(&scope).unwrap_or(false)
     }
 
-    fn after_task(&mut self, index: Slot, undo: bool) {
+    pub(super) fn after_task(&mut self, index: Slot, undo: bool) {
         if undo {
             self.after_undo(index);
         } else {
@@ -488,6 +488,13 @@ impl Draft<'_> {
                 return;
             }
             TaskStatus::Ready => Failure::new("timeout.queue", "no agent took it in time"),
+            TaskStatus::Asking => {
+                let agent = task.last_agent.as_deref().unwrap_or("the agent");
+                Failure::new(
+                    "approval.expired",
+                    format!("nobody answered {agent} in time"),
+                )
+            }
             TaskStatus::Running
             | TaskStatus::Completed
             | TaskStatus::Failed
@@ -505,7 +512,7 @@ impl Draft<'_> {
         task.holder.as_ref().map(|holder| holder.token)
     }
 
-    fn queue_deadline(&self, index: Slot, undo: bool) -> Timestamp {
+    pub(super) fn queue_deadline(&self, index: Slot, undo: bool) -> Timestamp {
         let machine = self.machine();
         let rules = rules(machine.step(self.run.step(index).spec), undo);
         let queue = rules.map_or(Timeouts::default().queue, |rules| rules.timeouts.queue);

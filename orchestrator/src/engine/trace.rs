@@ -184,6 +184,8 @@ fn tells_a_task(event: &RunEvent) -> bool {
             | RunEvent::TaskCompleted { .. }
             | RunEvent::TaskFailed { .. }
             | RunEvent::TaskReleased { .. }
+            | RunEvent::TaskAsked { .. }
+            | RunEvent::TaskAnswered { .. }
             | RunEvent::TaskRetried { .. }
     )
 }
@@ -222,6 +224,22 @@ fn attempts(
                 "offered again".to_owned(),
             ),
         ],
+        RunEvent::TaskAsked { undo, .. } => {
+            vec![(number(*undo), *undo, "running", "asking", cause)]
+        }
+        RunEvent::TaskAnswered { undo, .. } => vec![
+            (number(*undo), *undo, "asking", "answered", cause),
+            (
+                number(*undo) + 1,
+                *undo,
+                "new",
+                "ready",
+                "offered again".to_owned(),
+            ),
+        ],
+        RunEvent::TaskProgressed { undo, .. } => {
+            vec![(number(*undo), *undo, "running", "running", cause)]
+        }
         RunEvent::TaskCancelRequested { undo, .. } => {
             vec![(number(*undo), *undo, "running", "running", cause)]
         }
@@ -239,6 +257,7 @@ fn attempts(
             let ended = match token {
                 Some(_) if error.code == "agent.lost" => (number(*undo), "running", "lost"),
                 Some(_) => (number(*undo), "running", "failed"),
+                None if before == TaskStatus::Asking.as_str() => (number(*undo), before, "failed"),
                 None => (number(*undo) + 1, before, "failed"),
             };
             let next = number(*undo) + 1;
@@ -257,6 +276,9 @@ fn attempts(
             changes
         }
         RunEvent::StepCancelled { .. } => match run.task(index, false) {
+            Some(task) if before == TaskStatus::Asking.as_str() => {
+                vec![(task.attempt, false, before, "cancelled", cause)]
+            }
             Some(task) => vec![(task.attempt + 1, false, before, "cancelled", cause)],
             None => Vec::new(),
         },
@@ -271,6 +293,9 @@ fn undoes(event: &RunEvent) -> bool {
         | RunEvent::TaskCompleted { undo, .. }
         | RunEvent::TaskFailed { undo, .. }
         | RunEvent::TaskReleased { undo, .. }
+        | RunEvent::TaskAsked { undo, .. }
+        | RunEvent::TaskAnswered { undo, .. }
+        | RunEvent::TaskProgressed { undo, .. }
         | RunEvent::TaskRetried { undo, .. }
         | RunEvent::TaskCancelRequested { undo, .. } => *undo,
         _ => false,
@@ -341,6 +366,17 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
         RunEvent::TaskReleased { undo, begun, .. } => {
             let midway = if *begun { ", begun" } else { "" };
             format!("given back by {}{midway}", last_agent(run, step, *undo))
+        }
+        RunEvent::TaskAsked { undo, question, .. } => {
+            format!("{} asks: {question}", last_agent(run, step, *undo))
+        }
+        RunEvent::TaskAnswered { by, text, .. } => format!("answered by {by}{}", said(text)),
+        RunEvent::TaskProgressed { undo, progress, .. } => {
+            format!(
+                "{} was at {}",
+                last_agent(run, step, *undo),
+                progress.text()
+            )
         }
         RunEvent::TaskRetried { .. } => "back-off over".to_owned(),
         RunEvent::ApprovalRequested { prompt, .. } => match prompt {

@@ -7,18 +7,33 @@ use serde_json::value::RawValue;
 
 use super::runs::Failure;
 
+/// Who wants to know something of people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Asks {
+    /// The workflow: a step of its own.
+    #[default]
+    Approval,
+    /// The agent that holds a task.
+    Question,
+}
+
 /// One line of `GET /v1/approvals`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalSummary {
-    /// `RUN.STEP`.
+    /// `RUN.STEP`; of a question the task's id.
     pub id: String,
+    /// `approval`, or the `question` of an agent.
+    #[serde(default)]
+    pub kind: Asks,
     /// The run.
     pub run: String,
     /// The workflow's name.
     pub workflow: String,
     /// The step.
     pub step: String,
-    /// `waiting`, or how it ended: `completed failed cancelled`.
+    /// `waiting`, or how it ended: `completed failed cancelled`; of a question `asking`, `answered`, or how
+    /// the task stands.
     pub status: String,
     /// What is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]

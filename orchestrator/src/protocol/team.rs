@@ -19,6 +19,10 @@ pub struct AgentSummary {
     /// Milliseconds since its last sign of life.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<u64>,
+    /// Milliseconds since what it says of its progress last changed, of the task where that is longest;
+    /// absent if it says nothing. An agent that lives and stands still is stuck.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub still_ms: Option<u64>,
 }
 
 /// `GET /v1/agents`.

@@ -58,7 +58,10 @@ fn timeless(mut value: Value) -> Value {
             Value::Array(items) => open.extend(items),
             Value::Object(fields) => {
                 for (name, field) in fields {
-                    if matches!(name.as_str(), "lease_expires_at" | "deadline" | "seq") {
+                    if matches!(
+                        name.as_str(),
+                        "lease_expires_at" | "deadline" | "seq" | "at"
+                    ) {
                         assert!(field.is_string() || field.is_u64(), "{name}: {field}");
                         *field = Value::Null;
                     }

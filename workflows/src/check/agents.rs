@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::catalog::{Catalog, CatalogAgent};
 use crate::diagnostic::Note;
 use crate::lower::{Cx, Draft, StepDraft};
-use crate::machine::{ApprovalSpec, Assign, Compensate, StepKind, TaskSpec};
+use crate::machine::{ApprovalSpec, Approvers, Assign, Compensate, StepKind, TaskSpec};
 use crate::source::Span;
 use crate::syntax::{Map, Node};
 
@@ -19,6 +19,9 @@ pub(super) fn step(cx: &mut Cx<'_>, draft: &Draft<'_>, step: &StepDraft<'_>, cat
             let place = Place::of(draft, step.map, step.id_span);
             assignment(cx, &step.step.id, &step.step.assign, &place, catalog);
             named_for_type(cx, draft, task, &step.step.assign, &place, catalog);
+            if let Some(from) = &task.ask.from {
+                known(cx, step, "ask", from, catalog);
+            }
             if let Compensate::Task(undo) = &step.step.compensate
                 && let Some(map) = step.map.get("compensate").and_then(|e| e.value.as_map())
             {
@@ -286,41 +289,54 @@ fn approvers(
     approval: &ApprovalSpec,
     catalog: &Catalog,
 ) {
+    known(cx, step, "approval", &approval.from, catalog);
+    let place = place_in(step, "approval");
+    for agent in &approval.from.agents {
+        own_work(cx, draft, step, approval, agent, place("agents", agent));
+    }
+}
+
+/// Where a list of `key.from` of a step has a name.
+fn place_in<'s>(step: &'s StepDraft<'_>, key: &str) -> impl Fn(&str, &str) -> Span + use<'s> {
     let fields = step
         .map
-        .get("approval")
+        .get(key)
         .and_then(|entry| entry.value.as_map())
         .and_then(|map| map.get("from"))
         .and_then(|entry| entry.value.as_map());
-    let place = |key: &str, name: &str| {
+    move |key, name| {
         let entry = fields.and_then(|map| map.get(key));
         entry.map_or(step.id_span, |entry| name_span(&entry.value, name))
-    };
+    }
+}
+
+/// PHI610, PHI601: whoever `key.from` of a step names is declared.
+fn known(cx: &mut Cx<'_>, step: &StepDraft<'_>, key: &str, from: &Approvers, catalog: &Catalog) {
+    let place = place_in(step, key);
     let roles: BTreeSet<&str> = catalog
         .people
         .iter()
         .flat_map(|person| person.roles.iter().map(String::as_str))
         .collect();
-    for role in &approval.from.roles {
+    for role in &from.roles {
         if !roles.contains(role.as_str()) {
             let what = ("PHI610", format!("nobody has role `{role}`"));
             unknown(cx, what, role, place("roles", role), roles.iter().copied());
         }
     }
-    for user in &approval.from.users {
+    for user in &from.users {
         let people = catalog.people.iter().map(|person| person.name.as_str());
         if !people.clone().any(|name| name.eq_ignore_ascii_case(user)) {
             let what = ("PHI610", format!("unknown person `{user}`"));
             unknown(cx, what, user, place("users", user), people);
         }
     }
-    for agent in &approval.from.agents {
+    for agent in &from.agents {
         let agents = catalog.agents.iter().map(|agent| agent.name.as_str());
         if !agents.clone().any(|name| name.eq_ignore_ascii_case(agent)) {
             let what = ("PHI601", format!("unknown agent `{agent}`"));
             unknown(cx, what, agent, place("agents", agent), agents);
         }
-        own_work(cx, draft, step, approval, agent, place("agents", agent));
     }
 }
 

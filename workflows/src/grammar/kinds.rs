@@ -82,7 +82,7 @@ pub(super) static APPROVAL: Table = Table {
     exactly_one: &[],
 };
 
-static APPROVERS: Table = Table {
+pub(super) static APPROVERS: Table = Table {
     name: "approvers",
     doc: "Any of these.",
     keys: &[&[

@@ -1,7 +1,8 @@
 //! Steps: what they have in common, and what undoes them.
 
 use super::kinds::{
-    APPROVAL, CALL, EMIT, FILES, FOREACH, LOOP, PARALLEL, SWITCH, TASK, TRY, WAIT, WAIT_FOR,
+    APPROVAL, APPROVERS, CALL, EMIT, FILES, FOREACH, LOOP, PARALLEL, SWITCH, TASK, TRY, WAIT,
+    WAIT_FOR,
 };
 use super::policies::{RETRY, SAGA, TIMEOUTS};
 use super::workflow::{ASSIGNED, FAILURE};
@@ -134,6 +135,24 @@ static ACCEPT: Table = Table {
     exactly_one: &[],
 };
 
+static ASK: Table = Table {
+    name: "ask",
+    doc: "Who answers what the agent asks people while it works.",
+    keys: &[&[
+        key(
+            "from",
+            Form::Table(|| &APPROVERS),
+            "Who may answer; every declared person.",
+        ),
+        key(
+            "timeout",
+            Form::Duration,
+            "How long an answer may take, before the attempt fails; 7d.",
+        ),
+    ]],
+    exactly_one: &[],
+};
+
 static ACCEPTED_FILE: Table = Table {
     name: "accepted_file",
     doc: "A file that proves the work.",
@@ -257,6 +276,11 @@ const COMMON: &[Key] = &[
         "accept",
         Form::Table(|| &ACCEPT),
         "Proof that is checked when the agent says it is done.",
+    ),
+    key(
+        "ask",
+        Form::Table(|| &ASK),
+        "Who answers the agent's questions.",
     ),
     key(
         "yield",

@@ -89,6 +89,7 @@ pub(super) const STEP: Keys = keys(
         "compensate",
         "key",
         "accept",
+        "ask",
         "saga",
     ],
 );
@@ -127,6 +128,7 @@ pub(super) const ACTIVITY: Keys = keys(
         "compensate",
         "key",
         "accept",
+        "ask",
         "saga",
     ],
 );
@@ -136,6 +138,8 @@ pub(super) const TASK: Keys = keys("`task`", &["type", "prompt", "attachments", 
 pub(super) const ACCEPT: Keys = keys("`accept`", &["files", "schema"]);
 
 pub(super) const ACCEPT_FILE: Keys = keys("a file of `accept`", &["path", "exists", "sha256"]);
+
+pub(super) const ASK: Keys = keys("`ask`", &["from", "timeout"]);
 
 pub(super) const APPROVAL: Keys = keys(
     "`approval`",

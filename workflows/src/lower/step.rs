@@ -88,6 +88,9 @@ pub(super) fn read<'n>(
     if let (Some(StepKind::Task(task)), Some(entry)) = (&mut kind, map.get("accept")) {
         task.accept = kinds::accept(cx, &entry.value, common);
     }
+    if let (Some(StepKind::Task(task)), Some(entry)) = (&mut kind, map.get("ask")) {
+        task.ask = kinds::ask(cx, &entry.value);
+    }
     let step = Step {
         id: id.to_owned(),
         body: place.body,

@@ -43,7 +43,7 @@ pub use states::{
     ActivityOutcome, State, StateEnd, StateIndex, StatesBody, Transition, TransitionTrigger,
 };
 pub use step::{Effects, FailSpec, FinishSpec, Join, OnFailure, Step, StepKind};
-pub use task::{Accept, AcceptFile, CallSpec, OnParentCancel, TaskSpec};
+pub use task::{Accept, AcceptFile, Ask, CallSpec, OnParentCancel, TaskSpec};
 pub use template::{Template, TemplatePart};
 pub use version::VersionRange;
 pub use waiting::{EmitSpec, EventSource, SetSpec, WaitForSpec, WaitSpec};

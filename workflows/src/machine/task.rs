@@ -1,8 +1,10 @@
 //! Work for agents, and work of other workflows.
 
+use std::time::Duration;
+
 use crate::schema::Schema;
 
-use super::Template;
+use super::{Approvers, Template};
 
 /// What an agent is asked to do.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub struct TaskSpec {
     pub secrets: Vec<String>,
     /// What must hold before the result is taken.
     pub accept: Option<Accept>,
+    /// Who answers what the agent asks while it works.
+    pub ask: Ask,
 }
 
 impl TaskSpec {
@@ -28,6 +32,7 @@ impl TaskSpec {
             attachments: Vec::new(),
             secrets: Vec::new(),
             accept: None,
+            ask: Ask::default(),
         }
     }
 
@@ -37,6 +42,25 @@ impl TaskSpec {
         for file in self.accept.iter().flat_map(|accept| &accept.files) {
             visit(&file.path);
             file.sha256.iter().for_each(&mut *visit);
+        }
+    }
+}
+
+/// Who answers what an agent asks people while it works, and how long they have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Who may answer; `None`: every declared person.
+    pub from: Option<Approvers>,
+    /// After this long without an answer the attempt ends with `approval.expired`.
+    pub timeout: Duration,
+}
+
+impl Default for Ask {
+    /// A week, and everybody.
+    fn default() -> Self {
+        Self {
+            from: None,
+            timeout: Duration::from_secs(7 * 86_400),
         }
     }
 }

@@ -220,6 +220,10 @@ fn hint(refusal: &Refusal) -> Option<String> {
         Refusal::Rejected(Rejection::BadOutput { .. }) => {
             "the attempt is still yours: correct the result and complete again, or fail it"
         }
+        Refusal::Rejected(Rejection::BadQuestion { .. }) => {
+            "the attempt is still yours: ask something else, or go on without an answer"
+        }
+        Refusal::LongProgress { .. } => "the lease was not renewed: say less, and beat again",
         Refusal::NotFound {
             what: "agent" | "agent or person",
             ..

@@ -52,6 +52,8 @@ pub fn routes() -> Vec<Route> {
             .refuses(&[409]),
         Route::post("/v1/schedules/{name}/{id}/backfill", "schedules.backfill", "Makes up for instants that were not taken.", schedules::backfill)
             .refuses(&[409]),
+        Route::get("/v1/tasks/{id}", "tasks.show", "One task: who holds it, how far it is, what it waits for, what was left behind.", tasks::show)
+            .refuses(&[409, 410]),
         Route::post("/v1/tasks/poll", "tasks.poll", "Hands out tasks; waits for one if asked, 204 if there is none.", tasks::poll)
             .refuses(&[404]),
         Route::post("/v1/tasks/{id}/heartbeat", "tasks.heartbeat", "Renews the lease of a task.", tasks::heartbeat)
@@ -59,6 +61,8 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/tasks/{id}/complete", "tasks.complete", "Reports a result, and takes the next task if asked.", tasks::complete)
             .body_max(RESULT_BYTES_MAX).refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/fail", "tasks.fail", "Reports an error.", tasks::fail)
+            .refuses(&[409, 410]),
+        Route::post("/v1/tasks/{id}/ask", "tasks.ask", "Asks people; the task is parked until one of them answers.", tasks::ask)
             .refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/release", "tasks.release", "Gives a task back for others to take.", tasks::release)
             .refuses(&[409, 410]),

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use phisync_agents::protocol::{
-    CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest, HeartbeatResponse,
-    PollRequest, PollResponse, ReleaseRequest, SeqResponse,
+    AskRequest, AskResponse, CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest,
+    HeartbeatResponse, PollRequest, PollResponse, ReleaseRequest, SeqResponse,
 };
 
 use crate::coordinator::{Coordinator, Polled};
 use crate::engine::{Failure, RawJson};
 use crate::identity::Caller;
-use crate::protocol::AgentList;
+use crate::protocol::{AgentList, TaskDetail};
 
 use super::App;
 use super::body::{Answer, Body, Maybe, NoContent};
@@ -41,7 +41,9 @@ pub(super) async fn heartbeat(
     Path(id): Path<String>,
     Body(request): Body<HeartbeatRequest>,
 ) -> Result<Answer<HeartbeatResponse>, Problem> {
-    let heartbeat = app.answer(move |c, now| c.heartbeat(&agent, &id, request.token, now));
+    let progress = request.progress.as_ref().map(RawJson::from_value);
+    let heartbeat = app
+        .answer(move |c, now| c.heartbeat(&agent, &id, request.token, progress.as_ref(), now));
     heartbeat.await
 }
 
@@ -93,6 +95,36 @@ pub(super) async fn fail(
         c.fail(&agent, &id, request.token, &error, retryable, after, now)
     });
     fail.await
+}
+
+pub(super) async fn ask(
+    State(app): State<Arc<App>>,
+    AsAgent(agent): AsAgent,
+    Path(id): Path<String>,
+    Body(request): Body<AskRequest>,
+) -> Result<Answer<AskResponse>, Problem> {
+    let form = request.form.map(RawJson::from);
+    let (asked, head) = app
+        .handle
+        .call(move |c, now| {
+            let question = &request.question;
+            c.ask(&agent, &id, request.token, question, form.as_ref(), now)
+        })
+        .await?;
+    let body = AskResponse {
+        seq: head.seq.0,
+        question: asked.id,
+        deadline: asked.deadline,
+    };
+    Ok(Answer::ok(body, head))
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Answer<TaskDetail>, Problem> {
+    app.answer(move |c, now| c.task(&id, now)).await
 }
 
 pub(super) async fn release(

@@ -86,9 +86,7 @@ impl<D: Door> ServerHandler for Server<D> {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let identity = self.identity(&context.extensions)?;
-        let shown = catalogue()
-            .iter()
-            .filter(|entry| entry.audience.holds(&identity));
+        let shown = catalogue().filter(|entry| entry.audience.holds(&identity));
         Ok(ListToolsResult::with_all_items(
             shown.map(Entry::describe).collect(),
         ))
@@ -100,13 +98,10 @@ impl<D: Door> ServerHandler for Server<D> {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let identity = self.identity(&context.extensions)?;
-        let entry = catalogue()
-            .iter()
-            .find(|entry| entry.name == request.name && entry.audience.holds(&identity));
+        let entry =
+            catalogue().find(|entry| entry.name == request.name && entry.audience.holds(&identity));
         let Some(entry) = entry else {
-            let names = catalogue()
-                .iter()
-                .filter(|entry| entry.audience.holds(&identity));
+            let names = catalogue().filter(|entry| entry.audience.holds(&identity));
             let names: Vec<_> = names.map(|entry| entry.name).collect();
             let message = format!(
                 "there is no tool `{}` for you: {}",

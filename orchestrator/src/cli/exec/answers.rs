@@ -77,6 +77,17 @@ impl Answers {
                     live.say(&format!("{step} waits for another decision: {}", refusal.words()));
                 }
             }
+            RunEvent::TaskAsked {
+                step,
+                undo,
+                question,
+                ..
+            } => {
+                let task = if *undo { format!("{step}.undo") } else { step.clone() };
+                live.say(&format!(
+                    "{step} asks: {question}\n  phisync approval answer {run}.{task} --text ..."
+                ));
+            }
             RunEvent::IncidentOpened { step, .. } => live.say(&format!(
                 "{step} could not be undone: phisync incident retry|skip|abandon {run}.{step} --reason ..."
             )),

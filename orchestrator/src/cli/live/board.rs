@@ -166,6 +166,14 @@ impl Board {
             RunEvent::TaskRetried { step, undo, .. } => {
                 self.queued(step, *undo, "ready again", now)
             }
+            RunEvent::TaskAsked { step, .. } => {
+                self.set(step, Look::Asking, "waits for an answer", now);
+                None
+            }
+            RunEvent::TaskAnswered { step, undo, .. } => {
+                self.queued(step, *undo, "ready again", now)
+            }
+            RunEvent::TaskProgressed { .. } => None,
             RunEvent::TaskCancelRequested { step, .. } => {
                 self.set(step, Look::Off, "stopping", now)
             }

@@ -182,6 +182,7 @@ impl Coordinator {
                 })
                 .collect(),
             silent_ms: self.ledger.silence(key, now.mono).map(millis),
+            still_ms: self.still_for(key, now).map(millis),
         });
         agents.collect()
     }

@@ -6,7 +6,9 @@ use super::undo;
 use super::{end_step, end_with_error};
 use crate::engine::Waker;
 use crate::engine::event::{RunEvent, Then};
+use crate::engine::handoff::Trail;
 use crate::engine::pass::Slot;
+use crate::engine::question::{Question, QuestionAnswer};
 use crate::engine::run::{Clock, RunState};
 use crate::engine::status::{StepStatus, TaskStatus};
 use crate::engine::step::{Ended, Holder, TaskState};
@@ -42,6 +44,8 @@ pub(super) fn apply_to_task(run: &mut RunState, index: Slot, event: &RunEvent) {
                 last_error: None,
                 accepted: None,
                 retry_at: None,
+                questions: Vec::new(),
+                trail: Trail::default(),
                 waker: None,
             };
             let step = run.step_mut(index);
@@ -113,6 +117,14 @@ pub(super) fn apply_to_task(run: &mut RunState, index: Slot, event: &RunEvent) {
                 if !matches!(then, Then::Requeue { .. }) {
                     task.failures += 1;
                 }
+                if token.is_some() {
+                    let word = if error.code == "agent.lost" {
+                        "lost"
+                    } else {
+                        "failed"
+                    };
+                    task.note_end(word, Some(error), *at);
+                }
                 task.last_error = Some(Ended {
                     token: *token,
                     agent: task.holder.as_ref().map(|holder| holder.agent.clone()),
@@ -138,12 +150,68 @@ pub(super) fn apply_to_task(run: &mut RunState, index: Slot, event: &RunEvent) {
             undo,
             begun,
             queue_deadline,
+            at,
             ..
         } => change_task(run, index, *undo, |task| {
+            if *begun {
+                task.note_end("released", None, *at);
+            }
             task.effect_unknown |= *begun;
             task.status = TaskStatus::Ready;
             task.queue_deadline = *queue_deadline;
         }),
+        RunEvent::TaskAsked {
+            undo,
+            token,
+            question,
+            form,
+            shown_hash,
+            at,
+            deadline,
+            ..
+        } => change_task(run, index, *undo, |task| {
+            task.note_end("asked", None, *at);
+            // It may have done something before it asked.
+            task.effect_unknown = true;
+            task.questions.push(Question {
+                token: *token,
+                attempt: task.attempt,
+                asked_by: task.last_agent.clone().unwrap_or_default(),
+                text: question.clone(),
+                form: form.clone(),
+                shown_hash: shown_hash.clone(),
+                asked_at: *at,
+                deadline: *deadline,
+                answer: None,
+            });
+            task.status = TaskStatus::Asking;
+        }),
+        RunEvent::TaskAnswered {
+            undo,
+            by,
+            text,
+            form,
+            at,
+            queue_deadline,
+            ..
+        } => change_task(run, index, *undo, |task| {
+            if let Some(question) = task.questions.last_mut() {
+                question.answer = Some(QuestionAnswer {
+                    by: by.clone(),
+                    text: text.clone(),
+                    form: form.clone(),
+                    at: *at,
+                });
+            }
+            task.status = TaskStatus::Ready;
+            task.queue_deadline = *queue_deadline;
+        }),
+        RunEvent::TaskProgressed {
+            undo,
+            progress,
+            said_at,
+            ..
+        } => change_task(run, index, *undo, |task| task.reach(progress, *said_at)),
         RunEvent::TaskRetried {
             undo,
             queue_deadline,
@@ -196,6 +264,9 @@ pub(super) fn change_task(
             until: holder.run_deadline,
         }),
         TaskStatus::Backoff => task.retry_at.map(|at| Waker::Timer { at }),
+        TaskStatus::Asking => task.open_question().map(|question| Waker::Person {
+            until: question.deadline,
+        }),
         TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => {
             if let Some(at) = task.total_deadline {
                 run.deadlines.remove(&(at, total(index, undo)));
@@ -207,10 +278,11 @@ pub(super) fn change_task(
     step.status = match (task.status, undo) {
         (TaskStatus::Ready, false) => StepStatus::Ready,
         (TaskStatus::Running, false) => StepStatus::Running,
-        (TaskStatus::Backoff, false) => StepStatus::Waiting,
-        (TaskStatus::Ready | TaskStatus::Running | TaskStatus::Backoff, true) => {
-            StepStatus::Compensating
-        }
+        (TaskStatus::Backoff | TaskStatus::Asking, false) => StepStatus::Waiting,
+        (
+            TaskStatus::Ready | TaskStatus::Running | TaskStatus::Backoff | TaskStatus::Asking,
+            true,
+        ) => StepStatus::Compensating,
         (TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled, _) => step.status,
     };
 }
@@ -224,6 +296,7 @@ fn attempt_deadline(task: &TaskState) -> Option<Timestamp> {
         TaskStatus::Ready => Some(task.queue_deadline),
         TaskStatus::Running => task.holder.as_ref().map(|holder| holder.run_deadline),
         TaskStatus::Backoff => task.retry_at,
+        TaskStatus::Asking => task.open_question().map(|question| question.deadline),
         TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => None,
     }
 }

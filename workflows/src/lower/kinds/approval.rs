@@ -89,7 +89,7 @@ pub(super) fn read(
 }
 
 /// `from`, and `to` of an escalation.
-fn approvers(cx: &mut Cx<'_>, key: &str, node: &Node) -> Approvers {
+pub(super) fn approvers(cx: &mut Cx<'_>, key: &str, node: &Node) -> Approvers {
     let mut from = Approvers::default();
     let Some(fields) = cx.map(key, node) else {
         return from;
@@ -118,7 +118,7 @@ fn approvers(cx: &mut Cx<'_>, key: &str, node: &Node) -> Approvers {
         .all(|field| field.value.as_seq().is_some_and(<[Node]>::is_empty));
     if known && all_empty {
         cx.sink.push(
-            Note::error("PHI108", node.span, "nobody may decide this approval")
+            Note::error("PHI108", node.span, "nobody may decide this")
                 .help("name `roles`, `users` or `agents`"),
         );
     }

@@ -26,7 +26,7 @@ use crate::syntax::{Entry, Map, Node};
 
 pub(super) use block::ROOTS;
 pub(super) use handlers::handler;
-pub(super) use task::{accept, clocks, task_type_name, unassigned};
+pub(super) use task::{accept, ask, clocks, task_type_name, unassigned};
 pub(super) use undo::{inside as inside_undo, read as compensate, step as undo_step};
 pub(super) use waiting::{event_name, event_source, matching, variables};
 
@@ -70,6 +70,7 @@ const TAKEN_BY: &[(&str, &[&str])] = &[
     ("key", &["task"]),
     ("prompt", &["task"]),
     ("accept", &["task"]),
+    ("ask", &["task"]),
     ("saga", &["do"]),
 ];
 

@@ -2,12 +2,13 @@
 
 use super::super::Cx;
 use super::super::fields::excluded;
-use super::super::keys::{ACCEPT, ACCEPT_FILE, TASK};
+use super::super::keys::{ACCEPT, ACCEPT_FILE, ASK, TASK};
 use super::super::policy::{self, Defaults};
 use super::super::step::Common;
+use super::approval::approvers;
 use super::unread;
 use crate::diagnostic::Note;
-use crate::machine::{Accept, AcceptFile, Assign, TaskSpec, Timeouts};
+use crate::machine::{Accept, AcceptFile, Ask, Assign, TaskSpec, Timeouts};
 use crate::source::Span;
 use crate::syntax::{Map, Node};
 
@@ -143,6 +144,23 @@ fn accept_file(cx: &mut Cx<'_>, node: &Node) -> Option<AcceptFile> {
         exists,
         sha256: None,
     })
+}
+
+/// `ask` of a step: who answers the agent's questions, and until when.
+pub(in crate::lower) fn ask(cx: &mut Cx<'_>, node: &Node) -> Ask {
+    let usual = Ask::default();
+    let Some(map) = cx.map("ask", node) else {
+        return usual;
+    };
+    cx.keys(map, &ASK);
+    let from = map.get("from");
+    let timeout = map
+        .get("timeout")
+        .and_then(|entry| cx.duration("timeout", &entry.value));
+    Ask {
+        from: from.map(|entry| approvers(cx, "from", &entry.value)),
+        timeout: timeout.unwrap_or(usual.timeout),
+    }
 }
 
 /// Anybody, put back three times.
