@@ -22,7 +22,8 @@ pub use control::{
     Standing,
 };
 pub use people::{
-    ApprovalList, ApprovalSummary, Asks, DecideRequest, IncidentList, IncidentSummary, ResolveRequest,
+    ApprovalList, ApprovalSummary, Asks, DecideRequest, IncidentList, IncidentSummary,
+    ResolveRequest,
 };
 pub use runs::{
     EventList, EventRecord, Failure, RunDetail, RunList, RunSummary, StartRequest, Started,

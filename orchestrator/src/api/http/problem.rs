@@ -85,6 +85,8 @@ pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
             "bad_schedule",
             "other_body",
             "expr",
+            "bad_question",
+            "progress_too_long",
             "bad_request",
             "unstorable",
             "transaction",

@@ -42,8 +42,8 @@ pub(super) async fn heartbeat(
     Body(request): Body<HeartbeatRequest>,
 ) -> Result<Answer<HeartbeatResponse>, Problem> {
     let progress = request.progress.as_ref().map(RawJson::from_value);
-    let heartbeat = app
-        .answer(move |c, now| c.heartbeat(&agent, &id, request.token, progress.as_ref(), now));
+    let heartbeat =
+        app.answer(move |c, now| c.heartbeat(&agent, &id, request.token, progress.as_ref(), now));
     heartbeat.await
 }
 
