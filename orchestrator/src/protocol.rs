@@ -42,7 +42,7 @@ pub use snapshots::{
     EffectLeft, RewindAnswer, RewindRequest, RewoundDocument, RewoundRun, RewoundTo, SnapshotList,
     SnapshotSummary, SnapshotTaken, TakenSummary,
 };
-pub use system::{Health, Me};
+pub use system::{AlarmList, AlarmSummary, Health, Me};
 pub use tasks::{Asked, Progress, TaskDetail};
 pub use team::{AgentList, AgentSummary};
 pub use tokens::{TokenCreated, TokenList, TokenRequest, TokenSummary};

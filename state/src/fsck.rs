@@ -11,7 +11,7 @@ use crate::journal::walk::{Found, Tail, WalkError, walk};
 use crate::journal::{Corruption, behind, display_name};
 use crate::snapshot::list::Start;
 use crate::snapshot::{self, SnapshotInfo};
-use crate::view::{self, VIEW_DIRECTORY, ViewDamage};
+use crate::view::{self, DOCUMENT_DIRECTORY, VIEW_DIRECTORY, ViewDamage};
 use crate::{Head, Record, Seq};
 
 /// The longest view that is looked into, in bytes.
@@ -245,19 +245,21 @@ pub fn check_views(
     data: &Path,
     head: Seq,
 ) -> Result<(u64, Vec<(String, ViewFault)>), FsckError> {
-    let directory = data.join(VIEW_DIRECTORY);
-    let names = match disk.read_dir(&directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        read => read.map_err(|source| FsckError::Io {
-            file: VIEW_DIRECTORY.to_owned(),
-            source,
-        })?,
-    };
     let (mut good, mut faults) = (0, Vec::new());
-    for name in names.iter().filter(|name| name.ends_with(".json")) {
-        match check_view(disk, &directory.join(name), head) {
-            Ok(()) => good += 1,
-            Err(fault) => faults.push((format!("{VIEW_DIRECTORY}/{name}"), fault)),
+    for shown in [VIEW_DIRECTORY, DOCUMENT_DIRECTORY] {
+        let directory = data.join(shown);
+        let names = match disk.read_dir(&directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read.map_err(|source| FsckError::Io {
+                file: shown.to_owned(),
+                source,
+            })?,
+        };
+        for name in names.iter().filter(|name| name.ends_with(".json")) {
+            match check_view(disk, &directory.join(name), head) {
+                Ok(()) => good += 1,
+                Err(fault) => faults.push((format!("{shown}/{name}"), fault)),
+            }
         }
     }
     Ok((good, faults))

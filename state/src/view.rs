@@ -31,7 +31,7 @@ const NAME_MAX: usize = 100;
 const PENDING_MAX: usize = 1024;
 
 /// The directory of the views of documents, below the data directory.
-const DOCUMENT_DIRECTORY: &str = "documents";
+pub(crate) const DOCUMENT_DIRECTORY: &str = "documents";
 
 /// A view's file: its directory, and its name without extension, which has the grammar of
 /// [`crate::FileId`] and up to 100 characters.
@@ -61,6 +61,25 @@ impl ViewName {
             directory: DOCUMENT_DIRECTORY,
             name: Arc::from(name.as_str()),
         }
+    }
+
+    /// The view in a file, by the file's name relative to the data directory.
+    #[must_use]
+    pub fn of_file(shown: &str) -> Option<Self> {
+        let (directory, file) = shown.split_once('/')?;
+        let name = file.strip_suffix(".json")?;
+        match directory {
+            DOCUMENT_DIRECTORY => Some(Self::document(&FileId::new(name).ok()?)),
+            VIEW_DIRECTORY => Self::new(name).ok(),
+            _ => None,
+        }
+    }
+
+    /// The document that it shows, if it shows one.
+    #[must_use]
+    pub fn shows_document(&self) -> Option<FileId> {
+        let document = self.directory == DOCUMENT_DIRECTORY;
+        FileId::new(&self.name).ok().filter(|_| document)
     }
 
     /// The name as text.

@@ -227,6 +227,7 @@ pub(crate) fn start(
         only_run,
         snapshots: data.config()?.snapshots.policy(),
         durability: Durability::Sync,
+        read_only: false,
         expect_head: None,
         roots,
     })?)

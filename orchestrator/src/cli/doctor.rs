@@ -4,9 +4,10 @@
 //! names its remedy, so nobody has to know which command belongs to which damage.
 
 use clap::Args;
+use phisync::coordinator::StoreEvent;
 use phisync_state::env::{Disk as _, OsDisk};
 use phisync_state::snapshot::SnapshotInfo;
-use phisync_state::{FsckReport, JournalEnd, fsck};
+use phisync_state::{FsckReport, JournalEnd, dump, fsck};
 use serde::Serialize;
 
 use super::Context;
@@ -89,6 +90,7 @@ impl Doctor {
         findings.extend(snapshots(&report.snapshots));
         findings.extend(archives(&report));
         findings.extend(views(&report));
+        findings.extend(alarms(&data));
         findings.extend(leftovers(&data));
         let healthy = findings.iter().all(|f| f.weight != Weight::Problem);
         let damaged = matches!(report.end, JournalEnd::Corrupt(_));
@@ -213,6 +215,33 @@ fn views(report: &FsckReport) -> Vec<Finding> {
         Finding::note("views", format!("{file}: {fault}"), Some(remedy))
     });
     damaged.collect()
+}
+
+/// At most so many alarms are told.
+const ALARMS_MAX: usize = 10;
+
+/// What servers have put on record. A journal that cannot be read has its own finding.
+fn alarms(data: &DataDir) -> Vec<Finding> {
+    let mut alarms = Vec::new();
+    let visited = dump(&OsDisk, data.path(), &mut |record| {
+        if record.stream.as_str() == "store"
+            && let Ok(StoreEvent::AlarmRaised {
+                kind,
+                about,
+                says,
+                at,
+            }) = serde_json::from_str(&record.event)
+        {
+            alarms.push(format!("{at}  {}: {about}: {says}", kind.as_str()));
+        }
+    });
+    if visited.is_err() {
+        return Vec::new();
+    }
+    let newest = alarms.into_iter().rev().take(ALARMS_MAX);
+    newest
+        .map(|alarm| Finding::note("alarms", alarm, None))
+        .collect()
 }
 
 /// What earlier accidents left.

@@ -46,6 +46,11 @@ pub(super) struct Serve {
     #[arg(long, value_enum, value_name = "MODE")]
     durability: Option<DurabilityMode>,
 
+    /// Only show what is there: nothing is written, whatever happens, and everything but reading is refused with
+    /// 507. Works on a disk that is mounted read-only, too. Reach it by --server
+    #[arg(long, conflicts_with = "durability")]
+    read_only: bool,
+
     /// A head that was seen before, as answers carry it in Phisync-Head; a journal that does not go
     /// through it is refused with 77
     #[arg(long, value_name = "SEQ:HASH")]
@@ -103,11 +108,14 @@ impl Serve {
             Some(agents) => Some(agents),
             None => data.agents_file()?,
         };
-        let roots = data.roots(&self.roots)?;
+        let roots = match self.read_only {
+            true => Vec::new(),
+            false => data.roots(&self.roots)?,
+        };
         let (end, ended) = mpsc::channel();
         let asked = end.clone();
         signals::on_first(move || tell(&asked, Ending::Asked))?;
-        let created = data.create()?;
+        let created = !self.read_only && data.create()?;
         let started = Server::start(&ServeOptions {
             data: data.path().to_owned(),
             listen,
@@ -117,6 +125,7 @@ impl Serve {
             roots,
             snapshots: data.config()?.snapshots.policy(),
             durability,
+            read_only: self.read_only,
             expect_head: self.expect_head,
         });
         let server = match started {

@@ -162,6 +162,10 @@ impl From<RestoreError> for Report {
     fn from(error: RestoreError) -> Self {
         let (exit, hint) = match &error {
             RestoreError::Held(_) => (ExitCode::Locked, "stop the server first"),
+            RestoreError::LockLost => (
+                ExitCode::Locked,
+                "another process may write the directory; nothing was taken apart",
+            ),
             RestoreError::NoSnapshot { .. } => (
                 ExitCode::NotFound,
                 "`phisync snapshot list` shows those that there are",

@@ -54,6 +54,9 @@ impl Coordinator {
     /// every job, so it looks at nobody in particular.
     #[must_use]
     pub fn next_due(&self) -> (Option<Timestamp>, Option<Duration>) {
+        if self.still {
+            return (None, None);
+        }
         let run = self.due.first().map(|(at, _)| *at);
         let at_once = self.events.is_busy().then(Timestamp::default);
         let wall = [run, self.schedules.next_due(), at_once];
@@ -65,6 +68,11 @@ impl Coordinator {
             self.locks.next_due(),
         ];
         (wall, mono.into_iter().flatten().min())
+    }
+
+    /// From now on nothing is due: the store is only to be looked at.
+    pub fn stand_still(&mut self) {
+        self.still = true;
     }
 
     /// This process stood still for `pause`: nobody is late because of that.

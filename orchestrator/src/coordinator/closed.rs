@@ -298,6 +298,9 @@ impl Projection for RunProjection {
     fn outlived(&self, records: &[Record]) -> usize {
         let Some(last) = records.last() else { return 0 };
         let before_last = records.len() - 1;
+        if last.stream.as_str() == super::notices::STREAM {
+            return records.len().saturating_sub(super::notices::KEPT);
+        }
         match last.stream.as_str().split_once('/') {
             // The last verdict is the one that counts, and what was taken since.
             Some(("agent", _)) => {

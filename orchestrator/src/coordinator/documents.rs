@@ -108,6 +108,15 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Has the readable copy of a document written anew, or removed; false if there never was one.
+    pub(super) fn renew_document(&mut self, name: FileId) -> bool {
+        let known = self.documents.by_name.contains_key(&name);
+        if known {
+            self.documents.stale_views.insert(name);
+        }
+        known
+    }
+
     pub(super) fn reload_document(&mut self, name: &FileId) -> Result<(), Refusal> {
         self.documents.by_name.remove(name);
         for record in self.store.read(&document_stream(name), 1)? {

@@ -50,7 +50,8 @@ fn facts_of_version_1_are_read_and_written_as_they_were() {
         r#"{"run_rewound":{"to":7,"by":"dana","reason":"a bad deployment","at":1795339800000000}}"#,
     );
     check::<StoreEvent>(
-        r#"{"store_rewound":{"to":40,"since":1795339700000000,"by":"dana","reason":"why","runs":2,"documents":1,"at":1795339800000000}}"#,
+        r#"{"store_rewound":{"to":40,"since":1795339700000000,"by":"dana","reason":"why","runs":2,"documents":1,"at":1795339800000000}}
+{"alarm_raised":{"kind":"tail_cut","about":"journal/1.jsonl","says":"words","at":1795339800000000}}"#,
     );
     check::<EventFact>(
         r#"{"event_received":{"data":{"sha":"7f3"},"key":"k","by":"dana","at":1795339800000000}}"#,

@@ -68,7 +68,7 @@ pub use files::FilesErrand;
 pub use forks::Cut;
 pub use keys::{BusinessKey, Call, OnClosed, OnOpen, body_hash};
 pub use locks::{LockAnswer, LockGrant, ServedWaiter};
-pub use notices::StoreEvent;
+pub use notices::{Alarm, AlarmKind, StoreEvent};
 pub use people::{Decider, Said};
 pub use polls::{Handed, PollId, Polled};
 pub use refusal::{Refusal, RefusalClass};
@@ -121,6 +121,9 @@ pub struct Coordinator {
     next_doubt: Option<Duration>,
     agents: BTreeMap<String, Agent>,
     sharing: sharing::Sharing,
+    alarms: notices::Alarms,
+    /// Whether nothing is ever due.
+    still: bool,
     polls: polls::Polls,
     progress: progress::Reports,
     batch: Batch,

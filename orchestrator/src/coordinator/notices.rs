@@ -1,12 +1,64 @@
 //! What happened to the store itself: facts of the stream `store`, which belong to no run.
+//!
+//! Rewinds, and alarms: what was found damaged or out of order, and what was done about it by itself. Nobody has to
+//! have read a log at the right moment. The same alarm again within a day is not recorded.
 
-use phisync_state::{Seq, StreamName, Timestamp};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use phisync_state::{Entry, Expected, Record, Seq, StreamName, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Coordinator;
+use crate::protocol::AlarmSummary;
+
+use super::{Coordinator, Now, Refusal, recovery};
 
 /// The stream's name.
-const STREAM: &str = "store";
+pub(super) const STREAM: &str = "store";
+
+/// So many of its facts are kept.
+pub(super) const KEPT: usize = 1000;
+
+/// An alarm about the same thing is not recorded again within this.
+const QUIET: Duration = Duration::from_hours(24);
+
+/// What an alarm is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmKind {
+    /// A start cut the end of the journal: a batch that a crash had torn, and nobody was told about.
+    TailCut,
+    /// A snapshot is not as it was written; another was taken in its place.
+    SnapshotDamaged,
+    /// A readable view was damaged or edited, and was written anew.
+    ViewRebuilt,
+    /// A client was told a head that this journal never had.
+    WitnessAhead,
+}
+
+impl AlarmKind {
+    /// The word that people read.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TailCut => "tail cut",
+            Self::SnapshotDamaged => "snapshot damaged",
+            Self::ViewRebuilt => "view rebuilt",
+            Self::WitnessAhead => "witness ahead",
+        }
+    }
+}
+
+/// Something that was found out of order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// What it is.
+    pub kind: AlarmKind,
+    /// The file, or whoever said so.
+    pub about: String,
+    /// In words.
+    pub says: String,
+}
 
 /// A fact of the stream `store`. Format version 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +81,91 @@ pub enum StoreEvent {
         /// When.
         at: Timestamp,
     },
+    /// Something was found out of order.
+    AlarmRaised {
+        /// What it is.
+        kind: AlarmKind,
+        /// The file, or whoever said so.
+        about: String,
+        /// In words.
+        says: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// The last alarms, oldest first.
+#[derive(Default)]
+pub(super) struct Alarms(VecDeque<(Alarm, Timestamp)>);
+
+impl Alarms {
+    fn note(&mut self, alarm: Alarm, at: Timestamp) {
+        if self.0.len() == KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back((alarm, at));
+    }
+
+    fn is_known(&self, alarm: &Alarm, now: Timestamp) -> bool {
+        let same = |(other, at): &&(Alarm, Timestamp)| other == alarm && now.since(*at) < QUIET;
+        self.0.iter().rev().find(same).is_some()
+    }
 }
 
 impl Coordinator {
+    pub(super) fn replay_of_store(
+        &mut self,
+        record: &Record,
+    ) -> Result<(), phisync_state::ReadError> {
+        if let StoreEvent::AlarmRaised {
+            kind,
+            about,
+            says,
+            at,
+        } = recovery::decode(record)?
+        {
+            self.alarms.note(Alarm { kind, about, says }, at);
+        }
+        Ok(())
+    }
+
+    /// Records an alarm, unless it is known.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn raise(&mut self, alarm: Alarm, now: Now) -> Result<(), Refusal> {
+        if self.alarms.is_known(&alarm, now.wall) {
+            return Ok(());
+        }
+        let event = StoreEvent::AlarmRaised {
+            kind: alarm.kind,
+            about: alarm.about.clone(),
+            says: alarm.says.clone(),
+            at: now.wall,
+        };
+        let entry = Entry {
+            stream: StreamName::new(STREAM),
+            expected: Expected::Any,
+            events: serde_json::to_string(&event).into_iter().collect(),
+        };
+        self.append_apart(vec![entry], now)?;
+        self.alarms.note(alarm, now.wall);
+        Ok(())
+    }
+
+    /// The last alarms, newest first.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<AlarmSummary> {
+        let alarms = self.alarms.0.iter().rev();
+        let alarms = alarms.map(|(alarm, at)| AlarmSummary {
+            kind: alarm.kind.as_str().to_owned(),
+            about: alarm.about.clone(),
+            says: alarm.says.clone(),
+            at: at.to_string(),
+        });
+        alarms.collect()
+    }
+
     /// Adds a fact to the batch under way.
     pub(super) fn note_of_store(&mut self, event: &StoreEvent) {
         let stream = StreamName::new(STREAM);

@@ -51,6 +51,8 @@ impl Coordinator {
             ledger: Ledger::new(),
             next_doubt: None,
             sharing: super::sharing::Sharing::Alone,
+            still: false,
+            alarms: super::notices::Alarms::default(),
             polls: super::polls::Polls::default(),
             progress: super::progress::Reports::default(),
             batch: super::Batch::default(),
@@ -143,6 +145,8 @@ impl Coordinator {
             self.replay_transaction(id, record)?;
         } else if let Some(name) = stream.strip_prefix("doc/") {
             self.replay_document(name, record)?;
+        } else if stream == super::notices::STREAM {
+            self.replay_of_store(record)?;
         } else if let Some(name) = stream.strip_prefix("lock/")
             && let Ok(name) = FileId::new(name)
         {

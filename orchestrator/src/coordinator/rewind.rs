@@ -169,8 +169,11 @@ impl Coordinator {
         Ok(answer)
     }
 
-    /// Only what is durable can be read.
-    fn wait_until_durable(&self) -> Result<(), Refusal> {
+    /// Waits until everything that was appended here is durable: only that can be read.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn wait_until_durable(&self) -> Result<(), Refusal> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         let then = move |durable| {
             // Whoever waits is there until this is told.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use phisync_state::ViewName;
 use phisync_workflows::Machine;
 use serde_json::{Value, json};
 
@@ -81,12 +82,18 @@ fn body(run: &RunState) -> Value {
 
 impl Coordinator {
     /// Has a view written anew, whatever it says now; false if there is nothing that it could show.
-    pub fn renew_view(&mut self, name: &str) -> bool {
-        match name {
+    pub fn renew_view(&mut self, name: &ViewName) -> bool {
+        if let Some(document) = name.shows_document() {
+            return self.renew_document(document);
+        }
+        match name.as_str() {
             "agent-health" => self.stale_views.agents = true,
             "approval-queue" => self.stale_views.approvals = true,
             _ => {
-                let run = name.strip_prefix("workflow-").and_then(RunId::parse);
+                let run = name
+                    .as_str()
+                    .strip_prefix("workflow-")
+                    .and_then(RunId::parse);
                 let Some(id) = run else { return false };
                 if self.open.contains_key(&id) {
                     self.stale_views.runs.insert(id);

@@ -37,3 +37,23 @@ pub struct Me {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
+
+/// `GET /v1/alarms`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AlarmList {
+    /// Newest first, the last thousand.
+    pub alarms: Vec<AlarmSummary>,
+}
+
+/// Something that was found out of order in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AlarmSummary {
+    /// `tail cut`, `snapshot damaged`, `view rebuilt` or `witness ahead`.
+    pub kind: String,
+    /// The file, or whoever said so.
+    pub about: String,
+    /// In words.
+    pub says: String,
+    /// When.
+    pub at: String,
+}

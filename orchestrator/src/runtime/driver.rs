@@ -17,7 +17,7 @@ use phisync_state::env::Clock;
 use phisync_state::{Head, Store, Unknown, ViewName};
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::coordinator::{Coordinator, Now, PollId, Polled, Refusal};
+use crate::coordinator::{Alarm, Coordinator, Now, PollId, Polled, Refusal};
 use crate::engine::RunId;
 use crate::protocol::Started;
 
@@ -117,10 +117,19 @@ pub struct Handle {
 pub(super) struct ViewRenewer(SyncSender<Message>);
 
 impl ViewRenewer {
-    /// Has a view written anew; `unknown` is told if there is nothing that it could show.
-    pub(super) fn renew(&self, name: ViewName, unknown: impl FnOnce(ViewName) + Send + 'static) {
-        let renew: Job = Box::new(move |desk, _| {
-            if !desk.coordinator.renew_view(name.as_str()) {
+    /// Has a view written anew, for the reason that `alarm` tells; `unknown` is told if there is nothing that it
+    /// could show.
+    pub(super) fn renew(
+        &self,
+        name: ViewName,
+        alarm: Alarm,
+        unknown: impl FnOnce(ViewName) + Send + 'static,
+    ) {
+        let renew: Job = Box::new(move |desk, now| {
+            if let Err(refusal) = desk.coordinator.raise(alarm, now) {
+                tracing::warn!(%refusal, "an alarm is not on record");
+            }
+            if !desk.coordinator.renew_view(&name) {
                 unknown(name);
             }
             None
@@ -390,9 +399,9 @@ fn hand_over(handle: Handle, agent: String, reply: Reply<Vec<Task>>, tasks: Vec<
 }
 
 /// Tells that the thread panics: without it the server would stay up and answer nobody.
-struct Alarm(watch::Sender<Option<ServerFailure>>);
+struct PanicBell(watch::Sender<Option<ServerFailure>>);
 
-impl Drop for Alarm {
+impl Drop for PanicBell {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.send_replace(Some(ServerFailure::Panicked));
@@ -406,7 +415,7 @@ pub(super) fn start(
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     views: ViewSink,
-    guard: Guard,
+    guard: Option<Guard>,
     failing: watch::Sender<Option<ServerFailure>>,
 ) -> std::io::Result<(Handle, JoinHandle<()>)> {
     let (jobs, queue) = sync_channel(QUEUE_MAX);
@@ -428,14 +437,14 @@ pub(super) fn start(
         views,
         handle: handle.clone(),
         views_due: Duration::ZERO,
-        guard: Some(guard),
+        guard,
         guard_due: Duration::ZERO,
         tick_after: Duration::ZERO,
     };
     let thread = std::thread::Builder::new()
         .name("coordinator".to_owned())
         .spawn(move || {
-            let _alarm = Alarm(failing);
+            let _bell = PanicBell(failing);
             driver.run(&queue);
         })?;
     Ok((handle, thread))

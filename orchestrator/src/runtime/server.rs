@@ -9,7 +9,9 @@ use std::thread::JoinHandle;
 
 use phisync_agents::registry::{Registry, RegistryError};
 use phisync_state::env::{self, read_all, replace_file};
-use phisync_state::env::{Clock, Disk, Entropy as _, OsClock, OsDisk, OsEntropy, SeededEntropy};
+use phisync_state::env::{
+    Clock, Disk, Entropy as _, OsClock, OsDisk, OsEntropy, ReadOnlyDisk, SeededEntropy,
+};
 use phisync_state::transaction::{Blobs, Roots, RootsError, Workspace};
 use phisync_state::{
     Durability, FileOptions, FileStore, FsckError, Head, JournalEnd, OpenError, Opened, ReadError,
@@ -19,7 +21,7 @@ use phisync_workflows::{Catalog, CatalogAgent, CatalogPerson};
 use tokio::sync::watch;
 
 use crate::api::http::{App, Counts, Doors, router, serve};
-use crate::coordinator::{Coordinator, Now};
+use crate::coordinator::{Alarm, AlarmKind, Coordinator, Now, Refusal};
 use crate::engine::RunId;
 use crate::identity::{TokenStore, TokenStoreError};
 
@@ -49,6 +51,8 @@ pub struct ServeOptions {
     pub snapshots: SnapshotPolicy,
     /// What durable means.
     pub durability: Durability,
+    /// Whether it only shows what is there: nothing is written, and the directory must exist.
+    pub read_only: bool,
     /// A head that was seen before: the journal must go through it.
     pub expect_head: Option<Head>,
     /// The working trees that transactions may change, by name.
@@ -171,6 +175,14 @@ impl StartError {
                 "commands talk to the running server by themselves; stop it to open the \
                  directory otherwise"
             }
+            Self::Store(OpenError::NotUsable { source, .. })
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                "nothing was changed; `phisync serve --read-only` shows what is in it"
+            }
             Self::Store(OpenError::Corrupt(_)) | Self::Read(ReadError::Corrupt { .. }) => {
                 "nothing was changed; `phisync doctor` says what can be done"
             }
@@ -240,7 +252,10 @@ impl Server {
         if !options.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(options.listen));
         }
-        let disk: Arc<dyn Disk> = Arc::new(OsDisk);
+        let disk: Arc<dyn Disk> = match options.read_only {
+            true => Arc::new(ReadOnlyDisk::over(Arc::new(OsDisk))),
+            false => Arc::new(OsDisk),
+        };
         let only_run = options
             .only_run
             .as_deref()
@@ -255,7 +270,10 @@ impl Server {
             durability: options.durability,
             ..FileOptions::default()
         };
-        let (store, opened) = FileStore::open(Arc::clone(&disk), &options.data, file_options)?;
+        let (store, opened) = match options.read_only {
+            true => FileStore::open_to_read(Arc::new(OsDisk), &options.data)?,
+            false => FileStore::open(Arc::clone(&disk), &options.data, file_options)?,
+        };
         if let Some(doubt) = env::doubtful_place(&options.data) {
             tracing::warn!(
                 place = doubt,
@@ -302,24 +320,34 @@ impl Server {
         let blobs = Blobs::open(Arc::clone(&disk), &options.data);
         let blobs = blobs.map_err(system("open the blobs"))?;
         let workspace = Workspace::new(Arc::new(OsDisk), blobs);
-        transactions::recover(&mut coordinator, &*shared, &workspace, now)
-            .map_err(io::Error::other)
-            .map_err(system("complete the transactions that were left open"))?;
+        if options.read_only {
+            coordinator.stand_still();
+        } else {
+            raise_what_was_found(&mut coordinator, &opened, now)
+                .map_err(io::Error::other)
+                .map_err(system("record what the start has found"))?;
+            transactions::recover(&mut coordinator, &*shared, &workspace, now)
+                .map_err(io::Error::other)
+                .map_err(system("complete the transactions that were left open"))?;
+        }
         let views = ViewWriter::start(Arc::clone(&disk), paths.root());
         let views = Arc::new(views.map_err(system("write views"))?);
-        let sink = view_sink(
-            Arc::clone(&views),
-            Arc::clone(&disk),
-            paths.clone(),
-            &shared,
-        );
+        let sink: ViewSink = match options.read_only {
+            true => Box::new(|_, _, _| {}),
+            false => view_sink(
+                Arc::clone(&views),
+                Arc::clone(&disk),
+                paths.clone(),
+                &shared,
+            ),
+        };
         let (failing, failed) = watch::channel(None);
         let (handle, driver) = driver::start(
             coordinator,
             Arc::clone(&shared),
             Arc::clone(&clock),
             sink,
-            guard(&store, failing.clone()),
+            (!options.read_only).then(|| guard(&store, failing.clone())),
             failing.clone(),
         )
         .map_err(system("start the coordinator's thread"))?;
@@ -356,6 +384,7 @@ impl Server {
             clock,
             instance: instance.clone(),
             alarms: AtomicU64::new(0),
+            read_only: options.read_only,
         };
         let (stop, stopping) = watch::channel(false);
         let sockets = start_sockets(
@@ -380,7 +409,9 @@ impl Server {
             views: Arc::downgrade(&views),
             renewer: handle.view_renewer(),
         };
-        check.start().map_err(system("look at the views"))?;
+        if !options.read_only {
+            check.start().map_err(system("look at the views"))?;
+        }
         let mut server = Self {
             url: format!("http://{address}"),
             admin,
@@ -399,7 +430,7 @@ impl Server {
             failed,
             instance,
         };
-        if options.announce {
+        if options.announce && !options.read_only {
             server.announce().map_err(system("write server.json"))?;
         }
         Ok(server)
@@ -501,6 +532,35 @@ impl Drop for Server {
             tracing::error!(%unknown, "the store did not close in order");
         }
     }
+}
+
+/// Puts on record what opening the store dealt with by itself. What does not fit on a full disk is found again
+/// by the next start, or was logged.
+fn raise_what_was_found(
+    coordinator: &mut Coordinator,
+    opened: &Opened,
+    now: Now,
+) -> Result<(), Refusal> {
+    let torn = opened.torn.iter().map(|torn| Alarm {
+        kind: AlarmKind::TailCut,
+        about: torn.file.clone(),
+        says: format!(
+            "{} bytes at {} were no whole batch ({}); they are kept in {}",
+            torn.length, torn.offset, torn.reason, torn.kept
+        ),
+    });
+    let damaged = opened.damaged_snapshots.iter().map(|damaged| Alarm {
+        kind: AlarmKind::SnapshotDamaged,
+        about: damaged.file.clone(),
+        says: format!("{}; the start passed it over", damaged.reason),
+    });
+    for alarm in torn.chain(damaged) {
+        match coordinator.raise(alarm, now) {
+            Err(Refusal::Full(_)) => return Ok(()),
+            raised => raised?,
+        }
+    }
+    coordinator.wait_until_durable()
 }
 
 /// Stops all writing when the lock of the directory is not ours any more.

@@ -13,6 +13,7 @@ fn server(data: &std::path::Path) -> Server {
         only_run: None,
         snapshots: SnapshotPolicy::default(),
         durability: phisync_state::Durability::Sync,
+        read_only: false,
         expect_head: None,
         roots: Vec::new(),
     };

@@ -9,6 +9,8 @@ use std::sync::{Arc, Weak};
 use phisync_state::env::Disk;
 use phisync_state::{FileStore, Store as _, ViewName, ViewWriter, check_views};
 
+use crate::coordinator::{Alarm, AlarmKind};
+
 use super::driver::ViewRenewer;
 
 /// What looking takes. It does not keep a server that ends from freeing its directory.
@@ -43,13 +45,17 @@ impl ViewCheck {
             }
         };
         for (file, fault) in faults {
-            let name = file.rsplit('/').next().unwrap_or_default();
-            let Ok(name) = ViewName::new(name.trim_end_matches(".json")) else {
+            let Some(name) = ViewName::of_file(&file) else {
                 continue;
             };
             tracing::warn!(file, %fault, "a view was not as written; it is made again");
+            let alarm = Alarm {
+                kind: AlarmKind::ViewRebuilt,
+                about: file,
+                says: fault.to_string(),
+            };
             let views = Weak::clone(&self.views);
-            self.renewer.renew(name, move |name| {
+            self.renewer.renew(name, alarm, move |name| {
                 if let Some(views) = views.upgrade() {
                     // Left out of a full queue it is found by the next start.
                     let _queued = views.remove(&name);

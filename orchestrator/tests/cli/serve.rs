@@ -311,3 +311,121 @@ fn a_token_for_nobody_is_refused() {
     assert_snapshot!(project.transcript(&["token", "create", "--role", "agent"]));
     assert_snapshot!(project.transcript(&["token", "create", "--role", "agent", "--name", "WEBC"]));
 }
+
+/// A server that only shows what is there, its arguments for other commands, and the ready line.
+fn show(project: &Project) -> (Running, Vec<String>) {
+    let arguments = [
+        "serve",
+        "--read-only",
+        "--listen",
+        "127.0.0.1:0",
+        "--log",
+        "off",
+    ];
+    let mut server = project.start(&arguments);
+    let ready: Value = serde_json::from_str(&server.line()).expect("one line of JSON");
+    let token = project.path(".phisync/admin.token").display().to_string();
+    let url = ready["url"].as_str().expect("an address").to_owned();
+    (
+        server,
+        vec!["--server".into(), url, "--token-file".into(), token],
+    )
+}
+
+#[test]
+fn a_directory_that_is_only_shown_is_read_as_ever_and_not_changed() {
+    let project = Project::initialised();
+    let started = project.output(&["run", "start", "workflows/hello.yaml", "--id", "r1"], "");
+    assert!(started.status.success(), "{started:?}");
+    let before = contents(&project.path(".phisync"));
+    let (server, place) = show(&project);
+    let place: Vec<&str> = place.iter().map(String::as_str).collect();
+    let show = [&["run", "show", "r1"], &place[..]].concat();
+    assert_eq!(project.json(&show)["status"], "running");
+    let why = [&["why", "r1"], &place[..]].concat();
+    assert!(!project.json(&why)["text"].is_null());
+    for refused in [
+        &["run", "cancel", "r1"][..],
+        &["run", "start", "hello"],
+        &["token", "create", "--role", "viewer"],
+        &["snapshot", "create"],
+    ] {
+        let output = project.output(&[refused, &place[..]].concat(), "");
+        assert_eq!(output.status.code(), Some(74), "{refused:?}: {output:?}");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(words.contains("only shows what is there"), "{words}");
+    }
+    // Nobody who writes comes in meanwhile.
+    let other = project.output(&["run", "cancel", "r1"], "");
+    assert_eq!(other.status.code(), Some(75), "{other:?}");
+    drop(server);
+    assert_eq!(contents(&project.path(".phisync")), before);
+    assert_eq!(project.json(&["run", "show", "r1"])["status"], "running");
+}
+
+/// Every file below a directory, with its bytes.
+fn contents(directory: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            let bytes = std::fs::read(&path).expect("a file");
+            found.push((path, bytes));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn what_is_not_there_cannot_be_shown() {
+    let project = Project::empty();
+    let arguments = [
+        "serve",
+        "--read-only",
+        "--data",
+        "data",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let output = project.output(&arguments, "");
+    assert_eq!(output.status.code(), Some(74), "{output:?}");
+    assert!(!project.path("data").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_start_deals_with_by_itself_is_on_record() {
+    let project = Project::initialised();
+    let started = project.output(&["run", "start", "workflows/hello.yaml", "--id", "r1"], "");
+    assert!(started.status.success(), "{started:?}");
+    let segment = project.path(".phisync/journal/00000000000000000001.jsonl");
+    let mut bytes = std::fs::read(&segment).expect("the segment");
+    let end = bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .expect("lines")
+        + 1;
+    bytes.truncate(end);
+    // The seal goes, and half a batch comes.
+    let seal = bytes[..end - 1].iter().rposition(|byte| *byte == b'\n');
+    bytes.truncate(seal.expect("more lines") + 1);
+    bytes.extend_from_slice(b"{\"seq\":99,\"str");
+    std::fs::write(&segment, &bytes).expect("written");
+    let (server, _) = serve(&project);
+    let alarms = project.json(&["doctor"]);
+    let alarms = alarms["findings"].as_array().expect("a list").iter();
+    let alarms: Vec<_> = alarms
+        .filter(|finding| finding["about"] == "alarms")
+        .collect();
+    assert_eq!(alarms.len(), 1, "{alarms:?}");
+    let says = alarms[0]["says"].to_string();
+    assert!(says.contains("tail cut: journal/"), "{says}");
+    drop(server);
+    // Once found, it is not found again.
+    let (_server, _) = serve(&project);
+    let findings = project.json(&["doctor"])["findings"].to_string();
+    assert_eq!(findings.matches("tail cut").count(), 1, "{findings}");
+}

@@ -122,3 +122,21 @@ fn a_dump_holds_every_record_in_order() {
     let known = project.json(&["run", "show", "r1"])["events"].as_u64();
     assert_eq!(known, u64::try_from(of_run).ok());
 }
+
+#[test]
+fn a_copy_of_a_document_that_was_edited_is_found_and_made_again() {
+    let project = Project::initialised();
+    let change = "phisync: 1\nchanges:\n  - { document: plan, op: write, content: { step: 1 } }\n";
+    project.write("change.yaml", change);
+    project.json(&["tx", "apply", "change.yaml"]);
+    let copy = project.path(".phisync/documents/plan.json");
+    let written = std::fs::read_to_string(&copy).expect("the copy");
+    std::fs::write(&copy, written.replace("\"step\":1", "\"step\":2")).expect("written");
+    let report = project.json(&["store", "fsck"]).to_string();
+    assert!(report.contains("documents/plan.json"), "{report}");
+    // The next command that opens the store writes it anew.
+    let plan = project.json(&["doc", "get", "plan"]);
+    assert_eq!(plan["content"]["step"], 1);
+    let again = std::fs::read_to_string(&copy).expect("the copy");
+    assert!(again.contains("\"step\":1"), "{again}");
+}

@@ -20,13 +20,15 @@ pub mod conformance;
 mod file;
 pub(crate) mod index;
 mod memory;
+mod opening;
 pub(crate) mod order;
 mod reserve;
 pub(crate) mod shared;
 mod waiters;
 
-pub use file::{FileOptions, FileStore, OpenError, Opened};
+pub use file::FileStore;
 pub use memory::MemoryStore;
+pub use opening::{FileOptions, OpenError, Opened};
 pub use shared::OnFailure;
 
 /// A record's place in the store's total order, from 1. 0 is "before everything".

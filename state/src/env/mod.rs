@@ -15,6 +15,7 @@ mod passing;
 #[cfg(any(not(unix), test))]
 mod path_tree;
 mod place;
+mod read_only;
 mod sim;
 mod tree;
 #[cfg(test)]
@@ -24,5 +25,6 @@ pub use clock::{Clock, ManualClock};
 pub use disk::{Access, Disk, DiskFile, DiskLock, read_all, replace_file};
 pub use entropy::{Entropy, SeededEntropy};
 pub use os::{OsClock, OsDisk, OsEntropy, doubtful_place};
+pub use read_only::ReadOnlyDisk;
 pub use sim::{Fault, Kind, Lasting, Operation, Profile, SimDisk, Survive};
 pub use tree::{Content, Found, Tree, Trees};

@@ -45,6 +45,12 @@ pub(crate) fn holder(pid: Option<u32>) -> String {
     )
 }
 
+/// Who has the directory, as it said itself.
+fn noted_holder(disk: &dyn Disk, data: &Path) -> Option<u32> {
+    let bytes = read_all(disk, &data.join(HOLDER), HOLDER_BYTES_MAX).ok()?;
+    String::from_utf8(bytes).ok()?.trim().parse().ok()
+}
+
 impl DirLock {
     /// Locks the data directory without waiting.
     ///
@@ -52,9 +58,7 @@ impl DirLock {
     /// See [`LockError`].
     pub fn acquire(disk: &dyn Disk, data: &Path) -> Result<Self, LockError> {
         let Some(lock) = disk.try_lock(&data.join(LOCK)).map_err(LockError::Io)? else {
-            let pid = read_all(disk, &data.join(HOLDER), HOLDER_BYTES_MAX)
-                .ok()
-                .and_then(|bytes| String::from_utf8(bytes).ok()?.trim().parse().ok());
+            let pid = noted_holder(disk, data);
             return Err(LockError::Held { pid });
         };
         let lock = Self(lock);
@@ -70,6 +74,24 @@ impl DirLock {
             noted => noted.map_err(LockError::Io)?,
         }
         Ok(lock)
+    }
+
+    /// Locks the data directory without writing, for somebody who only reads: nobody who writes comes in
+    /// meanwhile. `None` where the system gives no lock, as on a disk that is mounted read-only.
+    ///
+    /// # Errors
+    /// Another process has it.
+    pub fn acquire_to_read(disk: &dyn Disk, data: &Path) -> Result<Option<Self>, LockError> {
+        match disk.try_lock(&data.join(LOCK)) {
+            Ok(Some(lock)) => Ok(Some(Self(lock))),
+            Ok(None) => Err(LockError::Held {
+                pid: noted_holder(disk, data),
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "the directory cannot be locked: somebody may change it meanwhile");
+                Ok(None)
+            }
+        }
     }
 
     /// Whether the lock file is still the one that was locked. If not, somebody else may believe

@@ -22,6 +22,7 @@ use crate::backend::index::{Based, Source};
 use crate::backend::order::StreamId;
 use crate::backend::shared::Shared;
 use crate::env::Disk;
+use crate::lock::DirLock;
 use crate::{Record, Seq, StreamName, Timestamp, Version};
 
 /// An archive takes no more streams than this: what opening one for a list decodes.
@@ -57,6 +58,8 @@ pub(crate) struct Fold<'s> {
     pub(crate) epoch: u64,
     pub(crate) shared: &'s Shared,
     pub(crate) archives: &'s Archives,
+    /// Of the directory; what is not ours any more is not changed.
+    pub(crate) lock: Option<&'s DirLock>,
 }
 
 /// Where a stream's records up to the snapshot are from now on.
@@ -76,6 +79,7 @@ impl Fold<'_> {
         keeping: &Keeping,
         now: Timestamp,
     ) -> Result<Option<Taken>, SnapshotError> {
+        self.check_lock()?;
         let end = self.shared.rotate()?;
         let Some(segment) = self.index(|index| index.segment_ending_at(end.last)) else {
             return Ok(None);
@@ -137,6 +141,8 @@ impl Fold<'_> {
             forgotten: fingerprints_text(forgotten),
         })?;
         self.tell(end.last, segment, &moved, table)?;
+        // Taking the snapshot may have lasted; what follows takes away.
+        self.check_lock()?;
         Ok(Some(Taken {
             file: snapshot_shown(end.last),
             seq: end.last,
@@ -146,6 +152,14 @@ impl Fold<'_> {
             archived,
             pruned: prune(self.disk, self.data, keeping.snapshots)?,
         }))
+    }
+
+    fn check_lock(&self) -> Result<(), SnapshotError> {
+        let ours = self.lock.map_or(Ok(true), DirLock::still_ours);
+        match ours.map_err(|error| SnapshotError::io("look at", "lock", error))? {
+            true => Ok(()),
+            false => Err(SnapshotError::LockLost),
+        }
     }
 
     /// The streams that may go into an archive, none if it is too early; and when the last record

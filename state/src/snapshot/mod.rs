@@ -143,6 +143,9 @@ pub enum SnapshotError {
         /// The parser's words.
         reason: String,
     },
+    /// Somebody put another file in the place of the directory's lock, and may be writing too.
+    #[error("the lock file of the data directory is not the one that was locked")]
+    LockLost,
     /// The store has stopped.
     #[error(transparent)]
     Closed(#[from] Unknown),

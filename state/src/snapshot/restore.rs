@@ -92,6 +92,9 @@ pub enum RestoreError {
         /// The system's error.
         source: io::Error,
     },
+    /// Somebody put another file in the place of the directory's lock, and may be writing too.
+    #[error("the lock file of the data directory is not the one that was locked")]
+    LockLost,
     /// The new snapshot was not written.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -154,7 +157,7 @@ pub fn restore(
     chosen: Option<Seq>,
 ) -> Result<Restored, RestoreError> {
     let disk = &**disk;
-    let _lock = DirLock::acquire(disk, data).map_err(|error| match error {
+    let lock = DirLock::acquire(disk, data).map_err(|error| match error {
         LockError::Held { pid } => RestoreError::Held(pid),
         LockError::Io(source) => RestoreError::io("lock", "lock")(source),
     })?;
@@ -193,6 +196,13 @@ pub fn restore(
         gone: content.gone,
         forgotten: String::new(),
     })?;
+    // Reading everything may have lasted; what follows takes the store apart.
+    if !lock
+        .still_ours()
+        .map_err(RestoreError::io("look at", "lock"))?
+    {
+        return Err(RestoreError::LockLost);
+    }
     let aside = set_aside(disk, data, epoch)?;
     sweep(disk, data)?;
     begin(

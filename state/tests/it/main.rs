@@ -14,6 +14,7 @@ mod full;
 mod fuzz;
 mod laws;
 mod modes;
+mod reading;
 mod restoring;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;

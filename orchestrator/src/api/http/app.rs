@@ -36,6 +36,8 @@ pub struct App {
     pub instance: String,
     /// How often somebody knew a head that this journal never had.
     pub alarms: AtomicU64,
+    /// Whether it only shows what is there.
+    pub read_only: bool,
 }
 
 impl App {

@@ -19,6 +19,7 @@ mod openapi;
 mod past;
 mod people;
 mod problem;
+mod read_only;
 mod roles;
 mod route;
 mod runs;
@@ -63,6 +64,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(from_fn_with_state(Arc::clone(&app), read_only::refuse))
         .layer(from_fn_with_state(Arc::clone(&app), auth::identify))
         .with_state(Arc::clone(&app));
     let mcp = mcp::router(api.clone())

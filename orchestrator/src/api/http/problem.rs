@@ -111,8 +111,8 @@ pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
     ),
     (
         507,
-        &["disk_full", "full"],
-        "the disk has no room; nothing happened, and the same will be taken when there is",
+        &["disk_full", "full", "read_only"],
+        "the disk has no room, or the server only shows what is there; nothing happened",
     ),
 ];
 

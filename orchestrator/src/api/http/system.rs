@@ -7,9 +7,12 @@ use axum::Json;
 use axum::extract::State;
 
 use crate::identity::Caller;
-use crate::protocol::{Health, Me};
+use crate::protocol::{AlarmList, Health, Me};
 
 use super::App;
+use super::body::Answer;
+use super::problem::Problem;
+use super::roles::Operator;
 
 pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     let store = app.handle.store();
@@ -37,4 +40,15 @@ pub(super) async fn me(caller: Caller) -> Json<Me> {
         role: caller.role.as_str().to_owned(),
         name,
     })
+}
+
+pub(super) async fn alarms(
+    State(app): State<Arc<App>>,
+    _operator: Operator,
+) -> Result<Answer<AlarmList>, Problem> {
+    let alarms = app.answer(|c, _| {
+        let alarms = c.alarms();
+        Ok(AlarmList { alarms })
+    });
+    alarms.await
 }

@@ -94,6 +94,7 @@ pub fn routes() -> Vec<Route> {
             .refuses(&[409]),
         Route::post("/v1/locks/{name}/release", "locks.release", "Gives a lock back.", locks::release)
             .refuses(&[409]),
+        Route::get("/v1/alarms", "alarms", "What was found out of order in the store, newest first.", system::alarms),
         Route::get("/v1/snapshots", "snapshots.list", "Snapshots, oldest first, every byte checked.", snapshots::list)
             .refuses(&[500]),
         Route::post("/v1/snapshots", "snapshots.take", "Takes a snapshot now.", snapshots::take)

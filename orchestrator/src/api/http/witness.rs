@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 use axum::http::{HeaderMap, StatusCode};
 use phisync_state::Head;
 
+use crate::coordinator::{Alarm, AlarmKind};
+
 use super::App;
 use super::problem::Problem;
 
@@ -48,6 +50,15 @@ pub(super) async fn check(headers: &HeaderMap, app: &App, who: &str) -> Result<(
                 who,
                 "a client was told a head that this journal never had: was an older copy put back?"
             );
+            let alarm = Alarm {
+                kind: AlarmKind::WitnessAhead,
+                about: who.to_owned(),
+                says: format!("was told {witness}, which this journal never went through"),
+            };
+            let raised = app.handle.call(move |c, now| c.raise(alarm, now));
+            if let Err(refusal) = raised.await {
+                tracing::warn!(%refusal, "an alarm is not on record");
+            }
             let detail = format!("this journal, at {head}, never went through `{witness}`");
             let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "not_this_journal", detail);
             Err(problem.with_hint(
