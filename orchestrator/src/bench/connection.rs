@@ -47,10 +47,23 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects as the holder of `token`.
     pub(super) async fn open(address: SocketAddr, token: &str) -> Result<Self, CallError> {
+        Self::with(address, token, "").await
+    }
+
+    /// Connects as the owner, who acts as `agent`.
+    pub(super) async fn open_as(
+        address: SocketAddr,
+        token: &str,
+        agent: &str,
+    ) -> Result<Self, CallError> {
+        Self::with(address, token, &format!("phisync-agent: {agent}\r\n")).await
+    }
+
+    async fn with(address: SocketAddr, token: &str, more: &str) -> Result<Self, CallError> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let headers = format!(
-            " HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+            " HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n{more}\
              content-type: application/json\r\ncontent-length: "
         );
         Ok(Self {
@@ -64,9 +77,18 @@ impl Connection {
 
     /// Posts a body; answers with the body of a good answer, empty if it has none.
     pub(super) async fn post(&mut self, path: &str, body: &str) -> Result<&[u8], CallError> {
+        self.send("POST ", path, body).await
+    }
+
+    /// Asks; answers as [`Self::post`] does.
+    pub(super) async fn get(&mut self, path: &str) -> Result<&[u8], CallError> {
+        self.send("GET ", path, "").await
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: &str) -> Result<&[u8], CallError> {
         self.request.clear();
         let length = body.len().to_string();
-        for part in ["POST ", path, &self.headers, &length, "\r\n\r\n", body] {
+        for part in [method, path, &self.headers, &length, "\r\n\r\n", body] {
             self.request.extend_from_slice(part.as_bytes());
         }
         self.stream.write_all(&self.request).await?;

@@ -95,7 +95,7 @@ async fn drive(
 }
 
 /// Lets everybody work for `length`.
-async fn pass(
+pub(super) async fn pass(
     workers: &mut JoinSet<Result<Infallible, CallError>>,
     length: Duration,
 ) -> Result<(), CallError> {

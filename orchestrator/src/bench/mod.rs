@@ -1,8 +1,8 @@
 //! `phisync bench`: what this machine and this build can do, as figures that repeat.
 //!
-//! Four measurements: P1 drives a server over HTTP with many clients and agents, P2 with one
+//! Five measurements: P1 drives a server over HTTP with many clients and agents, P2 with one
 //! client, P3 the coordinator and its store without HTTP, P5 starts a server on a store with a long
-//! past. The first three are framed by probes of the disk, so
+//! past, P7 lets thousands of agents wait for work. The first three are framed by probes of the disk, so
 //! that a figure never stands without the floor that it was measured on. CPU and syncs for each
 //! workflow stand beside every rate, because they survive a busy neighbour and the rate does not.
 //! Nothing here judges: there is no timed test.
@@ -15,6 +15,7 @@ mod process;
 mod recovery;
 mod site;
 mod transitions;
+mod waiting;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub use connection::CallError;
 pub use disk::{DiskFloor, DiskProbes};
 pub use figure::{Figure, Measured};
 pub use recovery::{Recovery, Started, recovery};
+pub use waiting::{Times, Waiting, waiting};
 
 use crate::coordinator::Refusal;
 use site::Site;
@@ -113,6 +115,17 @@ pub enum BenchError {
     /// The team of the bench is not understood.
     #[error(transparent)]
     Team(#[from] RegistryError),
+    /// The system lets a process have too few open files for so many sockets.
+    #[error(
+        "{wanted} open files are needed, one for each socket, and the system allows {limit}: raise it \
+         (`ulimit -n {wanted}`, or `ulimit -Hn` as root) and measure again"
+    )]
+    OpenFiles {
+        /// How many it allows.
+        limit: u64,
+        /// How many are needed.
+        wanted: u64,
+    },
     /// Nothing was finished while it was measured.
     #[error("no workflow was completed in {PATIENCE:?}")]
     Nothing,
@@ -159,11 +172,16 @@ fn over_http(plan: &Plan, site: &Site, clients: u32) -> Result<Measured, BenchEr
 
 /// An `agents.yaml` with so many agents that can all do the same.
 fn team(agents: u32, concurrency: u32) -> String {
+    // One is what its absence means, and the file of a large team must not be too long.
+    let concurrency = match concurrency {
+        1 => String::new(),
+        several => format!(", concurrency: {several}"),
+    };
     let mut text = String::from("phisync: 1\nagents:\n");
     for number in 0..agents {
         let name = agent_name(number);
         text.push_str(&format!(
-            "  {name}: {{ capabilities: [nothing], concurrency: {concurrency} }}\n"
+            "  {name}: {{ capabilities: [nothing]{concurrency} }}\n"
         ));
     }
     text

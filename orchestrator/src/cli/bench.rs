@@ -45,18 +45,20 @@ enum Which {
     P3,
     /// Time to ready on a store with a long past, without a snapshot and with one
     P5,
+    /// 5000 agents in long poll: the time until a task is in hand, memory, and a client beside slow sockets
+    P7,
 }
 
 impl Which {
     const USUAL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
 
-    /// The rate that it measures; `None`: it measures a start.
+    /// The rate that it measures; `None`: it measures something else.
     fn rate(self) -> Option<bench::Bench> {
         match self {
             Self::P1 => Some(bench::Bench::P1),
             Self::P2 => Some(bench::Bench::P2),
             Self::P3 => Some(bench::Bench::P3),
-            Self::P5 => None,
+            Self::P5 | Self::P7 => None,
         }
     }
 }
@@ -101,6 +103,11 @@ impl Bench {
             context.output.text(&json_line(&recovery))?;
             context.output.say(recovery.table().trim_end())?;
         }
+        if which.contains(&Which::P7) {
+            let waiting = bench::waiting(&plan).map_err(report)?;
+            context.output.text(&json_line(&waiting))?;
+            context.output.say(waiting.table().trim_end())?;
+        }
         Ok(ExitCode::Ok)
     }
 }
@@ -110,6 +117,7 @@ fn report(error: BenchError) -> Report {
         BenchError::Store(_) => ExitCode::Stopped,
         BenchError::Nothing => ExitCode::TimedOut,
         BenchError::System { .. }
+        | BenchError::OpenFiles { .. }
         | BenchError::NotReady(_)
         | BenchError::Call(_)
         | BenchError::Open(_)

@@ -116,6 +116,10 @@ impl Serve {
         let asked = end.clone();
         signals::on_first(move || tell(&asked, Ending::Asked))?;
         let created = !self.read_only && data.create()?;
+        // Thousands of agents wait at once, each with a socket.
+        if let Some(limit) = phisync_state::env::raise_open_files() {
+            tracing::debug!(limit, "open files");
+        }
         let started = Server::start(&ServeOptions {
             data: data.path().to_owned(),
             listen,

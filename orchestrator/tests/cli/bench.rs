@@ -62,3 +62,24 @@ fn a_start_is_measured_without_a_snapshot_and_with_one() {
     let left = std::fs::read_dir(project.path(".")).expect("a directory");
     assert_eq!(left.count(), 0, "nothing of the bench stays");
 }
+
+#[test]
+fn waiting_agents_are_measured_beside_slow_sockets() {
+    let project = Project::empty();
+    let output = project.output(&["bench", "P7", "--quick"], "");
+    let words = String::from_utf8(output.stderr).expect("words are text");
+    assert!(output.status.success(), "{words}");
+    let figure: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+    assert_eq!(figure["bench"], "P7");
+    for times in ["in_hand", "beside_slow"] {
+        let times = &figure[times];
+        assert!(times["count"].as_u64() > Some(0), "{figure}");
+        assert!(
+            times["p50_ms"].as_f64() <= times["p99_ms"].as_f64(),
+            "{figure}"
+        );
+    }
+    assert_eq!(figure["value"], figure["in_hand"]["p99_ms"]);
+    let left = std::fs::read_dir(project.path(".")).expect("a directory");
+    assert_eq!(left.count(), 0, "nothing of the bench stays");
+}

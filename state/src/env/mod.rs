@@ -24,7 +24,7 @@ mod tree_tests;
 pub use clock::{Clock, ManualClock};
 pub use disk::{Access, Disk, DiskFile, DiskLock, read_all, replace_file};
 pub use entropy::{Entropy, SeededEntropy};
-pub use os::{OsClock, OsDisk, OsEntropy, doubtful_place};
+pub use os::{OsClock, OsDisk, OsEntropy, doubtful_place, raise_open_files};
 pub use read_only::ReadOnlyDisk;
 pub use sim::{Fault, Kind, Lasting, Operation, Profile, SimDisk, Survive};
 pub use tree::{Content, Found, Tree, Trees};

@@ -306,3 +306,24 @@ mod system {
         lock.path.try_exists()
     }
 }
+/// Lets this process have as many open files as its owner may allow it, and says how many that are;
+/// `None` where the system has no such bound, or does not tell. A socket is an open file, too.
+#[must_use]
+pub fn raise_open_files() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit {
+            current: limit.maximum,
+            ..limit
+        };
+        // Refused (macOS takes no bound larger than its own): then it stays as it was.
+        match setrlimit(Resource::Nofile, raised) {
+            Ok(()) => limit.maximum,
+            Err(_) => limit.current,
+        }
+    }
+    #[cfg(not(unix))]
+    None
+}
