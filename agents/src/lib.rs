@@ -1,7 +1,7 @@
 //! The team: who may work, who is alive, who holds what, and who gets the next task.
 //!
 //! Everything the server decides with is pure ([`registry`], [`heartbeat`], [`detector`], [`lease`],
-//! [`assignment`]): time is an argument, nothing is read or waited for. [`protocol`] is what crosses
+//! [`assignment`], [`rate`], [`record`]): time is an argument, nothing is read or waited for. [`protocol`] is what crosses
 //! the wire; [`client`], [`worker`] and [`mailbox`] are the other end of it, the side an agent's machine runs.
 //! This crate never sees a workflow: a task is an opaque piece of work here.
 
@@ -13,6 +13,8 @@ mod id;
 pub mod lease;
 pub mod mailbox;
 pub mod protocol;
+pub mod rate;
+pub mod record;
 pub mod registry;
 pub mod worker;
 

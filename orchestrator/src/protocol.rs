@@ -44,6 +44,9 @@ pub use snapshots::{
 };
 pub use system::{AlarmList, AlarmSummary, Health, Me};
 pub use tasks::{Asked, Progress, TaskDetail};
-pub use team::{AgentList, AgentSummary};
+pub use team::{
+    AgentDetail, AgentList, AgentSummary, AgentWork, DrainRequest, Drained, HeldTask, Judgement,
+    Rhythm, UndrainRequest,
+};
 pub use tokens::{TokenCreated, TokenList, TokenRequest, TokenSummary};
 pub use workflows::{Registered, WorkflowDetail, WorkflowList};

@@ -1,9 +1,10 @@
 //! Who gets which task. Pure: agents and offers are arguments, nothing is claimed here.
 //!
 //! Two questions, asked from either side: the best task for an agent that asks
-//! ([`ReadyQueue::best_for`], in `queue.rs`), and the best of several waiting agents for one task
-//! ([`choose`]). Both answer by the same rule of who may ([`lacks`]); the claim itself, which may be
-//! lost to another orchestrator, is the server's.
+//! ([`ReadyQueue::best_for`], in `queue.rs`), and the best of all waiting agents for one task
+//! ([`Waiting::choose`], in `waiting.rs`). Both answer by the same rule of who may ([`lacks`]), and neither
+//! looks at everything that waits; the claim itself, which may be lost to another orchestrator, is the
+//! server's.
 
 #![deny(
     clippy::disallowed_methods,
@@ -12,8 +13,12 @@
 )]
 
 mod queue;
+mod waiting;
 
-pub use queue::ReadyQueue;
+use std::time::Duration;
+
+pub use queue::{AGEING, ReadyQueue};
+pub use waiting::Waiting;
 
 /// A task that waits to be taken.
 ///
@@ -22,6 +27,8 @@ pub use queue::ReadyQueue;
 pub struct Offer<K> {
     /// Which task.
     pub key: K,
+    /// Its type, where there is a limit on tasks of that type.
+    pub limited: Option<String>,
     /// The one agent it is for.
     pub agent: Option<String>,
     /// The group that its taker belongs to; `None`: any.
@@ -38,7 +45,7 @@ pub struct Offer<K> {
     pub not: Option<String>,
     /// 0 to 100, larger first.
     pub priority: u8,
-    /// Sequence at which it became ready; smaller is older, and first among equals.
+    /// When it became ready for the first time, in microseconds; age counts as priority.
     pub since: u64,
 }
 
@@ -57,11 +64,15 @@ pub struct Candidate<'a> {
     pub concurrency: u32,
     /// Whether it counts as alive.
     pub alive: bool,
+    /// Whether somebody asked it to end what it holds and to take nothing more.
+    pub drained: bool,
+    /// How long its rate lets it take nothing more; `None`: it may.
+    pub resting: Option<Duration>,
 }
 
 impl Candidate<'_> {
     fn has_room(&self) -> bool {
-        self.alive && self.load < self.concurrency
+        self.alive && !self.drained && self.resting.is_none() && self.load < self.concurrency
     }
 }
 
@@ -97,35 +108,18 @@ pub fn lacks<K>(offer: &Offer<K>, candidate: &Candidate<'_>) -> Vec<String> {
     if !candidate.alive {
         reasons.push("is not alive".to_owned());
     }
+    if candidate.drained {
+        reasons.push("is drained".to_owned());
+    }
     if candidate.load >= candidate.concurrency {
         let (load, concurrency) = (candidate.load, candidate.concurrency);
         reasons.push(format!("is busy ({load} of {concurrency})"));
     }
+    if let Some(wait) = candidate.resting {
+        let seconds = wait.as_millis().div_ceil(1000);
+        reasons.push(format!("has used up its rate for {seconds}s"));
+    }
     reasons
-}
-
-/// Which of the waiting `candidates` gets `offer`, as an index: the most preferred, then the least
-/// loaded for its size, then the first by name.
-#[must_use]
-pub fn choose<K>(offer: &Offer<K>, candidates: &[Candidate<'_>]) -> Option<usize> {
-    let preference = |name: &str| {
-        let position = offer.prefer.iter().position(|preferred| preferred == name);
-        position.unwrap_or(usize::MAX)
-    };
-    let able = candidates
-        .iter()
-        .enumerate()
-        .filter(|(_, candidate)| lacks(offer, candidate).is_empty());
-    let best = able.min_by(|(_, a), (_, b)| {
-        let load = |of: &Candidate<'_>, other: &Candidate<'_>| {
-            u64::from(of.load) * u64::from(other.concurrency)
-        };
-        preference(a.name)
-            .cmp(&preference(b.name))
-            .then_with(|| load(a, b).cmp(&load(b, a)))
-            .then_with(|| a.name.cmp(b.name))
-    });
-    best.map(|(index, _)| index)
 }
 
 #[cfg(test)]

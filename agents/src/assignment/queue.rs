@@ -4,17 +4,23 @@
 //! long the queue grows. Each selector keeps its offers in order, so the best task for an agent is
 //! the best among the heads of the selectors that admit it.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Candidate, Offer, lacks};
 
-/// Order within a queue: higher priority, then older, then the key so that no two are equal.
-type Rank<K> = (Reverse<u8>, u64, K);
+/// So much waiting counts as one point of priority. A task of the lowest goes before a fresh one of
+/// the highest after 50 minutes, within the hour that a task waits unless its `timeouts.queue` says otherwise.
+pub const AGEING: Duration = Duration::from_secs(30);
+
+/// Order within a queue: the later and the less urgent, the larger; then the key, so that no two
+/// are equal. Two tasks age alike, so their order never changes and is known from the start.
+type Rank<K> = (i128, K);
 
 /// Who may take an offer; lists sorted and without repetition.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Selector {
+    limited: Option<String>,
     only: Option<String>,
     pool: Option<String>,
     capabilities: Vec<String>,
@@ -30,6 +36,7 @@ impl Selector {
         };
         let sorted = |names: BTreeSet<&String>| names.into_iter().cloned().collect();
         let selector = Self {
+            limited: offer.limited.clone(),
             only,
             pool: offer.pool.clone(),
             capabilities: sorted(offer.capabilities.iter().collect()),
@@ -112,19 +119,43 @@ impl<K: Ord + Clone> ReadyQueue<K> {
         true
     }
 
-    /// The task `candidate` should take next: by priority, then age; `None` when no task is for it,
-    /// or when it has no room or is not alive. Preferences do not count here: who asks first is served.
+    /// The task `candidate` should take next: by priority and age; `None` when no task is for it,
+    /// or when it has no room or is not alive. Types in `closed` have reached their limit. Preferences do
+    /// not count here: who asks first is served.
     #[must_use]
-    pub fn best_for(&self, candidate: &Candidate<'_>) -> Option<K> {
+    pub fn best_for(&self, candidate: &Candidate<'_>, closed: &BTreeSet<String>) -> Option<K> {
         if !candidate.has_room() {
             return None;
         }
         let bound = Some(candidate.name.to_owned());
         let groups = [self.ranked.get(&bound), self.ranked.get(&None)];
         let selectors = groups.into_iter().flatten().flatten();
-        let admitting = selectors.filter(|(selector, _)| selector.admits(candidate));
+        let open = selectors.filter(|(selector, _)| {
+            let limited = selector.limited.as_ref();
+            limited.is_none_or(|limited| !closed.contains(limited))
+        });
+        let admitting = open.filter(|(selector, _)| selector.admits(candidate));
         let best = admitting.filter_map(|(_, ranks)| ranks.first()).min();
-        best.map(|(_, _, key)| key.clone())
+        best.map(|(_, key)| key.clone())
+    }
+
+    /// Of the waiting tasks of a limited type, the best for each kind of taker, best first: whoever can
+    /// take any of them can take one of these.
+    #[must_use]
+    pub fn heads_of_type(&self, limited: &str) -> Vec<K> {
+        let selectors = self.ranked.values().flatten();
+        let alike = selectors.filter(|(s, _)| s.limited.as_deref() == Some(limited));
+        let mut heads: Vec<_> = alike.filter_map(|(_, ranks)| ranks.first()).collect();
+        heads.sort_unstable();
+        heads.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    /// Puts `keys` that wait into the order in which they should go; drops those that do not wait.
+    #[must_use]
+    pub fn in_order(&self, keys: impl IntoIterator<Item = K>) -> Vec<K> {
+        let waiting = keys.into_iter().filter_map(|key| self.offers.get(&key));
+        let ranks: BTreeSet<_> = waiting.map(rank).collect();
+        ranks.into_iter().map(|(_, key)| key).collect()
     }
 
     /// How many tasks wait.
@@ -172,5 +203,6 @@ impl<K: Ord + Clone> ReadyQueue<K> {
 }
 
 fn rank<K: Clone>(offer: &Offer<K>) -> Rank<K> {
-    (Reverse(offer.priority), offer.since, offer.key.clone())
+    let lead = i128::from(offer.priority) * AGEING.as_micros().cast_signed();
+    (i128::from(offer.since) - lead, offer.key.clone())
 }

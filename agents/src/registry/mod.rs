@@ -5,6 +5,7 @@
 //! stands elsewhere: [`crate::heartbeat`].
 
 mod duration;
+mod limits;
 mod nearest;
 mod parse;
 mod yaml;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::AgentName;
 use crate::detector::Detector;
+use crate::rate::Rate;
 
 /// Longest silence of an agent that declares none.
 pub const SILENCE_DEFAULT: Duration = Duration::from_secs(60);
@@ -27,6 +29,8 @@ pub struct Registry {
     pub agents: Vec<AgentSpec>,
     /// Those who decide.
     pub people: Vec<PersonSpec>,
+    /// Limits on types of tasks.
+    pub types: Vec<TypeSpec>,
 }
 
 /// One agent, as declared.
@@ -46,6 +50,19 @@ pub struct AgentSpec {
     pub silence: Duration,
     /// How it is found dead.
     pub detector: Detector,
+    /// How often it may take a task; `None`: whenever it has room.
+    pub rate: Option<Rate>,
+}
+
+/// What holds for the tasks of one type, whoever takes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeSpec {
+    /// The type.
+    pub name: String,
+    /// How many of them may be held at once, at least 1; `None`: any number.
+    pub concurrency: Option<u32>,
+    /// How often one may be taken.
+    pub rate: Option<Rate>,
 }
 
 /// One person, as declared.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::de::{self, DeserializeSeed, Error as _, MapAccess};
 
+use super::limits::{TypesReader, rate};
 use super::yaml::{Mapping, Reader, Refusal, Scalar, Texts};
 use super::{
     AgentSpec, POOL_DEFAULT, PersonSpec, Registry, RegistryError, SILENCE_DEFAULT, duration,
@@ -20,19 +21,17 @@ const BYTES_MAX: usize = 256 * 1024;
 /// Largest `concurrency`; more is a slip of the finger.
 const CONCURRENCY_MAX: u32 = 10_000;
 
-const TOP_KEYS: [&str; 3] = ["phisync", "agents", "people"];
-const AGENT_KEYS: [&str; 6] = [
+const TOP_KEYS: [&str; 4] = ["phisync", "agents", "people", "types"];
+const AGENT_KEYS: [&str; 7] = [
     "capabilities",
     "pool",
     "concurrency",
     "command",
     "silence",
     "detector",
+    "rate",
 ];
 const PERSON_KEYS: [&str; 1] = ["roles"];
-
-/// Keys of the language that later versions implement.
-const AGENT_KEYS_LATER: [&str; 1] = ["rate"];
 
 pub(super) fn registry(file_name: &str, text: &str) -> Result<Registry, RegistryError> {
     let error = |line, column, what: String, hint| RegistryError {
@@ -101,6 +100,15 @@ impl<'de> Reader<'de> for Top<'_> {
                 let people = self.registry.people.iter();
                 let names = Names::new(people.map(|person| &person.name), refusal);
                 self.registry.agents = names.read("a mapping from names to agents", map)?;
+                Ok(())
+            }
+            "types" => {
+                let types = Mapping {
+                    expected: "a mapping from task types to limits",
+                    refusal,
+                    reader: TypesReader::new(refusal),
+                };
+                self.registry.types = map.next_value_seed(types)?.into_types();
                 Ok(())
             }
             _ => {
@@ -194,6 +202,7 @@ impl Entry for AgentSpec {
             command: None,
             silence: SILENCE_DEFAULT,
             detector: Detector::default(),
+            rate: None,
         };
         let mapping = Mapping {
             expected: "a mapping that describes an agent",
@@ -231,9 +240,6 @@ impl<'de> Reader<'de> for AgentReader<'_> {
         let of = format!("agent `{}`", self.agent.name);
         if AGENT_KEYS.contains(&key) {
             Ok(())
-        } else if AGENT_KEYS_LATER.contains(&key) {
-            let what = format!("`{key}` in {of} is not implemented yet");
-            Err(self.refusal.because(what, Some("leave it out".to_owned())))
         } else {
             Err(self.refusal.unknown_key(key, &of, &AGENT_KEYS))
         }
@@ -275,6 +281,13 @@ impl<'de> Reader<'de> for AgentReader<'_> {
                     refusal,
                     check: silence,
                 })?;
+            }
+            "rate" => {
+                agent.rate = Some(map.next_value_seed(Scalar {
+                    expected: "a rate",
+                    refusal,
+                    check: rate,
+                })?);
             }
             _ => {
                 agent.detector = map.next_value_seed(Scalar {
@@ -331,7 +344,7 @@ fn words<'de, A: MapAccess<'de>>(
     Ok(words)
 }
 
-fn word(text: &str, before: &[String]) -> Result<(), String> {
+pub(super) fn word(text: &str, before: &[String]) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if text.is_empty() || text.len() > 63 || !text.chars().all(plain) {
         let shown = text.escape_debug();
@@ -355,7 +368,7 @@ fn argument(text: &str, before: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-fn concurrency(text: &str) -> Result<u32, String> {
+pub(super) fn concurrency(text: &str) -> Result<u32, String> {
     let number = text
         .parse()
         .ok()

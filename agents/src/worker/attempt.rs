@@ -12,12 +12,14 @@ use std::time::Duration;
 use phisync_state::env::Clock;
 
 use super::capture::{Mirror, Screen};
-use super::child::{Program, StartError, Worked};
+use super::child::{Program, StartError, StdinForm, Worked};
 use super::fence::Fence;
 use super::heart::{Beat, Heart, Pace};
+use super::nudge::Nudge;
 use super::outcome::{Failure, Report, report};
 use super::stop::StopFlag;
 use super::tree::Life;
+use super::warden::Warden;
 use crate::client::Client;
 use crate::protocol::Task;
 
@@ -64,6 +66,9 @@ pub(super) struct Attempt<'a> {
     pub(super) stop: &'a StopFlag,
     pub(super) program: &'a Program,
     pub(super) name: &'a str,
+    pub(super) stdin: StdinForm,
+    pub(super) nudge: &'a Nudge,
+    pub(super) warden: Option<&'a Warden>,
     pub(super) screen: Option<&'a Screen>,
 }
 
@@ -110,14 +115,21 @@ impl Attempt<'_> {
         let mirror = self
             .screen
             .map(|screen| Mirror::new(Arc::clone(screen), prefix));
-        let child = match Worked::start(self.program, task, mirror, tell_life) {
+        let child = match Worked::start(self.program, task, self.stdin, mirror, tell_life) {
             Ok(child) => child,
             Err(StartError::Program(cause)) => return Ended::Unstartable(cause),
             Err(StartError::Machine(cause)) => return short_of(&cause),
             Err(StartError::Thread(cause)) => return Ended::Unattended(cause),
         };
         heart.progress = Some(child.progress_file());
+        // Dropped before the child is collected, while its number cannot be anybody else's.
+        let guarded = self.warden.map(|warden| warden.guard(child.leader()));
         let (pace, paced) = mpsc::channel();
+        let nudged = pace.clone();
+        let _on_nudge = self.nudge.on_nudge(move || {
+            // A heart that gave up already cannot be hurried.
+            nudged.send(Pace::Now).ok();
+        });
         let beating = thread::Builder::new()
             .name("heart".to_owned())
             .spawn(move || heart.run(&paced, &tell));
@@ -127,11 +139,14 @@ impl Attempt<'_> {
         tracing::debug!(task = task.id, attempt = task.attempt, "started");
         let end = self.wait(&events, &pace, fence);
         if end == Verdict::Ended {
+            child.kill();
+            drop(guarded);
             return Ended::Report(report(&child.collect()));
         }
         tracing::info!(task = task.id, why = ?end, "killed");
         child.kill();
         await_death(&events);
+        drop(guarded);
         drop(child);
         match end {
             Verdict::Cancelled => cancelled(),

@@ -1,7 +1,8 @@
 //! A task's command at work: what it is given, and what it leaves.
 //!
-//! The task is on standard input and in a file; the result, and how far the work is, may be put into two others.
-//! All live in a directory of this attempt alone, readable by this user alone, which is removed with the value.
+//! The task is on standard input, as JSON or in words, and in a file; the result, and how far the work is, may be
+//! put into two others. All live in a directory of this attempt alone, readable by this user alone, which is removed
+//! with the value.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,41 @@ use crate::protocol::{PROGRESS_BYTES_MAX, Task};
 
 /// How long a stream may stay open after the whole group was killed.
 const STREAMS_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a command reads on its standard input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StdinForm {
+    /// The task as JSON.
+    #[default]
+    Json,
+    /// The prompt, then the input and the schema of the result where there are such: for programs that
+    /// read instructions.
+    Prompt,
+}
+
+impl StdinForm {
+    fn text(self, task: &Task, json: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Json => json.to_vec(),
+            Self::Prompt => prompt(task).into_bytes(),
+        }
+    }
+}
+
+/// The task in words.
+fn prompt(task: &Task) -> String {
+    let instructions = task.prompt.as_deref().unwrap_or(&task.task_type);
+    let mut text = format!("{}\n", instructions.trim_end());
+    if !matches!(task.input.get(), "{}" | "null") {
+        text.push_str(&format!("\nInput, as JSON:\n{}\n", task.input));
+    }
+    if let Some(schema) = &task.output_schema {
+        text.push_str(&format!(
+            "\nEnd your answer with one line of JSON that satisfies this schema:\n{schema}\n"
+        ));
+    }
+    text
+}
 
 /// What to start for each task.
 #[derive(Clone, Debug)]
@@ -51,6 +87,7 @@ impl Worked {
     pub(super) fn start(
         program: &Program,
         task: &Task,
+        stdin_form: StdinForm,
         mirror: Option<Mirror>,
         tell: impl Fn(Life) + Send + 'static,
     ) -> Result<Self, StartError> {
@@ -81,6 +118,7 @@ impl Worked {
         let stdout = Capture::start(stdout, RESULT_BYTES_MAX, None).map_err(StartError::Thread)?;
         let stderr =
             Capture::start(stderr, STDERR_BYTES_MAX, mirror).map_err(StartError::Thread)?;
+        let text = stdin_form.text(task, &text);
         // On a thread of its own, because a child may print a lot before it reads; a child that
         // does not read at all ends the write when it ends.
         let feed = move || {
@@ -100,6 +138,11 @@ impl Worked {
     /// Where the command may say how far it is.
     pub(super) fn progress_file(&self) -> PathBuf {
         progress_file(self.directory.path())
+    }
+
+    /// The number of the command's process.
+    pub(super) fn leader(&self) -> u32 {
+        self.tree.leader()
     }
 
     /// Kills the command and everything it started; its end is told as any other.
@@ -181,4 +224,36 @@ fn exit(status: ExitStatus) -> Exit {
         return Exit::Signal(signal);
     }
     status.code().map_or(Exit::Unknown, Exit::Code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{StdinForm, Task};
+    use serde_json::json;
+
+    #[test]
+    fn a_task_in_words_is_its_prompt_its_input_and_what_is_wanted() {
+        let task =
+            |prompt: Option<&str>, input: serde_json::Value, schema: Option<serde_json::Value>| {
+                let task = json!({
+                    "id": "r.s", "run": "r", "workflow": "w", "step": "s", "attempt": 1, "token": 1,
+                    "type": "research", "prompt": prompt, "input": input, "output_schema": schema,
+                    "lease_ms": 1, "lease_expires_at": "", "deadline": "", "key": "k",
+                });
+                let task: Task = serde_json::from_value(task).expect("a task");
+                let text = StdinForm::Prompt.text(&task, b"");
+                String::from_utf8(text).expect("text")
+            };
+        assert_eq!(task(Some("Find it.\n\n"), json!({}), None), "Find it.\n");
+        assert_eq!(
+            task(
+                Some("Find it."),
+                json!({"what": "otters"}),
+                Some(json!({"type": "string"}))
+            ),
+            "Find it.\n\nInput, as JSON:\n{\"what\":\"otters\"}\n\nEnd your answer with one line of JSON \
+             that satisfies this schema:\n{\"type\":\"string\"}\n"
+        );
+        assert_eq!(task(None, json!(null), None), "research\n");
+    }
 }

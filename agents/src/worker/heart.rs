@@ -20,6 +20,8 @@ pub(super) enum Pace {
     Hold,
     /// The child goes on.
     Beat,
+    /// Somebody has reason to ask at once.
+    Now,
 }
 
 /// What beats: everything a heartbeat needs.
@@ -53,6 +55,7 @@ impl Heart {
                     held = false;
                     due = self.clock.monotonic();
                 }
+                Ok(Pace::Now) => due = self.clock.monotonic(),
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => match self.beat() {
                     Beat::Renewed => {

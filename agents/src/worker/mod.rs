@@ -4,8 +4,8 @@
 //! (`attempt.rs`: the child, its heart, the fence), reports, and polls again. What the end of a
 //! command means stands in `outcome.rs`. A worker promises that a child is dead before its lease
 //! ends by the worker's monotonic clock, and that nothing is reported after the server refused a
-//! claim. It cannot promise anything once it is killed itself: its child then lives on, and only
-//! the fencing token keeps its result out.
+//! claim. Once it is killed itself it can promise nothing: then its warden, if it has one, kills its
+//! children (`warden.rs`), and the fencing token keeps out what they still say.
 
 mod attempt;
 mod backoff;
@@ -13,10 +13,12 @@ mod capture;
 mod child;
 mod fence;
 mod heart;
+mod nudge;
 mod outcome;
 mod slot;
 mod stop;
 mod tree;
+mod warden;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,9 +28,13 @@ use phisync_state::env::{Clock, Entropy};
 
 use child::Program;
 use slot::Shift;
+use warden::Warden;
 
 pub use capture::Screen;
+pub use child::StdinForm;
+pub use nudge::Nudge;
 pub use stop::{StopFlag, StopGuard};
+pub use warden::keep_watch;
 
 use crate::client::{CallError, Client};
 
@@ -46,12 +52,21 @@ pub struct WorkerConfig {
     pub concurrency: u32,
     /// Polls once, works on what comes, and ends.
     pub once: bool,
+    /// Ends once a poll finds no task.
+    pub drain: bool,
     /// Ends after that many tasks; none: when asked to stop.
     pub max_tasks: Option<u32>,
+    /// What the command reads on its standard input.
+    pub stdin: StdinForm,
     /// Capabilities to serve; none: all that the agent is registered with.
     pub capabilities: Option<Vec<String>>,
     /// Where the commands' standard error is shown, line by line; none: nowhere.
     pub screen: Option<Screen>,
+    /// Has every task asked at once whether it is still wanted.
+    pub nudge: Nudge,
+    /// What starts a process that calls [`keep_watch`] on its standard input, and kills the commands
+    /// should the worker be killed; none: they would live on.
+    pub warden: Option<Vec<String>>,
 }
 
 impl fmt::Debug for WorkerConfig {
@@ -153,17 +168,31 @@ impl Worker {
         })
     }
 
-    /// Works until `stop` is requested, or the configured number of tasks is done. A request to stop
-    /// kills the running commands and gives their tasks back.
+    /// Works until `drain` or `stop` is requested, or the configured work is done. After a request to
+    /// drain nothing more is taken, and what runs comes to its end. A request to stop kills the running
+    /// commands and gives their tasks back.
     ///
     /// # Errors
     /// When it makes no sense to go on: the program cannot be started, or the server refuses this
     /// agent. What was running then is ended as by a request to stop.
-    pub fn run(&self, stop: &StopFlag) -> Result<WorkerSummary, WorkerError> {
-        let halt = StopFlag::new();
-        let linked = halt.clone();
-        let _linked = stop.on_request(move || linked.request());
-        let shift = Shift::new(self, halt);
+    pub fn run(&self, drain: &StopFlag, stop: &StopFlag) -> Result<WorkerSummary, WorkerError> {
+        let (closing, halt) = (StopFlag::new(), StopFlag::new());
+        let request = |flag: &StopFlag| {
+            let flag = flag.clone();
+            move || flag.request()
+        };
+        let _drained = drain.on_request(request(&closing));
+        let _stopped = stop.on_request(request(&halt));
+        let _halted = halt.on_request(request(&closing));
+        let warden = self.config.warden.as_ref();
+        let warden = warden.and_then(|command| match Warden::start(command) {
+            Ok(warden) => Some(warden),
+            Err(cause) => {
+                tracing::warn!(%cause, "no warden: a kill of this worker would leave commands behind");
+                None
+            }
+        });
+        let shift = Shift::new(self, closing, halt, warden);
         let slots = if self.config.once {
             1
         } else {

@@ -11,6 +11,7 @@ use super::attempt::{Attempt, Ended};
 use super::backoff::Backoff;
 use super::outcome::{Failure, Question, Report};
 use super::stop::StopFlag;
+use super::warden::Warden;
 use super::{Worker, WorkerError, WorkerSummary, lock};
 use crate::client::{CallError, Client};
 use crate::protocol::{
@@ -27,7 +28,11 @@ const POLL_SHORT: Duration = Duration::from_secs(1);
 /// All slots of one worker, from start to end.
 pub(super) struct Shift<'a> {
     worker: &'a Worker,
+    /// Nothing more is taken.
+    closing: StopFlag,
+    /// What runs is killed.
     halt: StopFlag,
+    warden: Option<Warden>,
     /// How many more tasks may be claimed.
     tickets: Mutex<Option<u32>>,
     summary: Mutex<WorkerSummary>,
@@ -46,7 +51,12 @@ enum Polled {
 type Claim = (Task, Duration);
 
 impl<'a> Shift<'a> {
-    pub(super) fn new(worker: &'a Worker, halt: StopFlag) -> Self {
+    pub(super) fn new(
+        worker: &'a Worker,
+        closing: StopFlag,
+        halt: StopFlag,
+        warden: Option<Warden>,
+    ) -> Self {
         let config = &worker.config;
         let tickets = if config.once {
             Some(1)
@@ -55,7 +65,9 @@ impl<'a> Shift<'a> {
         };
         Self {
             worker,
+            closing,
             halt,
+            warden,
             tickets: Mutex::new(tickets),
             summary: Mutex::default(),
             fault: Mutex::default(),
@@ -78,7 +90,7 @@ impl<'a> Shift<'a> {
         fault.map_or(Ok(summary), Err)
     }
 
-    /// Works until asked to stop, or no ticket is left.
+    /// Works until asked to take nothing more, or no ticket is left.
     pub(super) fn serve(&self) {
         while self.take_ticket() {
             let claimed = self.claim();
@@ -94,7 +106,7 @@ impl<'a> Shift<'a> {
     }
 
     fn take_ticket(&self) -> bool {
-        if self.halt.is_requested() {
+        if self.closing.is_requested() {
             return false;
         }
         match &mut *lock(&self.tickets) {
@@ -116,25 +128,25 @@ impl<'a> Shift<'a> {
     /// Polls until there is a task; `None` to end the slot.
     fn claim(&self) -> Option<Claim> {
         let mut backoff = Backoff::default();
-        while !self.halt.is_requested() {
+        while !self.closing.is_requested() {
             match self.poll() {
                 Polled::Tasks(tasks, asked) => {
                     if let Some(task) = self.one_of(tasks) {
                         return Some((task, asked));
                     }
-                    if self.worker.config.once {
+                    if self.worker.config.once || self.worker.config.drain {
                         return None;
                     }
                     let waited = self.worker.clock.monotonic().saturating_sub(asked);
                     if waited < POLL_SHORT {
-                        self.pause(&mut backoff);
+                        self.pause(&mut backoff, &self.closing);
                     } else {
                         backoff.reset();
                     }
                 }
                 Polled::Failed(cause) if cause.may_retry() => {
                     tracing::warn!(%cause, "no task could be asked for");
-                    self.pause(&mut backoff);
+                    self.pause(&mut backoff, &self.closing);
                 }
                 Polled::Failed(cause) => {
                     self.give_up(WorkerError::Refused(cause));
@@ -166,10 +178,11 @@ impl<'a> Shift<'a> {
     /// thread, which gives back what comes too late.
     fn poll(&self) -> Polled {
         let asked = self.worker.clock.monotonic();
-        let request = self.wish(Some(POLL_WAIT_S));
+        let wait = (!self.worker.config.drain).then_some(POLL_WAIT_S);
+        let request = self.wish(wait);
         let (tell, told) = mpsc::channel();
         let stop = tell.clone();
-        let _on_stop = self.halt.on_request(move || {
+        let _on_stop = self.closing.on_request(move || {
             stop.send(Polled::Stop).ok();
         });
         let abandoned = Arc::new(Mutex::new(false));
@@ -214,6 +227,9 @@ impl<'a> Shift<'a> {
             stop: &self.halt,
             program: &worker.program,
             name: &worker.config.name,
+            stdin: worker.config.stdin,
+            nudge: &worker.config.nudge,
+            warden: self.warden.as_ref(),
             screen: worker.config.screen.as_ref(),
         };
         match attempt.run(task, asked) {
@@ -327,17 +343,17 @@ impl<'a> Shift<'a> {
             match call() {
                 Err(cause) if cause.may_retry() && !self.halt.is_requested() => {
                     tracing::warn!(%cause, "a report is sent again");
-                    self.pause(&mut backoff);
+                    self.pause(&mut backoff, &self.halt);
                 }
                 outcome => return outcome,
             }
         }
     }
 
-    /// Waits before the next try; a request to stop ends the wait.
-    fn pause(&self, backoff: &mut Backoff) {
+    /// Waits before the next try; a request by `until` ends the wait.
+    fn pause(&self, backoff: &mut Backoff, until: &StopFlag) {
         let wait = backoff.next(&mut **lock(&self.worker.entropy));
-        if self.halt.wait(wait) {
+        if until.wait(wait) {
             tracing::debug!("a wait was cut short");
         }
     }

@@ -8,3 +8,5 @@ mod server;
 mod worker;
 #[cfg(unix)]
 mod worker_claims;
+#[cfg(unix)]
+mod worker_ends;

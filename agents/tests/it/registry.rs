@@ -54,6 +54,25 @@ fn a_team_is_read_with_its_defaults() {
 }
 
 #[test]
+fn rates_and_limits_of_types_are_read() {
+    let text = "agents:\n  DC: { rate: 30/m }\ntypes:\n  deploy: { concurrency: 1, rate: 2/90s }\n  scan: {}\n";
+    let team = Registry::parse("agents.yaml", text).expect("a team");
+    let told = |rate: Option<phisync_agents::rate::Rate>| rate.map(|rate| rate.to_string());
+    assert_eq!(told(team.agents[0].rate).as_deref(), Some("30/m"));
+    let types = team.types.iter();
+    let types: Vec<_> = types
+        .map(|t| (t.name.as_str(), t.concurrency, told(t.rate)))
+        .collect();
+    assert_eq!(
+        types,
+        [
+            ("deploy", Some(1), Some("2/90s".to_owned())),
+            ("scan", None, None)
+        ]
+    );
+}
+
+#[test]
 fn a_refusal_says_where_what_and_what_to_do() {
     let cases = [
         "agents: []",
@@ -75,7 +94,11 @@ fn a_refusal_says_where_what_and_what_to_do() {
         "agents:\n  DC:\n    silence: 0s",
         "agents:\n  DC:\n    silence: 60",
         "agents:\n  DC: { pool: two words }",
-        "agents:\n  DC: { rate: 5/m }",
+        "agents:\n  DC: { rate: often }",
+        "agents:\n  DC: { rate: 0/m }",
+        "types: [deploy]",
+        "types:\n  deploy: { rate: 5/m, speed: 1 }",
+        "types:\n  de ploy: {}",
         "agents:\n  DC: { detector: crystal ball }",
         "agents:\n  DC: { command: ./run.sh }",
         "agents:\n  DC: { command: [] }",

@@ -6,7 +6,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use phisync_agents::client::Client;
-use phisync_agents::worker::{StopFlag, Worker, WorkerConfig, WorkerError, WorkerSummary};
+use phisync_agents::worker::{
+    Nudge, StdinForm, StopFlag, Worker, WorkerConfig, WorkerError, WorkerSummary,
+};
 use phisync_state::env::{Clock, OsClock, SeededEntropy};
 use serde_json::json;
 
@@ -22,9 +24,13 @@ pub(crate) fn sh(script: &str) -> WorkerConfig {
         base_dir: PathBuf::from("."),
         concurrency: 1,
         once: false,
+        drain: false,
         max_tasks: Some(1),
+        stdin: StdinForm::Json,
         capabilities: None,
         screen: None,
+        nudge: Nudge::new(),
+        warden: None,
     }
 }
 
@@ -40,7 +46,7 @@ pub(crate) fn start(
     let entropy = Box::new(SeededEntropy::new(7));
     let worker = Worker::new(config, client, clock, entropy).expect("a worker");
     let stop = stop.clone();
-    thread::spawn(move || worker.run(&stop))
+    thread::spawn(move || worker.run(&StopFlag::new(), &stop))
 }
 
 pub(crate) fn work(server: &Server, config: WorkerConfig) -> Result<WorkerSummary, WorkerError> {

@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 
 use phisync_agents::client::{CallError, Client};
 use phisync_agents::registry::AgentSpec;
-use phisync_agents::worker::{Screen, StopFlag, Worker, WorkerConfig, WorkerError, WorkerSummary};
+use phisync_agents::worker::{
+    Nudge, Screen, StdinForm, StopFlag, Worker, WorkerConfig, WorkerError, WorkerSummary,
+};
 use phisync_state::env::{OsClock, OsEntropy};
 use phisync_workflows::Machine;
 use phisync_workflows::machine::{Assign, Compensate, StepKind};
@@ -20,6 +22,7 @@ use super::team::Team;
 #[derive(Debug)]
 pub(crate) struct Crew {
     stop: StopFlag,
+    nudge: Nudge,
     workers: Vec<(String, JoinHandle<Result<WorkerSummary, WorkerError>>)>,
 }
 
@@ -50,6 +53,7 @@ impl Crew {
     ) -> Result<Self, Report> {
         let mut crew = Self {
             stop: StopFlag::new(),
+            nudge: Nudge::new(),
             workers: Vec::new(),
         };
         for agent in agents {
@@ -60,14 +64,18 @@ impl Crew {
                 base_dir: base_dir.clone(),
                 concurrency: agent.concurrency,
                 once: false,
+                drain: false,
                 max_tasks: None,
+                stdin: StdinForm::Json,
                 capabilities: None,
                 screen: screen.map(Arc::clone),
+                nudge: crew.nudge.clone(),
+                warden: warden(),
             };
             let worker = worker(config, employer)?;
             let (stop, on_failure) = (crew.stop.clone(), Arc::clone(on_failure));
             let work = move || {
-                let done = worker.run(&stop);
+                let done = worker.run(&StopFlag::new(), &stop);
                 if let Err(error) = &done {
                     on_failure(&chain(error));
                 }
@@ -80,6 +88,11 @@ impl Crew {
             crew.workers.push((name, thread));
         }
         Ok(crew)
+    }
+
+    /// Has everybody ask at once whether what they work on is still wanted.
+    pub(crate) fn nudge(&self) {
+        self.nudge.nudge();
     }
 
     /// Stops everybody, gives their tasks back, and tells who failed and how.
@@ -101,6 +114,13 @@ impl Drop for Crew {
     fn drop(&mut self) {
         self.stop.request();
     }
+}
+
+/// What starts a warden of this very program.
+pub(crate) fn warden() -> Option<Vec<String>> {
+    let program = std::env::current_exe().ok()?;
+    let program = program.to_str()?.to_owned();
+    Some(vec![program, "agent".to_owned(), "warden".to_owned()])
 }
 
 /// A worker of `config` that acts as the agent of that name.

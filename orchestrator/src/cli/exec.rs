@@ -147,7 +147,9 @@ impl Exec {
         let steps = steps.filter(|id| !undoes(id));
         let live = Live::start(&context.output, &started.id, steps)?;
         let crew = hire(&give_up)?;
-        let followed = follow::to_the_end(context, api, &started.id, &live, &self.answers);
+        let unwanted = || crew.nudge();
+        let followed =
+            follow::to_the_end(context, api, &started.id, &live, &self.answers, unwanted);
         live.finish();
         for failure in crew.stop() {
             context.output.say(format!("warning: {failure}"))?;

@@ -5,13 +5,31 @@ use std::io;
 use super::exit_code::ExitCode;
 use super::report::Report;
 
-/// Calls `first` when the process is asked to end (SIGINT, SIGTERM; Ctrl-C, Ctrl-Break and closing
-/// of the console on Windows). Asked again, the process ends at once with code 130. The listening
-/// thread lives as long as the process.
+/// How a process is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// By a person at the keyboard: SIGINT, Ctrl-C.
+    Interrupt,
+    /// By the system: SIGTERM; Ctrl-Break and closing of the console on Windows.
+    Terminate,
+}
+
+/// Calls `first` when the process is asked to end. Asked again, the process ends at once with code 130. The
+/// listening thread lives as long as the process.
 ///
 /// # Errors
 /// When the system does not let us listen.
 pub(crate) fn on_first(first: impl FnOnce() + Send + 'static) -> Result<(), Report> {
+    let mut first = Some(first);
+    on_each(move |_| first.take().map(|first| first()).is_some())
+}
+
+/// Calls `answer` whenever the process is asked to end. Once it answers `false`, the process ends at
+/// once with code 130.
+///
+/// # Errors
+/// When the system does not let us listen.
+pub(crate) fn on_each(answer: impl FnMut(Asked) -> bool + Send + 'static) -> Result<(), Report> {
     let failed = |cause: io::Error| {
         Report::new(
             ExitCode::Stopped,
@@ -26,10 +44,9 @@ pub(crate) fn on_first(first: impl FnOnce() + Send + 'static) -> Result<(), Repo
         let _inside = runtime.enter();
         system::Requests::listen().map_err(failed)?
     };
+    let mut answer = answer;
     let listen = move || {
-        runtime.block_on(requests.next());
-        first();
-        runtime.block_on(requests.next());
+        while answer(runtime.block_on(requests.next())) {}
         end_now();
     };
     std::thread::Builder::new()
@@ -53,6 +70,8 @@ mod system {
 
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
+    use super::Asked;
+
     pub(super) struct Requests {
         interrupt: Signal,
         terminate: Signal,
@@ -67,10 +86,10 @@ mod system {
         }
 
         /// Dropping the future midway loses nothing.
-        pub(super) async fn next(&mut self) {
+        pub(super) async fn next(&mut self) -> Asked {
             tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => Asked::Interrupt,
+                _ = self.terminate.recv() => Asked::Terminate,
             }
         }
     }
@@ -81,6 +100,8 @@ mod system {
     use std::io;
 
     use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, ctrl_break, ctrl_c, ctrl_close};
+
+    use super::Asked;
 
     pub(super) struct Requests {
         interrupt: CtrlC,
@@ -98,11 +119,11 @@ mod system {
         }
 
         /// Dropping the future midway loses nothing.
-        pub(super) async fn next(&mut self) {
+        pub(super) async fn next(&mut self) -> Asked {
             tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-                _ = self.close.recv() => {}
+                _ = self.interrupt.recv() => Asked::Interrupt,
+                _ = self.terminate.recv() => Asked::Terminate,
+                _ = self.close.recv() => Asked::Terminate,
             }
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::engine::{RunId, TaskId};
 
 use super::schedules::ScheduleKey;
+use super::team::TaskFact;
 
 /// Facts that wait for the operation's end.
 #[derive(Default)]
@@ -29,6 +30,8 @@ pub(super) struct Batch {
     pub keys: BTreeSet<String>,
     /// The concurrency keys among them.
     pub slots: BTreeSet<String>,
+    /// What the facts say about the work on tasks.
+    pub work: Vec<(RunId, TaskFact)>,
     /// The leases as they were before it, in the order in which they were first changed.
     pub leases: Vec<LeaseBefore>,
 }

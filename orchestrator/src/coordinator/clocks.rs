@@ -42,10 +42,13 @@ impl Coordinator {
                 let why = format!("{holder} sent no heartbeat within its lease");
                 c.lose_lease(&task, &why, now)?;
             }
-            c.judge_agents(now)?;
+            if c.next_doubt.is_some_and(|at| at <= now.mono) {
+                c.judge_agents(now)?;
+                c.next_doubt = c.first_doubt(now);
+            }
+            c.end_rests(now);
             c.end_polls(now);
             c.tick_locks(now)?;
-            c.next_doubt = c.first_doubt(now);
             Ok(())
         })
     }
@@ -59,7 +62,8 @@ impl Coordinator {
         }
         let run = self.due.first().map(|(at, _)| *at);
         let at_once = self.events.is_busy().then(Timestamp::default);
-        let wall = [run, self.schedules.next_due(), at_once];
+        let rest = self.limits.next_end();
+        let wall = [run, self.schedules.next_due(), at_once, rest];
         let wall = wall.into_iter().flatten().min();
         let mono = [
             self.leases.next_expiry(),

@@ -302,11 +302,22 @@ impl Projection for RunProjection {
             return records.len().saturating_sub(super::notices::KEPT);
         }
         match last.stream.as_str().split_once('/') {
-            // The last verdict is the one that counts, and what was taken since.
+            // Of each kind the last one counts: the verdict, the word on draining, the use of the rate;
+            // and what was taken since the verdict.
             Some(("agent", _)) => {
-                let verdict = |r: &Record| r.event.starts_with("{\"verdict_changed\"");
-                records.iter().rposition(verdict).unwrap_or(0)
+                let last_of = |tags: &[&str]| {
+                    let alike = |r: &Record| {
+                        let tag = r.event.strip_prefix("{\"").unwrap_or_default();
+                        tags.iter().any(|word| tag.starts_with(word))
+                    };
+                    records.iter().rposition(alike)
+                };
+                let verdict = last_of(&["verdict_changed"]).unwrap_or(0);
+                let others = [last_of(&["drained", "undrained"]), last_of(&["task_taken"])];
+                others.into_iter().flatten().fold(verdict, usize::min)
             }
+            // How far the rate is used up stands in each.
+            Some(("limit", _)) => before_last,
             Some(("call", _)) if last.at < self.calls_from => records.len(),
             // A key is remembered as long as its run.
             Some(("key", _)) if self.is_gone(last) => records.len(),
@@ -417,6 +428,7 @@ mod tests {
         }
         for (verdicts_at, outlived) in [
             (&[true, true, false][..], 1),
+            (&[false, true, true], 0),
             (&[true], 0),
             (&[false, false], 0),
         ] {

@@ -1,6 +1,8 @@
 //! From ready tasks to agents: claims, the serving of waiting polls, and the wire form of a task.
 
-use phisync_agents::assignment::{self, Candidate, Offer};
+use std::borrow::Cow;
+
+use phisync_agents::assignment::Candidate;
 use phisync_agents::protocol::Task;
 
 use crate::engine::{self, Input, TaskId};
@@ -25,8 +27,9 @@ impl Coordinator {
                 break;
             };
             let narrowed = narrow(&known.capabilities, capabilities);
-            let candidate = candidate(agent, known, &narrowed, self.leases.count(agent));
-            let Some(task) = self.ready.best_for(&candidate) else {
+            let candidate = candidate(agent, known, &narrowed, self.leases.count(agent), now);
+            let closed = self.limits.closed(now.wall);
+            let Some(task) = self.ready.best_for(&candidate, &closed) else {
                 break;
             };
             let open = self.open.get(&task.run);
@@ -42,6 +45,7 @@ impl Coordinator {
             };
             self.decide(&task.run, input, now)?;
             self.guard_agent(agent, &task.run, now);
+            self.use_limit(&task, now);
             tasks.extend(self.wire_form(&task, now));
         }
         Ok(tasks)
@@ -49,40 +53,70 @@ impl Coordinator {
 
     /// Serves waiting polls with what became ready, and freed agents with what was ready before.
     pub(super) fn serve_waiting_polls(&mut self, now: Now) {
-        for task in std::mem::take(&mut self.polls.fresh) {
-            let Some(offer) = self.ready.get(&task) else {
-                continue;
-            };
-            if let Some(agent) = self.best_waiting_agent(offer) {
-                self.serve(&agent, now);
-            }
+        let fresh = std::mem::take(&mut self.polls.fresh);
+        for task in self.ready.in_order(fresh) {
+            self.serve_with(&task, now);
+        }
+        for task_type in std::mem::take(&mut self.polls.reopened) {
+            // Serving one may make another the head: until nobody takes any of them.
+            while self
+                .ready
+                .heads_of_type(&task_type)
+                .iter()
+                .any(|head| self.serve_with(head, now))
+            {}
         }
         for agent in std::mem::take(&mut self.polls.freed) {
             while self.serve(&agent, now) {}
         }
+        self.reseat_moved(now);
     }
 
-    fn best_waiting_agent(&self, offer: &Offer<TaskId>) -> Option<String> {
-        if let Some(agent) = &offer.agent {
-            return self.polls.someone_waits_as(agent).then(|| agent.clone());
+    /// Finds a waiting agent for a task; whether somebody has taken it.
+    fn serve_with(&mut self, task: &TaskId, now: Now) -> bool {
+        // Whoever is chosen takes what is best for it, which may be another task.
+        while let Some(agent) = self.best_waiting_agent(task, now) {
+            if !self.serve(&agent, now) {
+                return false;
+            }
+            if !self.ready.contains(task) {
+                return true;
+            }
         }
-        let waiting = self.polls.by_agent.keys();
-        let waiting: Vec<_> = waiting
-            .filter_map(|name| {
-                let agent = self.agents.get(name)?;
-                let (_, poll) = self.polls.oldest_of(name)?;
-                let capabilities = narrow(&agent.capabilities, poll.capabilities.as_deref());
-                Some((name, agent, capabilities))
-            })
-            .collect();
-        let candidates: Vec<_> = waiting
-            .iter()
-            .map(|(name, agent, capabilities)| {
-                candidate(name, agent, capabilities, self.leases.count(name))
-            })
-            .collect();
-        let chosen = assignment::choose(offer, &candidates)?;
-        candidates.get(chosen).map(|c| c.name.to_owned())
+        false
+    }
+
+    fn best_waiting_agent(&mut self, task: &TaskId, now: Now) -> Option<String> {
+        self.reseat_moved(now);
+        let offer = self.ready.get(task)?;
+        let limited = offer.limited.as_ref();
+        if limited.is_some_and(|limited| self.limits.why_closed(limited, now.wall).is_some()) {
+            return None;
+        }
+        self.polls.seats.choose(offer).map(str::to_owned)
+    }
+
+    /// Brings what is known of the waiting agents up to date, and has those woken whose rest ends later.
+    pub(super) fn reseat_moved(&mut self, now: Now) {
+        for name in self.polls.take_moved() {
+            self.reseat(&name, now);
+        }
+    }
+
+    fn reseat(&mut self, name: &str, now: Now) {
+        self.polls.seats.remove(name);
+        let (Some(agent), Some((_, poll))) = (self.agents.get(name), self.polls.oldest_of(name))
+        else {
+            return;
+        };
+        let capabilities = narrow(&agent.capabilities, poll.capabilities.as_deref());
+        let load = self.leases.count(name);
+        let candidate = candidate(name, agent, &capabilities, load, now);
+        if let Some(wait) = candidate.resting {
+            let at = now.wall.saturating_add(wait);
+            self.limits.wake_agent(name, at);
+        }
+        self.polls.seats.seat(&candidate);
     }
 
     /// Serves the oldest waiting poll of one agent with what is best for it. `false`: there is no
@@ -136,22 +170,32 @@ impl Coordinator {
     /// What keeps each declared agent from a ready task: what it lacks, or that it does not ask.
     /// Empty if the task is not in the queue.
     pub(super) fn why_nobody_takes(&self, task: &TaskId, now: Now) -> Vec<(String, String)> {
-        if self.ready.get(task).is_none() {
+        let Some(offer) = self.ready.get(task) else {
             return Vec::new();
-        }
+        };
         let candidates: Vec<_> = self
             .agents
             .iter()
             .map(|(name, agent)| {
-                candidate(name, agent, &agent.capabilities, self.leases.count(name))
+                let load = self.leases.count(name);
+                candidate(name, agent, &agent.capabilities, load, now)
             })
             .collect();
         let lacking = self.ready.lacks(task, &candidates);
+        let limited = offer.limited.as_ref();
+        let closed = limited.and_then(|limited| {
+            let why = self.limits.why_closed(limited, now.wall)?;
+            Some(format!("could take it, but its type `{limited}` {why}"))
+        });
         let fit = self
             .agents
             .keys()
             .filter(|name| !lacking.iter().any(|(other, _)| other == *name))
-            .map(|name| (name.clone(), self.why_it_does_not_ask(name, now)));
+            .map(|name| {
+                let closed = closed.clone();
+                let why = closed.unwrap_or_else(|| self.why_it_does_not_ask(name, now));
+                (name.clone(), why)
+            });
         let fit: Vec<_> = fit.collect();
         // Those who could come first: whoever asks why looks for them.
         [fit, lacking].concat()
@@ -173,9 +217,16 @@ impl Coordinator {
     }
 }
 
-fn narrow(declared: &[String], asked: Option<&[String]>) -> Vec<String> {
-    let wanted = |c: &&String| asked.is_none_or(|asked| asked.contains(c));
-    declared.iter().filter(wanted).cloned().collect()
+/// The declared capabilities, or those of them that were asked for.
+fn narrow<'a>(declared: &'a [String], asked: Option<&[String]>) -> Cow<'a, [String]> {
+    match asked {
+        None => Cow::Borrowed(declared),
+        Some(asked) => declared
+            .iter()
+            .filter(|c| asked.contains(c))
+            .cloned()
+            .collect(),
+    }
 }
 
 fn candidate<'a>(
@@ -183,6 +234,7 @@ fn candidate<'a>(
     agent: &'a Agent,
     capabilities: &'a [String],
     load: usize,
+    now: Now,
 ) -> Candidate<'a> {
     Candidate {
         name,
@@ -191,5 +243,7 @@ fn candidate<'a>(
         load: u32::try_from(load).unwrap_or(u32::MAX),
         concurrency: agent.concurrency,
         alive: true,
+        drained: agent.is_drained(),
+        resting: agent.resting(now.wall),
     }
 }

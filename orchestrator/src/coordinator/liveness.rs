@@ -29,12 +29,14 @@ impl Coordinator {
     /// Notes a sign of life.
     pub(super) fn hear(&mut self, name: &str, now: Now) {
         self.ledger.observe(name, now.mono);
+        self.stale_views.agent_heard(now);
         self.doubt_later(name, now);
     }
 
     /// Notes that an agent has lived, because it waited for us until now.
     pub(super) fn vouch(&mut self, name: &str, now: Now) {
         self.ledger.vouch(name, now.mono);
+        self.stale_views.agent_heard(now);
         self.doubt_later(name, now);
     }
 
@@ -67,9 +69,10 @@ impl Coordinator {
             }),
             at: now.wall,
         };
-        self.batch.add(Agent::stream(name), agent.version, &[event]);
+        self.batch
+            .add(Agent::stream(name), agent.version, &[&event]);
         agent.version += 1;
-        agent.verdict = Some(to);
+        agent.believe(&event);
         self.stale_views.agents_changed();
     }
 
@@ -124,7 +127,7 @@ impl Coordinator {
             Some((run.state.name(task.step), holder.token))
         });
         let Some((step, token)) = held else {
-            self.leases.revoke(task);
+            self.revoke_lease(task);
             return Ok(());
         };
         self.note_progress(task, now)?;
@@ -138,7 +141,7 @@ impl Coordinator {
             // One lease that cannot be lost holds up no other.
             Err(Refusal::Rejected(no)) => {
                 tracing::error!(run = %task.run, %no, "a lost lease was refused");
-                self.leases.revoke(task);
+                self.revoke_lease(task);
                 Ok(())
             }
             other => other,

@@ -20,6 +20,7 @@ mod forks;
 #[cfg(test)]
 mod formats;
 mod keys;
+mod limits;
 mod liveness;
 mod locks;
 mod notices;
@@ -124,6 +125,8 @@ pub struct Coordinator {
     alarms: notices::Alarms,
     /// Whether nothing is ever due.
     still: bool,
+    limits: limits::Limits,
+    work: team::WorkRecords,
     polls: polls::Polls,
     progress: progress::Reports,
     batch: Batch,
@@ -224,6 +227,8 @@ impl Coordinator {
         }
         self.batch.add(id.stream(), before, events);
         self.batch.touched.insert(id.clone());
+        let facts = events.iter().filter_map(team::TaskFact::of);
+        self.batch.work.extend(facts.map(|fact| (id.clone(), fact)));
         self.follow_tasks(id, events, now);
         self.follow_pause(id, events, now);
         self.follow_events(id, events, now);
@@ -278,6 +283,9 @@ impl Coordinator {
             Ok(appended) => {
                 self.last = self.last.max(appended.last);
                 self.polls.keep_handed();
+                for (run, fact) in batch.work {
+                    self.work.fold(&run, fact);
+                }
                 self.forget_durably_closed();
                 for id in batch.touched {
                     self.file_if_closed(&id);
@@ -330,6 +338,7 @@ impl Coordinator {
         for schedule in &batch.schedules {
             self.reload_schedule(schedule)?;
         }
+        self.reload_limits(now)?;
         self.reload_agents(now)
     }
 

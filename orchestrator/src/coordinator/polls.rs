@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use phisync_agents::assignment::Waiting;
 use phisync_agents::protocol::Task;
 
 use crate::engine::TaskId;
@@ -45,13 +46,19 @@ pub(super) struct Polls {
     next: u64,
     waiting: BTreeMap<PollId, Poll>,
     ends: BTreeSet<(Duration, PollId)>,
-    pub(super) by_agent: BTreeMap<String, VecDeque<PollId>>,
+    by_agent: BTreeMap<String, VecDeque<PollId>>,
+    /// Those of the waiting agents that could take a task now.
+    pub(super) seats: Waiting,
+    /// Agents of whom `seats` may be wrong.
+    moved: BTreeSet<String>,
     /// Served, but not committed yet.
     pub(super) serving: Vec<(Poll, Handed)>,
     served: Vec<Handed>,
-    /// Tasks that became ready, and agents that became free, since polls were last served.
+    /// Tasks that became ready, agents that became free, and types that are below their limit again,
+    /// since polls were last served.
     pub(super) fresh: Vec<TaskId>,
     pub(super) freed: BTreeSet<String>,
+    pub(super) reopened: BTreeSet<String>,
 }
 
 impl Polls {
@@ -66,12 +73,14 @@ impl Polls {
         let queue = self.by_agent.entry(poll.agent.clone()).or_default();
         queue.push_back(id);
         self.ends.insert((poll.until, id));
+        self.moved.insert(poll.agent.clone());
         self.waiting.insert(id, poll);
     }
 
     pub(super) fn remove(&mut self, id: PollId) -> Option<Poll> {
         let poll = self.waiting.remove(&id)?;
         self.ends.remove(&(poll.until, id));
+        self.moved.insert(poll.agent.clone());
         if let Some(queue) = self.by_agent.get_mut(&poll.agent) {
             queue.retain(|other| *other != id);
             if queue.is_empty() {
@@ -88,6 +97,25 @@ impl Polls {
 
     pub(super) fn someone_waits_as(&self, agent: &str) -> bool {
         self.by_agent.contains_key(agent)
+    }
+
+    /// Notes that what `agent` may take has changed.
+    pub(super) fn has_moved(&mut self, agent: &str) {
+        if self.someone_waits_as(agent) {
+            self.moved.insert(agent.to_owned());
+        }
+    }
+
+    /// Notes that `agent` may take what it could not take before.
+    pub(super) fn is_free(&mut self, agent: &str) {
+        if self.someone_waits_as(agent) {
+            self.freed.insert(agent.to_owned());
+        }
+    }
+
+    /// The agents of whom `seats` may be wrong, once.
+    pub(super) fn take_moved(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.moved)
     }
 
     pub(super) fn keep_handed(&mut self) {
@@ -112,12 +140,14 @@ impl Coordinator {
         wait: Duration,
         now: Now,
     ) -> PollId {
-        self.polls.wait(Poll {
+        let poll = self.polls.wait(Poll {
             agent: agent.to_owned(),
             capabilities: capabilities.map(<[String]>::to_vec),
             max,
             until: now.mono.saturating_add(wait),
-        })
+        });
+        self.reseat_moved(now);
+        poll
     }
 
     /// Takes back a poll whose caller is gone. `false`: it was served already.

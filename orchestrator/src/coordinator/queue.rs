@@ -50,10 +50,10 @@ impl Coordinator {
     /// have ended without it.
     pub(super) fn restore_leases(&mut self, leases: &[LeaseBefore]) {
         for LeaseBefore { task, lease } in leases.iter().rev() {
-            self.leases.revoke(task);
+            self.revoke_lease(task);
             if let Some((agent, length, end)) = lease {
                 let begun = end.saturating_sub(*length);
-                self.leases.grant(task.clone(), agent, *length, begun);
+                self.grant_lease(task, agent, *length, begun);
             }
         }
     }
@@ -71,8 +71,34 @@ impl Coordinator {
             .filter(|task| task.run == *id && !held(task))
             .collect();
         for task in idle {
-            self.leases.revoke(&task);
+            self.revoke_lease(&task);
         }
+    }
+
+    fn grant_lease(&mut self, task: &TaskId, agent: &str, length: Duration, begun: Duration) {
+        self.revoke_lease(task);
+        self.leases.grant(task.clone(), agent, length, begun);
+        self.polls.has_moved(agent);
+        if let Some(limited) = self.limited_type(task) {
+            self.limits.hold(task, &limited);
+        }
+    }
+
+    /// Ends the lease on a task, if there is one.
+    pub(super) fn revoke_lease(&mut self, task: &TaskId) {
+        if let Some(agent) = self.leases.holder(task) {
+            self.polls.has_moved(agent);
+        }
+        self.leases.revoke(task);
+        self.polls.reopened.extend(self.limits.let_go(task));
+    }
+
+    /// The type of a task, if there is a limit on that type.
+    pub(super) fn limited_type(&self, task: &TaskId) -> Option<String> {
+        let run = &self.open.get(&task.run)?.state;
+        let rules = engine::rules(run.spec(task.step), task.undo)?;
+        let limited = self.limits.is_limited(&rules.spec.task_type);
+        limited.then(|| rules.spec.task_type.clone())
     }
 
     fn lease_length(&self, task: &TaskId) -> Option<Duration> {
@@ -95,7 +121,9 @@ impl Coordinator {
             Some(TaskStatus::Ready) => {
                 self.end_lease(task);
                 if let Some(offer) = self.offer(task) {
-                    self.ready.remove(task);
+                    if let Some(limited) = &offer.limited {
+                        self.wake_when_open(limited, now);
+                    }
                     self.ready.push(offer);
                     self.polls.fresh.push(task.clone());
                 }
@@ -111,8 +139,7 @@ impl Coordinator {
                     let rest = holder.run_deadline.since(now.wall);
                     let lease = self.lease_found(lease, rest);
                     self.vouch(&holder.agent, now);
-                    let key = task.clone();
-                    self.leases.grant(key, &holder.agent, lease, now.mono);
+                    self.grant_lease(task, &holder.agent, lease, now.mono);
                 }
             }
             Some(
@@ -132,10 +159,8 @@ impl Coordinator {
     pub(super) fn end_lease(&mut self, task: &TaskId) {
         self.progress.forget(task);
         if let Some(agent) = self.leases.holder(task) {
-            if self.polls.someone_waits_as(agent) {
-                self.polls.freed.insert(agent.to_owned());
-            }
-            self.leases.revoke(task);
+            self.polls.is_free(agent);
+            self.revoke_lease(task);
         }
     }
 
@@ -165,8 +190,11 @@ impl Coordinator {
         exclude.extend(lower(&others));
         let agent = assign.agent.as_ref().map(|name| name.to_lowercase());
         let pool = assign.pool.as_deref().unwrap_or(POOL_DEFAULT);
+        let task_type = &rules.spec.task_type;
+        let limited = self.limits.is_limited(task_type);
         Some(Offer {
             key: task.clone(),
+            limited: limited.then(|| task_type.clone()),
             // Who is named is meant, whatever group it belongs to.
             pool: agent.is_none().then(|| pool.to_owned()),
             agent,
@@ -180,7 +208,7 @@ impl Coordinator {
         })
     }
 
-    /// Offers what stuck to `agent`, which is dead now, to others.
+    /// Offers what stuck to `agent`, which is dead or drained now, to others.
     pub(super) fn unstick(&mut self, agent: &str) {
         let stuck = self
             .ready

@@ -12,7 +12,7 @@ use phisync_state::{FileId, ReadError, Record, Seq, Store};
 use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
 
 use super::definitions::Definitions;
-use super::team::{AgentEvent, team};
+use super::team::{AgentEvent, TaskFact, team};
 use super::{ClosedRun, Coordinator, ListPlace, Now, OpenRun, Refusal};
 
 impl Coordinator {
@@ -31,6 +31,8 @@ impl Coordinator {
     ) -> Result<Self, ReadError> {
         let mut coordinator = Self {
             agents: team(&registry),
+            limits: super::limits::Limits::of(&registry),
+            work: super::team::WorkRecords::default(),
             last: store.head().seq,
             store: Arc::clone(&store),
             epoch,
@@ -100,6 +102,9 @@ impl Coordinator {
         let stream = record.stream.as_str();
         if let Some(id) = stream.strip_prefix("run/").and_then(RunId::parse) {
             let event = decode::<RunEvent>(record)?;
+            if let Some(fact) = TaskFact::of(&event) {
+                self.work.fold(&id, fact);
+            }
             if let RunEvent::RunStarted { definition, .. } = &event {
                 // Without its machine a run cannot be folded; its records stay as they are.
                 let Some(machine) = self.definitions.get(definition) else {
@@ -141,6 +146,9 @@ impl Coordinator {
         } else if let Some(name) = stream.strip_prefix("agent/") {
             let event: AgentEvent = decode(record)?;
             self.replay_agent(name, &event, record.version);
+        } else if let Some(task_type) = stream.strip_prefix("limit/") {
+            self.limits
+                .replay(task_type, &decode(record)?, record.version);
         } else if let Some(id) = stream.strip_prefix("tx/") {
             self.replay_transaction(id, record)?;
         } else if let Some(name) = stream.strip_prefix("doc/") {

@@ -19,6 +19,10 @@ use super::{Coordinator, Now, report};
 /// A run younger than this gets no view.
 const SHORT_RUN: Duration = Duration::from_secs(1);
 
+/// Heartbeats alone bring the health of the agents up to date so often: within a sixth of the silence
+/// that makes an agent dead by default.
+const HEALTH_PERIOD: Duration = Duration::from_secs(10);
+
 /// The content of one view.
 #[derive(Debug)]
 pub struct View {
@@ -36,6 +40,8 @@ pub(super) struct StaleViews {
     /// Runs that are in archives now.
     archived: Vec<RunId>,
     agents: bool,
+    /// When words of agents since the last time are to be seen.
+    health_due: Option<Duration>,
     approvals: bool,
     definitions: Vec<Arc<Machine>>,
 }
@@ -69,6 +75,11 @@ impl StaleViews {
 
     pub(super) fn agents_changed(&mut self) {
         self.agents = true;
+    }
+
+    pub(super) fn agent_heard(&mut self, now: Now) {
+        let due = now.mono.saturating_add(HEALTH_PERIOD);
+        self.health_due.get_or_insert(due);
     }
 
     pub(super) fn definition_registered(&mut self, machine: &Arc<Machine>) {
@@ -128,10 +139,13 @@ impl Coordinator {
             let name = format!("workflow-{id}");
             views.push(View { name, body });
         }
-        if std::mem::take(&mut self.stale_views.agents) {
+        let due = self.stale_views.health_due;
+        let heard = due.is_some_and(|due| all || due <= now.mono);
+        if std::mem::take(&mut self.stale_views.agents) || heard {
+            self.stale_views.health_due = None;
             views.push(View {
                 name: "agent-health".to_owned(),
-                body: json!({ "agents": self.agents(now) }),
+                body: self.agent_health(now),
             });
         }
         if std::mem::take(&mut self.stale_views.approvals) {

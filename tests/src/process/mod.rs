@@ -25,6 +25,6 @@ pub use http::{Http, Reply};
 pub use journal::{Journal, Record};
 pub use project::Project;
 pub use server::Server;
-pub use trace::{Trace, is_alive, resume, signal};
+pub use trace::{Trace, is_alive, is_running, resume, signal};
 pub use wait::{PATIENCE, eventually, pause};
 pub use worker::Worker;

@@ -68,6 +68,16 @@ pub fn is_alive(pid: Pid) -> bool {
     test_kill_process(pid).is_ok()
 }
 
+/// Whether the process still does anything. Where the system does not tell, one that has ended and that
+/// nobody asked about counts as running.
+#[must_use]
+pub fn is_running(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    // After the name, which may hold anything, stands the state.
+    let state = stat.as_deref().unwrap_or_default().rsplit(") ").next();
+    is_alive(pid) && !state.is_some_and(|state| state.starts_with('Z'))
+}
+
 /// Sends `signal` to a process that must be there.
 ///
 /// # Panics

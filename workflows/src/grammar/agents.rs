@@ -22,6 +22,11 @@ pub(super) static TEAM: Table = Table {
             Form::Map(&Form::Table(|| &PERSON)),
             "Name to person; agents and people share their names.",
         ),
+        key(
+            "types",
+            Form::Map(&Form::Table(|| &LIMITS)),
+            "Type of tasks to what holds for all of them, whoever takes them.",
+        ),
     ]],
     exactly_one: &[],
 };
@@ -52,7 +57,29 @@ static AGENT: Table = Table {
             Form::Choice(&["deadline", "phi"]),
             "How its death is noticed; deadline.",
         ),
-        key("rate", Form::Any, "How often it may be asked."),
+        key(
+            "rate",
+            Form::Literal,
+            "How often it may take a task, such as 30/m.",
+        ),
+    ]],
+    exactly_one: &[],
+};
+
+static LIMITS: Table = Table {
+    name: "limits",
+    doc: "What holds for the tasks of one type.",
+    keys: &[&[
+        key(
+            "concurrency",
+            Form::Integer(1, 10_000),
+            "How many of them at once.",
+        ),
+        key(
+            "rate",
+            Form::Literal,
+            "How often one may be taken, such as 6/h.",
+        ),
     ]],
     exactly_one: &[],
 };

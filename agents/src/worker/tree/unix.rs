@@ -41,6 +41,11 @@ impl Tree {
         Ok((tree, pipes))
     }
 
+    /// The number of the leader, and of the group.
+    pub(in crate::worker) fn leader(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Tells what becomes of the child, from a thread of its own, until it ended.
     pub(in crate::worker) fn watch(&self, tell: impl Fn(Life) + Send + 'static) -> io::Result<()> {
         let leader = Pid::from_child(&self.child);

@@ -49,6 +49,11 @@ impl Tree {
         Ok((tree, pipes))
     }
 
+    /// The number of the child.
+    pub(in crate::worker) fn leader(&self) -> u32 {
+        lock(&self.child).id()
+    }
+
     /// Tells when the child ended, from a thread of its own.
     pub(in crate::worker) fn watch(&self, tell: impl Fn(Life) + Send + 'static) -> io::Result<()> {
         let (end, ended) = mpsc::channel::<()>();

@@ -7,6 +7,7 @@
 
 mod about;
 mod accept;
+mod agents;
 mod app;
 mod auth;
 mod body;

@@ -2,8 +2,8 @@
 
 use super::route::Route;
 use super::{
-    RESULT_BYTES_MAX, control, events, locks, openapi, past, people, runs, schedules, snapshots,
-    system, tasks, tokens, transactions, workflows,
+    RESULT_BYTES_MAX, agents, control, events, locks, openapi, past, people, runs, schedules,
+    snapshots, system, tasks, tokens, transactions, workflows,
 };
 
 /// All routes, in the order in which `docs/http-api.md` tells of them.
@@ -66,9 +66,14 @@ pub fn routes() -> Vec<Route> {
             .refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/release", "tasks.release", "Gives a task back for others to take.", tasks::release)
             .refuses(&[409, 410]),
-        Route::get("/v1/agents", "agents.list", "The team: what each can do and holds, and whether it lives.", tasks::agents),
-        Route::post("/v1/agents/heartbeat", "agents.heartbeat", "Says that an agent lives.", tasks::agent_heartbeat)
+        Route::get("/v1/agents", "agents.list", "The team: what each can do and holds, and whether it lives.", agents::list),
+        Route::post("/v1/agents/heartbeat", "agents.heartbeat", "Says that an agent lives.", agents::heartbeat)
             .refuses(&[404]),
+        Route::get("/v1/agents/{name}", "agents.show", "One agent: what it holds, what became of its last tasks, and the numbers behind the verdict on it.", agents::show),
+        Route::post("/v1/agents/{name}/drain", "agents.drain", "Gives an agent nothing more; it ends what it holds.", agents::drain)
+            .refuses(&[409]),
+        Route::post("/v1/agents/{name}/undrain", "agents.undrain", "Lets a drained agent take tasks again.", agents::undrain)
+            .refuses(&[409]),
         Route::get("/v1/approvals", "approvals.list", "Approvals that wait, the next to expire first.", people::approvals),
         Route::get("/v1/approvals/{id}", "approvals.show", "One approval, open or not.", people::approval)
             .refuses(&[409, 410]),

@@ -11,7 +11,7 @@ use phisync_agents::protocol::{
 use crate::coordinator::{Coordinator, Polled};
 use crate::engine::{Failure, RawJson};
 use crate::identity::Caller;
-use crate::protocol::{AgentList, TaskDetail};
+use crate::protocol::TaskDetail;
 
 use super::App;
 use super::body::{Answer, Body, Maybe, NoContent};
@@ -136,23 +136,4 @@ pub(super) async fn release(
     let release =
         app.change(move |c, now| c.release(&agent, &id, request.token, request.begun, now));
     release.await
-}
-
-pub(super) async fn agent_heartbeat(
-    State(app): State<Arc<App>>,
-    AsAgent(agent): AsAgent,
-) -> Result<Answer<SeqResponse>, Problem> {
-    app.change(move |c, now| c.agent_heartbeat(&agent, now))
-        .await
-}
-
-pub(super) async fn agents(
-    State(app): State<Arc<App>>,
-    _caller: Caller,
-) -> Result<Answer<AgentList>, Problem> {
-    let list = app.answer(|c, now| {
-        let agents = c.agents(now);
-        Ok(AgentList { agents })
-    });
-    list.await
 }

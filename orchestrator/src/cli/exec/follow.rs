@@ -20,8 +20,9 @@ pub(super) struct Followed {
     pub(super) printed: Result<(), Report>,
 }
 
-/// Shows every event, answers what is asked, and comes back when the run is closed. A reader of stdout
-/// that goes away does not end the run.
+/// Shows every event, answers what is asked, and comes back when the run is closed. Calls `unwanted` when
+/// somebody is asked to stop working, who would hear of it only with the next heartbeat. A reader of stdout that
+/// goes away does not end the run.
 ///
 /// # Errors
 /// When the server cannot be asked any more.
@@ -31,6 +32,7 @@ pub(super) fn to_the_end(
     run: &str,
     live: &Live,
     answers: &Answers,
+    unwanted: impl Fn(),
 ) -> Result<Followed, Report> {
     let mut log = Vec::new();
     let mut printed = Ok(());
@@ -41,6 +43,9 @@ pub(super) fn to_the_end(
             let event = read(&record)?;
             live.observe(&event);
             answers.give(api, run, &event, live);
+            if matches!(event, RunEvent::TaskCancelRequested { .. }) {
+                unwanted();
+            }
             if context.output.format() == Format::Jsonl && printed.is_ok() {
                 printed = context.output.text(&json_line(&record));
             }

@@ -30,11 +30,32 @@ pub enum AgentEvent {
         /// When.
         at: Timestamp,
     },
-    /// It took a task. Written only where several orchestrators share the store: it moves the version
-    /// that the claims of the others expect, so that none of them exceeds the agent's concurrency.
+    /// It took a task. Written where the agent has a rate, and where several orchestrators share the
+    /// store: it moves the version that the claims of the others expect, so that none of them exceeds
+    /// the agent's concurrency.
     TaskTaken {
         /// The run of the task.
         run: RunId,
+        /// When its rate would be unused again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        full_at: Option<Timestamp>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody asked it to end what it holds and to take nothing more.
+    Drained {
+        /// Who.
+        by: String,
+        /// Why, if they said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// It may take tasks again.
+    Undrained {
+        /// Who said so.
+        by: String,
         /// When.
         at: Timestamp,
     },
@@ -57,16 +78,25 @@ impl AgentEvent {
     /// What the fact changed about `agent`, as the transition log tells it.
     #[must_use]
     pub fn transition(&self, agent: &str) -> Option<Transition> {
-        let Self::VerdictChanged {
-            from,
-            to,
-            silent_ms,
-            limit_ms,
-            rhythm,
-            ..
-        } = self
-        else {
-            return None;
+        let (from, to, silent_ms, limit_ms, rhythm) = match self {
+            Self::VerdictChanged {
+                from,
+                to,
+                silent_ms,
+                limit_ms,
+                rhythm,
+                ..
+            } => (from, to, silent_ms, limit_ms, rhythm),
+            Self::Drained { by, reason, .. } => {
+                let why = reason.as_ref().map(|reason| format!(": {reason}"));
+                let cause = format!("drained by {by}{}", why.unwrap_or_default());
+                return Some(service(agent, "open", "drained", cause));
+            }
+            Self::Undrained { by, .. } => {
+                let cause = format!("may take tasks again, says {by}");
+                return Some(service(agent, "drained", "open", cause));
+            }
+            Self::TaskTaken { .. } => return None,
         };
         let seconds = |millis: &u64| Duration::from_millis(*millis).as_secs_f64();
         let cause = match from_word(to) {
@@ -90,5 +120,35 @@ impl AgentEvent {
             to: word(from_word(to)),
             cause,
         })
+    }
+}
+
+fn service(agent: &str, from: &'static str, to: &'static str, cause: String) -> Transition {
+    Transition {
+        subject: format!("agent {agent}"),
+        from,
+        to,
+        cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AgentEvent;
+
+    /// Written once and never again: every later version reads them.
+    #[test]
+    fn facts_of_version_1_are_read_and_written_as_they_were() {
+        for line in [
+            r#"{"verdict_changed":{"from":"unseen","to":"alive","silent_ms":0,"limit_ms":60000,"at":1795339800000000}}"#,
+            r#"{"verdict_changed":{"from":"alive","to":"dead","silent_ms":13000,"limit_ms":12500,"rhythm":{"phi":8.5,"mean_ms":5000,"deviation_ms":1250,"gaps":19},"at":1795339800000000}}"#,
+            r#"{"task_taken":{"run":"r1","at":1795339800000000}}"#,
+            r#"{"task_taken":{"run":"r1","full_at":1795339802000000,"at":1795339800000000}}"#,
+            r#"{"drained":{"by":"owner","reason":"updates","at":1795339800000000}}"#,
+            r#"{"undrained":{"by":"owner","at":1795339800000000}}"#,
+        ] {
+            let fact: AgentEvent = serde_json::from_str(line).expect(line);
+            assert_eq!(serde_json::to_string(&fact).expect("a fact prints"), line);
+        }
     }
 }

@@ -2,25 +2,30 @@
 //!
 //! When an agent counts as dead stands in `liveness.rs`, what it is given in `dispatch.rs`.
 
+mod drain;
 mod event;
+mod show;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use phisync_agents::detector::{Arrivals, Detector, Limits, Verdict};
+use phisync_agents::rate::Rate;
 use phisync_agents::registry::Registry;
-use phisync_state::{StreamName, Version};
+use phisync_state::{StreamName, Timestamp, Version};
 
 use crate::engine::RunId;
-use crate::protocol::AgentSummary;
 
+use super::limits::resting;
 use super::sharing::Sharing;
 use super::{Coordinator, Now, Refusal, recovery};
 
 pub use event::{AgentEvent, Evidence};
+pub(super) use work::{TaskFact, WorkRecords};
 
 /// After a lost race the runs of so many claims before it are read again: more than one batch holds.
-const RECENT: Version = 1024;
+pub(super) const RECENT: Version = 1024;
 
 /// What is known about a declared agent.
 pub(super) struct Agent {
@@ -30,8 +35,15 @@ pub(super) struct Agent {
     pub(super) pool: String,
     pub(super) silence: Duration,
     pub(super) detector: Detector,
+    pub(super) rate: Option<Rate>,
+    /// When the rate would be unused again.
+    full_at: Timestamp,
     /// `None`: never seen.
     pub(super) verdict: Option<Verdict>,
+    /// The fact that last changed the verdict.
+    judged: Option<AgentEvent>,
+    /// The fact that drained it; `None`: it takes tasks.
+    drained: Option<AgentEvent>,
     /// The version of its stream.
     pub(super) version: Version,
 }
@@ -44,6 +56,39 @@ impl Agent {
     pub(super) fn limits(&self, arrivals: &Arrivals) -> Limits {
         self.detector.limits(arrivals, self.silence)
     }
+
+    /// Folds one fact.
+    pub(super) fn believe(&mut self, event: &AgentEvent) {
+        match event {
+            AgentEvent::VerdictChanged { to, .. } => {
+                self.verdict = from_word(to);
+                self.judged = Some(event.clone());
+            }
+            AgentEvent::Drained { .. } => self.drained = Some(event.clone()),
+            AgentEvent::Undrained { .. } => self.drained = None,
+            AgentEvent::TaskTaken { full_at, .. } => {
+                self.full_at = full_at.unwrap_or(self.full_at);
+            }
+        }
+    }
+
+    /// Forgets every fact.
+    fn forget(&mut self) {
+        self.verdict = None;
+        self.judged = None;
+        self.drained = None;
+        self.full_at = Timestamp::default();
+        self.version = 0;
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.drained.is_some()
+    }
+
+    /// How long its rate lets it take nothing more; `None`: it may.
+    pub(super) fn resting(&self, now: Timestamp) -> Option<Duration> {
+        resting(self.rate, self.full_at, now)
+    }
 }
 
 pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
@@ -55,7 +100,11 @@ pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
             pool: spec.pool.clone(),
             silence: spec.silence,
             detector: spec.detector,
+            rate: spec.rate,
+            full_at: Timestamp::default(),
             verdict: None,
+            judged: None,
+            drained: None,
             version: 0,
         };
         (spec.name.key().to_owned(), agent)
@@ -86,38 +135,43 @@ pub(super) fn millis(duration: Duration) -> u64 {
 }
 
 impl Coordinator {
-    /// Whether work may wait for `name`: it is declared and not dead.
+    /// Whether work may wait for `name`: it is declared, not dead, and not drained.
     pub(super) fn is_at_hand(&self, name: &str) -> bool {
         let agent = self.agents.get(name);
-        agent.is_some_and(|agent| agent.verdict != Some(Verdict::Dead))
+        agent.is_some_and(|agent| agent.verdict != Some(Verdict::Dead) && !agent.is_drained())
     }
 
     pub(super) fn replay_agent(&mut self, name: &str, event: &AgentEvent, version: Version) {
         // An agent that is not declared any more has a past but no part in what follows.
         if let Some(agent) = self.agents.get_mut(name) {
-            if let AgentEvent::VerdictChanged { to, .. } = event {
-                agent.verdict = from_word(to);
-            }
+            agent.believe(event);
             agent.version = version;
         }
     }
 
-    /// Relies on what the agent holds: nobody else may have given it a task meanwhile.
+    /// Relies on what the agent holds: nobody else may have given it a task meanwhile. Uses its rate.
     pub(super) fn guard_agent(&mut self, name: &str, run: &RunId, now: Now) {
         let Some(agent) = self.agents.get_mut(name) else {
             return;
         };
         let stream = Agent::stream(name);
-        if self.sharing == Sharing::Alone {
+        if self.sharing == Sharing::Alone && agent.rate.is_none() {
             self.batch.guard(stream, agent.version);
             return;
         }
+        let full_at = agent.rate.map(|rate| {
+            let full_at = rate.take(agent.full_at.as_micros(), now.wall.as_micros());
+            Timestamp::from_micros(full_at)
+        });
         let taken = AgentEvent::TaskTaken {
             run: run.clone(),
+            full_at,
             at: now.wall,
         };
-        self.batch.add(stream, agent.version, &[taken]);
+        self.batch.add(stream, agent.version, &[&taken]);
         agent.version += 1;
+        agent.believe(&taken);
+        self.polls.has_moved(name);
     }
 
     /// After a restart, the living have their whole limit again to say so.
@@ -140,9 +194,9 @@ impl Coordinator {
         for name in names {
             let known = self.agents.get(&name).map_or(0, |agent| agent.version);
             if let Some(agent) = self.agents.get_mut(&name) {
-                agent.verdict = None;
-                agent.version = 0;
+                agent.forget();
             }
+            self.polls.has_moved(&name);
             for record in self.store.read(&Agent::stream(&name), 1)? {
                 let event: AgentEvent = recovery::decode(&record)?;
                 self.replay_agent(&name, &event, record.version);
@@ -153,37 +207,14 @@ impl Coordinator {
                 }
             }
         }
+        if self.sharing == Sharing::Alone {
+            return Ok(());
+        }
         for run in runs {
             if !self.closed.is_taken(&run) {
                 self.reread(&run, now)?;
             }
         }
         Ok(())
-    }
-
-    /// Does everything that is due by now: clocks of runs, lost leases, silent agents, polls that
-    /// have waited long enough.
-    ///
-    /// Every declared agent.
-    #[must_use]
-    pub fn agents(&self, now: Now) -> Vec<AgentSummary> {
-        let agents = self.agents.iter().map(|(key, agent)| AgentSummary {
-            name: agent.declared.clone(),
-            verdict: word(agent.verdict).to_owned(),
-            capabilities: agent.capabilities.clone(),
-            concurrency: agent.concurrency,
-            holds: self
-                .leases
-                .held_by(key)
-                .iter()
-                .filter_map(|task| {
-                    let run = self.open.get(&task.run)?;
-                    Some(task.print(&run.state))
-                })
-                .collect(),
-            silent_ms: self.ledger.silence(key, now.mono).map(millis),
-            still_ms: self.still_for(key, now).map(millis),
-        });
-        agents.collect()
     }
 }

@@ -1,0 +1,52 @@
+//! `phisync agent list`.
+
+use clap::Args;
+use phisync::protocol::{AgentList, AgentSummary};
+
+use crate::cli::Context;
+use crate::cli::exit_code::ExitCode;
+use crate::cli::output::Table;
+use crate::cli::report::Report;
+
+/// List the declared agents: alive or not, drained or not, and what they hold.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct List {}
+
+impl List {
+    pub(in crate::cli) fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let list: AgentList = context
+            .place
+            .with_server(None, |api| Ok(api.get(&["v1", "agents"], &[])?))?;
+        context.output.many(&list, &list.agents, |agents| {
+            let mut table = Table::new(["AGENT", "STATE", "CAN DO", "HOLDS", "SILENT FOR", "NO PROGRESS FOR"]);
+            for agent in agents {
+                let holds = match agent.holds.as_slice() {
+                    [] => format!("0 of {}", agent.concurrency),
+                    tasks => format!(
+                        "{} of {}: {}",
+                        tasks.len(),
+                        agent.concurrency,
+                        tasks.join(", ")
+                    ),
+                };
+                let seconds = |millis: Option<u64>| millis.map(|millis| format!("{} s", millis / 1000));
+                table.row([
+                    agent.name.clone(),
+                    state(agent),
+                    agent.capabilities.join(", "),
+                    holds,
+                    seconds(agent.silent_ms).unwrap_or_default(),
+                seconds(agent.still_ms).unwrap_or_default(),
+                ]);
+            }
+            table
+        })?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+/// The verdict, and whether the agent is drained.
+pub(super) fn state(agent: &AgentSummary) -> String {
+    let drained = if agent.drained { ", drained" } else { "" };
+    format!("{}{drained}", agent.verdict)
+}
