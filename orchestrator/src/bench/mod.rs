@@ -2,7 +2,7 @@
 //!
 //! Five measurements: P1 drives a server over HTTP with many clients and agents, P2 with one
 //! client, P3 the coordinator and its store without HTTP, P5 starts a server on a store with a long
-//! past, P7 lets thousands of agents wait for work. The first three are framed by probes of the disk, so
+//! past, P7 lets thousands of agents wait for work, P10 kills a worker. The first three are framed by probes of the disk, so
 //! that a figure never stands without the floor that it was measured on. CPU and syncs for each
 //! workflow stand beside every rate, because they survive a busy neighbour and the rate does not.
 //! Nothing here judges: there is no timed test.
@@ -14,6 +14,7 @@ mod load;
 mod process;
 mod recovery;
 mod site;
+mod takeover;
 mod transitions;
 mod waiting;
 
@@ -29,6 +30,7 @@ pub use connection::CallError;
 pub use disk::{DiskFloor, DiskProbes};
 pub use figure::{Figure, Measured};
 pub use recovery::{Recovery, Started, recovery};
+pub use takeover::{Takeover, takeover};
 pub use waiting::{Times, Waiting, waiting};
 
 use crate::coordinator::Refusal;
@@ -97,6 +99,9 @@ pub enum BenchError {
     /// The server did not do as asked.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// Nor what an agent asked.
+    #[error(transparent)]
+    Heir(phisync_agents::client::CallError),
     /// No store in the directory.
     #[error(transparent)]
     Open(#[from] OpenError),

@@ -47,6 +47,8 @@ enum Which {
     P5,
     /// 5000 agents in long poll: the time until a task is in hand, memory, and a client beside slow sockets
     P7,
+    /// Time from the kill of a worker to its task in another's hands
+    P10,
 }
 
 impl Which {
@@ -58,7 +60,7 @@ impl Which {
             Self::P1 => Some(bench::Bench::P1),
             Self::P2 => Some(bench::Bench::P2),
             Self::P3 => Some(bench::Bench::P3),
-            Self::P5 | Self::P7 => None,
+            Self::P5 | Self::P7 | Self::P10 => None,
         }
     }
 }
@@ -108,6 +110,11 @@ impl Bench {
             context.output.text(&json_line(&waiting))?;
             context.output.say(waiting.table().trim_end())?;
         }
+        if which.contains(&Which::P10) {
+            let takeover = bench::takeover(&plan).map_err(report)?;
+            context.output.text(&json_line(&takeover))?;
+            context.output.say(takeover.table().trim_end())?;
+        }
         Ok(ExitCode::Ok)
     }
 }
@@ -120,6 +127,7 @@ fn report(error: BenchError) -> Report {
         | BenchError::OpenFiles { .. }
         | BenchError::NotReady(_)
         | BenchError::Call(_)
+        | BenchError::Heir(_)
         | BenchError::Open(_)
         | BenchError::Read(_)
         | BenchError::Refused(_)
