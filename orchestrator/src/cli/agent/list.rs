@@ -18,7 +18,14 @@ impl List {
             .place
             .with_server(None, |api| Ok(api.get(&["v1", "agents"], &[])?))?;
         context.output.many(&list, &list.agents, |agents| {
-            let mut table = Table::new(["AGENT", "STATE", "CAN DO", "HOLDS", "SILENT FOR", "NO PROGRESS FOR"]);
+            let mut table = Table::new([
+                "AGENT",
+                "STATE",
+                "CAN DO",
+                "HOLDS",
+                "SILENT FOR",
+                "NO PROGRESS FOR",
+            ]);
             for agent in agents {
                 let holds = match agent.holds.as_slice() {
                     [] => format!("0 of {}", agent.concurrency),
@@ -29,14 +36,15 @@ impl List {
                         tasks.join(", ")
                     ),
                 };
-                let seconds = |millis: Option<u64>| millis.map(|millis| format!("{} s", millis / 1000));
+                let seconds =
+                    |millis: Option<u64>| millis.map(|millis| format!("{} s", millis / 1000));
                 table.row([
                     agent.name.clone(),
                     state(agent),
                     agent.capabilities.join(", "),
                     holds,
                     seconds(agent.silent_ms).unwrap_or_default(),
-                seconds(agent.still_ms).unwrap_or_default(),
+                    seconds(agent.still_ms).unwrap_or_default(),
                 ]);
             }
             table

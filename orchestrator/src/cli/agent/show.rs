@@ -82,7 +82,7 @@ fn text(agent: &AgentDetail) -> String {
         lines.push(("", format!("{}{since}, lease ends in {left}", task.task)));
     }
     if let Some(still) = summary.still_ms {
-        lines.push(("progress", format!("none for {}, though it lives", time(still))));
+        lines.push(("progress", format!("unchanged for {}", time(still))));
     }
     lines.push(("worked", worked(&agent.work)));
     if let (Some(p50), Some(p95)) = (agent.work.p50_ms, agent.work.p95_ms) {

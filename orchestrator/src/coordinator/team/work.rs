@@ -61,7 +61,8 @@ impl TaskFact {
                 },
                 at: *at,
             },
-            RunEvent::TaskReleased { step, undo, at, .. } => Self::Ended {
+            RunEvent::TaskReleased { step, undo, at, .. }
+            | RunEvent::TaskAsked { step, undo, at, .. } => Self::Ended {
                 task: (step.clone(), *undo),
                 outcome: Outcome::GivenBack,
                 at: *at,
