@@ -1,11 +1,11 @@
 //! `phisync bench`: what this machine and this build can do, as figures that repeat.
 //!
-//! Five measurements: P1 drives a server over HTTP with many clients and agents, P2 with one
-//! client, P3 the coordinator and its store without HTTP, P5 starts a server on a store with a long
-//! past, P7 lets thousands of agents wait for work, P10 kills a worker. The first three are framed by probes of the disk, so
-//! that a figure never stands without the floor that it was measured on. CPU and syncs for each
-//! workflow stand beside every rate, because they survive a busy neighbour and the rate does not.
-//! Nothing here judges: there is no timed test.
+//! Six measurements: P1 drives a server over HTTP with many clients and agents, P2 with one client, P3
+//! the coordinator and its store without HTTP, P5 starts a server on a store with a long past, P7
+//! lets thousands of agents wait for work, P10 kills a worker. The first three are framed by probes
+//! of the disk, so that a figure never stands without the floor that it was measured on. CPU and
+//! syncs for each workflow stand beside every rate, because they survive a busy neighbour and the
+//! rate does not. Nothing here judges: there is no timed test.
 
 mod connection;
 mod disk;
