@@ -3,6 +3,7 @@
 //! Everything the server decides with is pure ([`registry`], [`heartbeat`], [`detector`], [`lease`],
 //! [`assignment`], [`rate`], [`record`]): time is an argument, nothing is read or waited for. [`protocol`] is what crosses
 //! the wire; [`client`], [`worker`] and [`mailbox`] are the other end of it, the side an agent's machine runs.
+//! [`tree`] ends a command with everything it started, for whoever runs one.
 //! This crate never sees a workflow: a task is an opaque piece of work here.
 
 pub mod assignment;
@@ -16,6 +17,7 @@ pub mod protocol;
 pub mod rate;
 pub mod record;
 pub mod registry;
+pub mod tree;
 pub mod worker;
 
 pub use id::{AgentName, NameError};

@@ -39,6 +39,8 @@ pub(crate) struct Serve {
     pub(crate) listen: Option<SocketAddr>,
     /// What its answers survive.
     pub(crate) durability: Option<DurabilityMode>,
+    /// Seconds after which an answer that the disk does not confirm is told as unknown.
+    pub(crate) answer_within_seconds: Option<u32>,
     /// The working trees that transactions may change, by name, relative to the file.
     #[serde(default)]
     pub(crate) roots: BTreeMap<String, PathBuf>,

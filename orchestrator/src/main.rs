@@ -7,5 +7,5 @@ mod telemetry;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main(std::env::args_os()).into()
+    ExitCode::from(cli::main(std::env::args_os()))
 }

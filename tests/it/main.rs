@@ -12,8 +12,12 @@ mod errors;
 #[cfg(unix)]
 mod examples;
 mod files;
+#[cfg(target_os = "linux")]
+mod full_disk;
 #[cfg(unix)]
 mod lifecycle;
+#[cfg(unix)]
+mod locks;
 #[cfg(unix)]
 mod mailbox;
 #[cfg(unix)]

@@ -160,18 +160,7 @@ fn eight_processes_count_under_a_lock_and_lose_nothing() {
         increments()
     );
     let shells: Vec<_> = (0..PROCESSES)
-        .map(|_| {
-            let mut shell = project.command(&[]);
-            let binary = shell.get_program().to_owned();
-            shell = {
-                let mut command = std::process::Command::new("sh");
-                command.args(["-c", &loops]).arg(binary);
-                command.current_dir(project.root());
-                command.envs(shell.get_envs().filter_map(|(k, v)| Some((k, v?))));
-                command
-            };
-            shell.spawn().expect("a shell")
-        })
+        .map(|_| project.shell(&loops).spawn().expect("a shell"))
         .collect();
     for mut shell in shells {
         assert!(shell.wait().expect("it ends").success());

@@ -5,6 +5,7 @@
 //! workflow can reach, [`play`] cuts the power at every operation of the disk. None of these starts a process or waits for a real second: [`process`] does,
 //! and knows the binary only from outside.
 
+mod contested;
 pub mod explore;
 pub mod invariants;
 pub mod machines;
@@ -18,6 +19,7 @@ pub mod transition_log;
 mod unsteady;
 mod world;
 
+pub use contested::{ContestedStore, Trouble};
 pub use rival::RivalStore;
 pub use unsteady::UnsteadyStore;
 pub use world::{BEGINNING, Claim, World, compiled};

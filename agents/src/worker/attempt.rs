@@ -18,10 +18,10 @@ use super::heart::{Beat, Heart, Pace};
 use super::nudge::Nudge;
 use super::outcome::{Failure, Report, report};
 use super::stop::StopFlag;
-use super::tree::Life;
 use super::warden::Warden;
 use crate::client::Client;
 use crate::protocol::Task;
+use crate::tree::Life;
 
 /// How long the end of a killed child is waited for. Only the system can delay it further.
 const DEATH_WITHIN: Duration = Duration::from_secs(10);

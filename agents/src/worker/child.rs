@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use super::capture::{Capture, Mirror};
 use super::outcome::{Ending, Exit, OutputFile, RESULT_BYTES_MAX, STDERR_BYTES_MAX};
-use super::tree::{Life, Pipes, Tree};
 use crate::protocol::{PROGRESS_BYTES_MAX, Task};
+use crate::tree::{Life, Pipes, Tree};
 
 /// How long a stream may stay open after the whole group was killed.
 const STREAMS_WITHIN: Duration = Duration::from_secs(2);

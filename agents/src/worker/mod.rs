@@ -17,7 +17,6 @@ mod nudge;
 mod outcome;
 mod slot;
 mod stop;
-mod tree;
 mod warden;
 
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::BenchError;
 
 /// The length that a journal record is taken to have.
-const RECORD_BYTES: usize = 300;
+pub(super) const RECORD_BYTES: usize = 300;
 
 /// Floor B is probed inside a file of this length.
 const FILE_BYTES: u64 = 8 << 20;

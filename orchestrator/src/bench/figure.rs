@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::disk::DiskProbes;
-use super::{Bench, STEPS};
+use super::{Rate, STEPS};
 
 /// What P1 must reach on two cores, in workflows a second.
 const P1_MUST: f64 = 6_500.0;
@@ -111,14 +111,14 @@ pub struct Figure {
 }
 
 impl Figure {
-    pub(super) fn new(bench: Bench, measured: Measured, disk: DiskProbes) -> Self {
-        let (name, value, unit, must) = match bench {
-            Bench::P1 => ("P1", measured.workflows_per_s, "workflows/s", P1_MUST),
-            Bench::P2 => {
+    pub(super) fn new(rate: Rate, measured: Measured, disk: DiskProbes) -> Self {
+        let (name, value, unit, must) = match rate {
+            Rate::Crowd => ("P1", measured.workflows_per_s, "workflows/s", P1_MUST),
+            Rate::Alone => {
                 let must = P2_SYNCS * disk.floor_a_ms() + P2_REST_MS;
                 ("P2", measured.p50_ms.unwrap_or(f64::NAN), "ms", must)
             }
-            Bench::P3 => ("P3", measured.transitions_per_s, "transitions/s", P3_MUST),
+            Rate::InProcess => ("P3", measured.transitions_per_s, "transitions/s", P3_MUST),
         };
         Self {
             bench: name,
@@ -189,12 +189,18 @@ impl Figure {
                 ),
             ),
         ];
-        let mut text = format!("{}  {:.3} {}\n", self.bench, self.value, self.unit);
-        for (name, value) in rows {
-            writeln!(text, "    {name:<17} {value}").expect("writing to a string cannot fail");
-        }
-        text
+        let title = format!("{}  {:.3} {}", self.bench, self.value, self.unit);
+        table(&title, &rows)
     }
+}
+
+/// A title and what stands below it, each line with its newline.
+pub(super) fn table(title: &str, rows: &[(&str, String)]) -> String {
+    let mut text = format!("{title}\n");
+    for (name, value) in rows {
+        writeln!(text, "    {name:<17} {value}").expect("writing to a string cannot fail");
+    }
+    text
 }
 
 /// The batches in the segments of `journal` whose first sequence lies in `sequences`.

@@ -1,16 +1,20 @@
 //! `phisync bench`: what this machine and this build can do, as figures that repeat.
 //!
-//! Six measurements: P1 drives a server over HTTP with many clients and agents, P2 with one client, P3
-//! the coordinator and its store without HTTP, P5 starts a server on a store with a long past, P7
-//! lets thousands of agents wait for work, P10 kills a worker. The first three are framed by probes
-//! of the disk, so that a figure never stands without the floor that it was measured on. CPU and
-//! syncs for each workflow stand beside every rate, because they survive a busy neighbour and the
-//! rate does not. Nothing here judges: there is no timed test.
+//! P1 drives a server over HTTP with many clients and agents, P2 with one client, P3 the coordinator
+//! and its store without HTTP; these three are framed by probes of the disk, so that a figure never
+//! stands without the floor that it was measured on, and CPU and syncs for each workflow stand beside
+//! every rate, because they survive a busy neighbour and the rate does not. P5 starts a server on a
+//! store with a long past, P6 looks at its memory, P7 lets thousands of agents wait for work, P8 lets many
+//! clients change one document, P10 kills a worker, J holds the journal alone against the disk.
+//! Nothing here judges: there is no timed test.
 
 mod connection;
+mod contention;
 mod disk;
 mod figure;
+mod journal;
 mod load;
+mod memory;
 mod process;
 mod recovery;
 mod site;
@@ -27,11 +31,15 @@ use phisync_state::snapshot::SnapshotError;
 use phisync_state::{OpenError, ReadError, Unknown};
 
 pub use connection::CallError;
+pub use contention::Contention;
 pub use disk::{DiskFloor, DiskProbes};
 pub use figure::{Figure, Measured};
-pub use recovery::{Recovery, Started, recovery};
-pub use takeover::{Takeover, takeover};
-pub use waiting::{Times, Waiting, waiting};
+pub use journal::{Batched, JournalFigure, Single};
+pub use memory::{Held, Memory};
+pub use recovery::{Recovery, Started};
+use serde::Serialize;
+pub use takeover::Takeover;
+pub use waiting::{Times, Waiting};
 
 use crate::coordinator::Refusal;
 use site::Site;
@@ -67,6 +75,54 @@ pub enum Bench {
     P2,
     /// Durable transitions a second in process.
     P3,
+    /// The start of a server with a long past.
+    P5,
+    /// The memory of a server: idle, with open runs, with closed ones.
+    P6,
+    /// Thousands of agents in long poll.
+    P7,
+    /// One document that many change.
+    P8,
+    /// A worker that is killed.
+    P10,
+    /// The journal alone against the disk.
+    J,
+}
+
+/// What one measurement found, as one line of JSON.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Found {
+    /// P1, P2, P3.
+    Rate(Figure),
+    /// P5.
+    Start(Recovery),
+    /// P6.
+    Memory(Memory),
+    /// P7.
+    Waiting(Waiting),
+    /// P8.
+    Contention(Contention),
+    /// P10.
+    Takeover(Takeover),
+    /// J.
+    Journal(JournalFigure),
+}
+
+impl Found {
+    /// For people: a few lines, ending with a newline.
+    #[must_use]
+    pub fn table(&self) -> String {
+        match self {
+            Self::Rate(figure) => figure.table(),
+            Self::Start(recovery) => recovery.table(),
+            Self::Memory(memory) => memory.table(),
+            Self::Waiting(waiting) => waiting.table(),
+            Self::Contention(contention) => contention.table(),
+            Self::Takeover(takeover) => takeover.table(),
+            Self::Journal(journal) => journal.table(),
+        }
+    }
 }
 
 /// How to measure.
@@ -76,6 +132,10 @@ pub struct Plan {
     pub benches: Vec<Bench>,
     /// For how long each, a fifth of it to warm up before.
     pub length: Duration,
+    /// How many closed runs the store of P5 and P6 holds.
+    pub closed_runs: u64,
+    /// How many open runs that of P6 holds.
+    pub open_runs: u64,
     /// Where the data lies meanwhile; must be on the disk in question.
     pub dir: PathBuf,
     /// The program that is started as `serve`.
@@ -146,23 +206,45 @@ impl BenchError {
 ///
 /// # Errors
 /// See [`BenchError`]. Figures told before stay true.
-pub fn run(plan: &Plan, tell: &mut dyn FnMut(&Figure)) -> Result<(), BenchError> {
+pub fn run(plan: &Plan, tell: &mut dyn FnMut(&Found)) -> Result<(), BenchError> {
     for bench in &plan.benches {
-        let site = Site::create(&plan.dir)?;
-        let before = disk::probe(site.path(), plan.length)?;
-        let measured = measure(*bench, plan, &site)?;
-        let after = disk::probe(site.path(), plan.length)?;
-        tell(&Figure::new(*bench, measured, DiskProbes { before, after }));
+        let found = match bench {
+            Bench::P1 => Found::Rate(rate(Rate::Crowd, plan)?),
+            Bench::P2 => Found::Rate(rate(Rate::Alone, plan)?),
+            Bench::P3 => Found::Rate(rate(Rate::InProcess, plan)?),
+            Bench::P5 => Found::Start(recovery::measure(plan)?),
+            Bench::P6 => Found::Memory(memory::measure(plan)?),
+            Bench::P7 => Found::Waiting(waiting::waiting(plan)?),
+            Bench::P8 => Found::Contention(contention::measure(plan)?),
+            Bench::P10 => Found::Takeover(takeover::takeover(plan)?),
+            Bench::J => Found::Journal(journal::measure(&plan.dir, plan.length)?),
+        };
+        tell(&found);
     }
     Ok(())
 }
 
-fn measure(bench: Bench, plan: &Plan, site: &Site) -> Result<Measured, BenchError> {
-    match bench {
-        Bench::P1 => over_http(plan, site, CROWD),
-        Bench::P2 => over_http(plan, site, 1),
-        Bench::P3 => transitions::measure(site.path(), plan.length),
-    }
+/// The measurements that count workflows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rate {
+    /// P1.
+    Crowd,
+    /// P2.
+    Alone,
+    /// P3.
+    InProcess,
+}
+
+fn rate(rate: Rate, plan: &Plan) -> Result<Figure, BenchError> {
+    let site = Site::create(&plan.dir)?;
+    let before = disk::probe(site.path(), plan.length)?;
+    let measured = match rate {
+        Rate::Crowd => over_http(plan, &site, CROWD)?,
+        Rate::Alone => over_http(plan, &site, 1)?,
+        Rate::InProcess => transitions::measure(site.path(), plan.length)?,
+    };
+    let after = disk::probe(site.path(), plan.length)?;
+    Ok(Figure::new(rate, measured, DiskProbes { before, after }))
 }
 
 fn over_http(plan: &Plan, site: &Site, clients: u32) -> Result<Measured, BenchError> {

@@ -114,6 +114,8 @@ fn address_in(line: &str) -> Result<SocketAddr, BenchError> {
 pub(super) struct Usage {
     /// User and system time of all its threads, in seconds, in steps of a hundredth.
     pub(super) cpu_s: Option<f64>,
+    /// The memory it has, in MiB.
+    pub(super) resident_mib: Option<f64>,
     /// The most memory it had at once, in MiB.
     pub(super) peak_mib: Option<f64>,
 }
@@ -129,7 +131,8 @@ impl Usage {
         let (stat, status) = (read("stat").ok(), read("status").ok());
         Self {
             cpu_s: stat.as_deref().and_then(cpu_seconds),
-            peak_mib: status.as_deref().and_then(peak_mib),
+            resident_mib: status.as_deref().and_then(|status| mib(status, "VmRSS:")),
+            peak_mib: status.as_deref().and_then(|status| mib(status, "VmHWM:")),
         }
     }
 
@@ -148,17 +151,15 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     Some((user + system) / TICKS_PER_S)
 }
 
-fn peak_mib(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn mib(status: &str, field: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib / 1024.0)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{address_in, cpu_seconds, peak_mib};
+    use super::{address_in, cpu_seconds, mib};
 
     #[test]
     fn cpu_time_is_found_behind_any_name() {
@@ -168,9 +169,11 @@ mod tests {
     }
 
     #[test]
-    fn peak_memory_is_read_in_mib() {
-        assert_eq!(peak_mib("Name:\tx\nVmHWM:\t    2048 kB\n"), Some(2.0));
-        assert_eq!(peak_mib("Name:\tx\n"), None);
+    fn memory_is_read_in_mib() {
+        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t 1024 kB\n";
+        assert_eq!(mib(status, "VmHWM:"), Some(2.0));
+        assert_eq!(mib(status, "VmRSS:"), Some(1.0));
+        assert_eq!(mib("Name:\tx\n", "VmRSS:"), None);
     }
 
     #[test]

@@ -1,12 +1,10 @@
 //! P5: how long a server takes to be ready on a store with a long past, without a snapshot and with one.
 //!
-//! The past is made in this process as fast as it goes: runs of three steps that are closed, and
-//! those that were in flight at the end. The server is the real one, in a process of its own.
+//! The past is made in this process as fast as it goes: runs of three steps, all of them closed. The
+//! server is the real one, in a process of its own.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use phisync_agents::registry::Registry;
 use phisync_state::env::{Clock as _, OsClock, OsDisk, SeededEntropy};
@@ -14,13 +12,11 @@ use phisync_state::snapshot::{Keeping, Taken};
 use phisync_state::{FileOptions, FileStore, Store};
 use serde::Serialize;
 
+use super::figure::table;
 use super::process::Server;
 use super::site::Site;
-use super::{BenchError, Plan, team, transitions};
+use super::{BenchError, Plan, transitions};
 use crate::coordinator::{Coordinator, Now};
-
-/// Closed runs for each second that other figures are measured.
-const RUNS_PER_S: f64 = 20_000.0;
 
 /// A server that became ready.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -75,23 +71,15 @@ impl Recovery {
                 ),
             ),
         ];
-        let mut text = String::from("P5\n");
-        for (name, value) in rows {
-            writeln!(text, "    {name:<17} {value}").expect("writing to a string cannot fail");
-        }
-        text
+        table("P5", &rows)
     }
 }
 
 /// Fills a store and starts servers on it.
-///
-/// # Errors
-/// See [`BenchError`].
-pub fn recovery(plan: &Plan) -> Result<Recovery, BenchError> {
+pub(super) fn measure(plan: &Plan) -> Result<Recovery, BenchError> {
     let site = Site::create(&plan.dir)?;
     let data = site.path().join("data");
-    let wanted = Duration::as_secs_f64(&plan.length) * RUNS_PER_S;
-    let (closed_runs, records) = transitions::fill(&data, wanted)?;
+    let records = transitions::fill(&data, plan.closed_runs)?;
     let without_snapshot = started(plan, &site)?;
     let clock = OsClock::new();
     let begun = clock.monotonic();
@@ -100,7 +88,7 @@ pub fn recovery(plan: &Plan) -> Result<Recovery, BenchError> {
     let with_snapshot = started(plan, &site)?;
     Ok(Recovery {
         bench: "P5",
-        closed_runs,
+        closed_runs: plan.closed_runs,
         records,
         without_snapshot,
         snapshot_ms: took.as_secs_f64() * 1000.0,
@@ -113,14 +101,15 @@ pub fn recovery(plan: &Plan) -> Result<Recovery, BenchError> {
 fn started(plan: &Plan, site: &Site) -> Result<Started, BenchError> {
     let clock = OsClock::new();
     let begun = clock.monotonic();
-    let server = Server::start(&plan.program, site.path(), &team(8, 1024))?;
+    let server = Server::start(&plan.program, site.path(), &transitions::crew())?;
     Ok(Started {
         ready_ms: (clock.monotonic() - begun).as_secs_f64() * 1000.0,
         peak_mib: server.usage().peak_mib,
     })
 }
 
-fn take(data: &Path, clock: &OsClock) -> Result<Option<Taken>, BenchError> {
+/// Takes a snapshot of a store that nobody has open.
+pub(super) fn take(data: &Path, clock: &OsClock) -> Result<Option<Taken>, BenchError> {
     let (store, opened) = FileStore::open(Arc::new(OsDisk), data, FileOptions::default())?;
     let store = Arc::new(store);
     let shared: Arc<dyn Store> = Arc::<FileStore>::clone(&store);
@@ -128,7 +117,7 @@ fn take(data: &Path, clock: &OsClock) -> Result<Option<Taken>, BenchError> {
         wall: clock.now(),
         mono: clock.monotonic(),
     };
-    let registry = Registry::parse("agents.yaml", &team(8, 1024))?;
+    let registry = Registry::parse("agents.yaml", &transitions::crew())?;
     let dice = Box::new(SeededEntropy::new(1));
     let coordinator = Coordinator::open(shared, opened.epoch, registry, dice, None, now)?;
     let projection = coordinator.projection(now);

@@ -79,10 +79,7 @@ impl Takeover {
 }
 
 /// Measures P10, one round after the other.
-///
-/// # Errors
-/// See [`BenchError`].
-pub fn takeover(plan: &Plan) -> Result<Takeover, BenchError> {
+pub(super) fn takeover(plan: &Plan) -> Result<Takeover, BenchError> {
     let site = Site::create(&plan.dir)?;
     let server = Server::start(&plan.program, site.path(), TEAM)?;
     let rounds = plan

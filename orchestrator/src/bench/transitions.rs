@@ -52,27 +52,48 @@ struct Floor {
     views_due: Duration,
     durable: Sender<Result<Vec<Next>, Unknown>>,
     next: Receiver<Result<Vec<Next>, Unknown>>,
+    started: u64,
     completed: u64,
+    /// How many runs are to be started; none: as many as can be.
+    wanted: Option<u64>,
 }
 
-/// Completes so many runs in a new store in `data` and closes it; how many there are, and records.
-pub(super) fn fill(data: &Path, runs: f64) -> Result<(u64, u64), BenchError> {
+/// Completes so many runs in the store in `data`, none of them left open, and closes it; how many
+/// records it has then.
+pub(super) fn fill(data: &Path, runs: u64) -> Result<u64, BenchError> {
     let (mut floor, store) = open(data)?;
+    floor.wanted = Some(runs);
     floor.begin()?;
-    while (floor.completed as f64) < runs {
-        floor.work_until(floor.clock.monotonic() + Duration::from_millis(10))?;
+    while floor.completed < runs {
+        floor.work_until(Duration::MAX)?;
     }
-    let completed = floor.completed;
     drop(floor);
     store.close()?;
-    Ok((completed, store.head().seq.0))
+    Ok(store.head().seq.0)
+}
+
+/// Starts so many runs that nobody works on, and closes the store.
+pub(super) fn leave_open(data: &Path, runs: u64) -> Result<(), BenchError> {
+    let (mut floor, store) = open(data)?;
+    let machine = three_steps().expect("the workflow of the bench is valid");
+    floor.coordinator.register(&machine, now(&floor.clock))?;
+    for _ in 0..runs {
+        floor.start()?;
+    }
+    drop(floor);
+    Ok(store.close()?)
+}
+
+/// The team that can work in a store that was filled here.
+pub(super) fn crew() -> String {
+    team(AGENTS, RUNS)
 }
 
 fn open(data: &Path) -> Result<(Floor, Arc<dyn Store>), BenchError> {
     let (store, opened) = FileStore::open(Arc::new(OsDisk), data, FileOptions::default())?;
     let store: Arc<dyn Store> = Arc::new(store);
     let clock = OsClock::new();
-    let registry = Registry::parse("agents.yaml", &team(AGENTS, RUNS))?;
+    let registry = Registry::parse("agents.yaml", &crew())?;
     let coordinator = Coordinator::open(
         Arc::clone(&store),
         opened.epoch,
@@ -89,7 +110,9 @@ fn open(data: &Path) -> Result<(Floor, Arc<dyn Store>), BenchError> {
         views_due: Duration::ZERO,
         durable,
         next,
+        started: 0,
         completed: 0,
+        wanted: None,
     };
     Ok((floor, store))
 }
@@ -146,22 +169,27 @@ impl Floor {
     fn begin(&mut self) -> Result<(), BenchError> {
         let machine = three_steps().expect("the workflow of the bench is valid");
         self.coordinator.register(&machine, now(&self.clock))?;
-        let starts = (0..RUNS).map(|run| Next::Start {
+        let runs = self.wanted.map_or(RUNS, |wanted| {
+            u32::try_from(wanted).map_or(RUNS, |wanted| wanted.min(RUNS))
+        });
+        let starts = (0..runs).map(|run| Next::Start {
             agent: agent_name(run % AGENTS),
         });
         self.when_durable(starts.collect());
         Ok(())
     }
 
+    /// Works until then, or until all that is wanted is done.
     fn work_until(&mut self, end: Duration) -> Result<(), BenchError> {
-        while self.clock.monotonic() < end {
+        while self.clock.monotonic() < end && self.wanted.is_none_or(|all| self.completed < all) {
             let Ok(ready) = self.next.recv() else {
                 return Ok(());
             };
             let mut ready = ready?;
-            let following = ready.drain(..).map(|next| self.take(next)).collect();
-            let following: Result<Vec<_>, BenchError> = following;
-            let following = following?;
+            let mut following = Vec::with_capacity(ready.len());
+            for next in ready.drain(..) {
+                following.extend(self.take(next)?);
+            }
             // What the server would tell waiting callers; here nobody waits.
             self.coordinator.take_changed();
             self.coordinator.take_handed();
@@ -175,16 +203,25 @@ impl Floor {
         Ok(())
     }
 
-    /// Does one thing and says what comes after it.
-    fn take(&mut self, next: Next) -> Result<Next, BenchError> {
+    fn start(&mut self) -> Result<(), BenchError> {
+        let target = Target::Named(WORKFLOW_NAME.to_owned());
+        let (inputs, labels) = (Map::new(), Default::default());
+        let now = now(&self.clock);
+        self.coordinator
+            .start(&target, None, &inputs, &labels, "bench", now)?;
+        self.started += 1;
+        Ok(())
+    }
+
+    /// Does one thing and says what comes after it, if anything does.
+    fn take(&mut self, next: Next) -> Result<Option<Next>, BenchError> {
         let now = now(&self.clock);
         let (agent, tasks) = match next {
             Next::Start { agent } => {
-                let target = Target::Named(WORKFLOW_NAME.to_owned());
-                let (inputs, labels) = (Map::new(), Default::default());
-                let by = "bench";
-                self.coordinator
-                    .start(&target, None, &inputs, &labels, by, now)?;
+                if self.wanted.is_some_and(|wanted| self.started >= wanted) {
+                    return Ok(None);
+                }
+                self.start()?;
                 let polled = self
                     .coordinator
                     .poll(&agent, None, 1, Duration::ZERO, now)?;
@@ -203,7 +240,7 @@ impl Floor {
                 (agent, completed.tasks.unwrap_or_default())
             }
         };
-        Ok(match tasks.into_iter().next() {
+        Ok(Some(match tasks.into_iter().next() {
             Some(Task { id, token, .. }) => Next::Complete {
                 agent,
                 task: id,
@@ -213,7 +250,7 @@ impl Floor {
                 self.completed += 1;
                 Next::Start { agent }
             }
-        })
+        }))
     }
 
     fn when_durable(&self, next: Vec<Next>) {

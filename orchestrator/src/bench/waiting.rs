@@ -194,11 +194,8 @@ impl Waiting {
     }
 }
 
-/// Measures P7.
-///
-/// # Errors
-/// See [`BenchError`]; [`BenchError::OpenFiles`] if the system lets a process have too few of them.
-pub fn waiting(plan: &Plan) -> Result<Waiting, BenchError> {
+/// Measures P7; [`BenchError::OpenFiles`] if the system lets a process have too few of them.
+pub(super) fn waiting(plan: &Plan) -> Result<Waiting, BenchError> {
     let scale = Scale::of(plan.length);
     let wanted = u64::from(scale.agents) + u64::from(scale.slow) + FILES_BESIDE;
     match raise_open_files() {

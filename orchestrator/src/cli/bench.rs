@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use phisync::bench::{self, BenchError, Figure, Plan};
+use phisync::bench::{self, BenchError, Found, Plan};
 
 use super::Context;
 use super::exit_code::ExitCode;
@@ -29,6 +29,11 @@ pub(super) struct Bench {
     #[arg(long, conflicts_with = "seconds")]
     quick: bool,
 
+    /// How many closed runs the store of P5 and P6 holds
+    #[arg(long, default_value_t = 100_000, value_name = "N", conflicts_with = "quick",
+        value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    runs: u64,
+
     /// A directory on the disk to measure [default: the current one]
     #[arg(long, default_value = ".", hide_default_value = true)]
     dir: PathBuf,
@@ -45,25 +50,41 @@ enum Which {
     P3,
     /// Time to ready on a store with a long past, without a snapshot and with one
     P5,
+    /// Memory: idle, with 10,000 open runs, with many closed ones
+    P6,
     /// 5000 agents in long poll: the time until a task is in hand, memory, and a client beside slow sockets
     P7,
+    /// 64 clients that change one document, and how long the unluckiest waits
+    P8,
     /// Time from the kill of a worker to its task in another's hands
     P10,
+    /// The journal alone against the disk: single records, and batches of 64 KiB
+    J,
 }
 
 impl Which {
     const USUAL: [Self; 3] = [Self::P1, Self::P2, Self::P3];
 
-    /// The rate that it measures; `None`: it measures something else.
-    fn rate(self) -> Option<bench::Bench> {
+    fn bench(self) -> bench::Bench {
         match self {
-            Self::P1 => Some(bench::Bench::P1),
-            Self::P2 => Some(bench::Bench::P2),
-            Self::P3 => Some(bench::Bench::P3),
-            Self::P5 | Self::P7 | Self::P10 => None,
+            Self::P1 => bench::Bench::P1,
+            Self::P2 => bench::Bench::P2,
+            Self::P3 => bench::Bench::P3,
+            Self::P5 => bench::Bench::P5,
+            Self::P6 => bench::Bench::P6,
+            Self::P7 => bench::Bench::P7,
+            Self::P8 => bench::Bench::P8,
+            Self::P10 => bench::Bench::P10,
+            Self::J => bench::Bench::J,
         }
     }
 }
+
+/// Open runs in the store of P6.
+const OPEN_RUNS: u64 = 10_000;
+
+/// Of both kinds of runs, when it is only to be shown that it works.
+const QUICK_RUNS: u64 = 2_000;
 
 /// Longer than the quick measurement, shorter than an hour.
 fn seconds(text: &str) -> Result<f64, String> {
@@ -84,37 +105,27 @@ impl Bench {
             let words = format!("cannot find the program itself: {error}");
             Report::new(ExitCode::Unusable, words)
         })?;
-        let seconds = if self.quick { 0.25 } else { self.seconds };
+        let (seconds, closed_runs, open_runs) = match self.quick {
+            true => (0.25, QUICK_RUNS, QUICK_RUNS),
+            false => (self.seconds, self.runs, OPEN_RUNS),
+        };
         let plan = Plan {
-            benches: which.iter().filter_map(|which| which.rate()).collect(),
+            benches: which.into_iter().map(Which::bench).collect(),
             length: Duration::from_secs_f64(seconds),
+            closed_runs,
+            open_runs,
             dir: self.dir,
             program,
         };
         let mut told = Ok(());
-        let mut tell = |figure: &Figure| {
+        let mut tell = |found: &Found| {
             if told.is_ok() {
-                let line = context.output.text(&json_line(figure));
-                told = line.and_then(|()| context.output.say(figure.table().trim_end()));
+                let line = context.output.text(&json_line(found));
+                told = line.and_then(|()| context.output.say(found.table().trim_end()));
             }
         };
         bench::run(&plan, &mut tell).map_err(report)?;
         told?;
-        if which.contains(&Which::P5) {
-            let recovery = bench::recovery(&plan).map_err(report)?;
-            context.output.text(&json_line(&recovery))?;
-            context.output.say(recovery.table().trim_end())?;
-        }
-        if which.contains(&Which::P7) {
-            let waiting = bench::waiting(&plan).map_err(report)?;
-            context.output.text(&json_line(&waiting))?;
-            context.output.say(waiting.table().trim_end())?;
-        }
-        if which.contains(&Which::P10) {
-            let takeover = bench::takeover(&plan).map_err(report)?;
-            context.output.text(&json_line(&takeover))?;
-            context.output.say(takeover.table().trim_end())?;
-        }
         Ok(ExitCode::Ok)
     }
 }

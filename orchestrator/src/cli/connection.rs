@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use phisync::protocol::Health;
-use phisync::runtime::{ServeOptions, Server, StartError};
+use phisync::runtime::{ANSWER_WITHIN, ServeOptions, Server, StartError};
 use phisync_state::Durability;
 
 use super::api::{Api, CallError};
@@ -230,6 +230,7 @@ pub(crate) fn start(
         read_only: false,
         expect_head: None,
         roots,
+        answer_within: ANSWER_WITHIN,
     })?)
 }
 

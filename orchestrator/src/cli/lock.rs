@@ -1,18 +1,22 @@
 //! `phisync lock`: a command that runs while nobody else has the named lock.
 //!
-//! The lease is renewed while the command lives; a command whose lock is lost is killed, because
-//! somebody else has it by then. The token goes to the command in its environment, and
-//! `phisync tx apply` hands it on, so that what is written too late is refused.
+//! The lease is renewed while the command lives. A command whose lock is lost, or may be soon because
+//! nobody answers, is killed with everything it started: somebody else has it by then. The token goes to
+//! the command in its environment, and `phisync tx apply` hands it on, so that what is written too
+//! late is refused.
 
-use std::process::{Child, Command, ExitStatus};
+use std::io::IsTerminal as _;
+use std::process::{Command, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use phisync::protocol::{AcquireRequest, Acquired, LockList, LockTokenRequest};
+use phisync_agents::tree::{Life, Tree};
 use phisync_state::env::{Clock as _, Entropy as _, OsClock, OsEntropy};
 
 use super::api::{Api, CallError};
+use super::duration::duration;
 use super::exit_code::ExitCode;
 use super::output::Table;
 use super::report::Report;
@@ -27,15 +31,15 @@ const DIRECTORY_RETRY: Duration = Duration::from_millis(20);
 /// How long a command has to end by itself after a signal.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The longest pause between two looks at the command.
-const LOOK_MAX: Duration = Duration::from_millis(50);
+/// A shell says so of a command that a signal ended, and adds the signal.
+const SIGNALLED: i32 = 128;
 
 /// Run a command while nobody else has the lock; or list locks.
 ///
 /// Who waits is served in the order of asking. The command finds the fencing token in
-/// `PHISYNC_LOCK_TOKEN` and `NAME:TOKEN` in `PHISYNC_LOCK`. Ends with 0 if it did, with 1 if it
-/// failed, with 5 if the lock was lost meanwhile (the command is killed then), with 8 if the lock
-/// was not to be had in time.
+/// `PHISYNC_LOCK_TOKEN` and `NAME:TOKEN` in `PHISYNC_LOCK`. Ends with the command's own exit code (128
+/// and the number of the signal that ended it), with 5 if the lock was lost meanwhile (the command and
+/// all it started is killed then), with 8 if the lock was not to be had in time.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Lock {
@@ -73,14 +77,15 @@ enum Verb {
 struct List {}
 
 impl Lock {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
+    /// Gives the number to end with, which may be the command's.
+    pub(super) fn run(self, context: &Context) -> Result<u8, Report> {
         match (&self.list, &self.name) {
             (None, Some(name)) => self.hold(name, context),
-            (Some(Verb::List(_)), _) | (None, None) => list(context),
+            (Some(Verb::List(_)), _) | (None, None) => list(context).map(ExitCode::number),
         }
     }
 
-    fn hold(&self, name: &str, context: &Context) -> Result<ExitCode, Report> {
+    fn hold(&self, name: &str, context: &Context) -> Result<u8, Report> {
         let (events, happened) = mpsc::channel();
         let signalled = events.clone();
         signals::on_first(move || tell(&signalled, Event::Signal))?;
@@ -154,7 +159,7 @@ impl Lock {
         connected: &super::connection::Connected,
         events: Sender<Event>,
         happened: &Receiver<Event>,
-    ) -> Result<ExitCode, Report> {
+    ) -> Result<u8, Report> {
         let (program, arguments) = self
             .command
             .split_first()
@@ -171,52 +176,76 @@ impl Lock {
                 .env("PHISYNC_SERVER", url)
                 .env("PHISYNC_TOKEN", token);
         }
-        let mut child = command.spawn().map_err(|cause| {
+        // A terminal stops whoever reads from it in another group than the one in front.
+        let leads = !std::io::stdin().is_terminal();
+        let tree = Tree::share(command, leads).map_err(|cause| {
             let message = format!("cannot start `{program}`: {cause}");
             Report::new(ExitCode::NotFound, message)
         })?;
+        let no_thread = |cause: std::io::Error| {
+            let message = format!("cannot start a thread: {cause}");
+            Report::new(ExitCode::Stopped, message)
+        };
+        let of_the_command = events.clone();
+        tree.watch(move |life| {
+            if life == Life::Ended {
+                tell(&of_the_command, Event::Ended);
+            }
+        })
+        .map_err(no_thread)?;
+        let clock = OsClock::new();
         let (done, finished) = mpsc::channel();
         let renewing = Renewal {
             api: connected.api.clone(),
             name: name.to_owned(),
             token: grant.token,
             lease: Duration::from_millis(grant.lease_ms),
+            clock,
         };
-        let renewing = std::thread::Builder::new()
+        let fence = renewing.fence(clock.monotonic());
+        // Left to itself in the end: it may wait for an answer, and a renewal too late is refused.
+        std::thread::Builder::new()
             .name("lock renewal".to_owned())
             .spawn(move || renewing.run(&finished, &events))
-            .map_err(|cause| {
-                let message = format!("cannot start a thread: {cause}");
-                Report::new(ExitCode::Stopped, message)
-            });
-        let ended = renewing.and_then(|thread| {
-            let ended = watch(&mut child, happened);
-            // Tells the thread; it looks at nothing else for long.
-            drop(done);
-            if thread.join().is_err() {
-                tracing::error!("the lock's renewal panicked");
-            }
-            ended
-        });
-        if ended.is_err() {
-            // It fails when the command has ended, which is what was wanted.
-            child.kill().ok();
-            child.wait().ok();
-        }
-        match ended? {
-            status if status.success() => Ok(ExitCode::Ok),
-            status => {
-                tracing::warn!(program, %status, "the command failed");
-                Ok(ExitCode::RunFailed)
+            .map_err(no_thread)?;
+        let ended = watch(&tree, clock, fence, happened);
+        drop(done);
+        let cannot_wait = |cause: std::io::Error| {
+            let message = format!("cannot wait for the command: {cause}");
+            Report::new(ExitCode::Stopped, message)
+        };
+        match ended {
+            Ok(()) => tree.wait().map(code_of).map_err(cannot_wait),
+            Err(report) => {
+                let collected = tree.collect();
+                tracing::debug!(?collected, "the command is killed");
+                Err(report)
             }
         }
     }
 }
 
+/// The number that a shell would end with.
+fn code_of(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let signal: Option<i32> = None;
+    let code = status.code().or(signal.map(|signal| SIGNALLED + signal));
+    let of_a_failure = ExitCode::RunFailed.number();
+    code.map_or(of_a_failure, |code| {
+        u8::try_from(code).unwrap_or(of_a_failure)
+    })
+}
+
 /// What can happen while the command runs.
 enum Event {
+    /// The command has ended.
+    Ended,
     /// We are asked to end.
     Signal,
+    /// The lock is ours until then, by the monotonic clock.
+    Renewed(Duration),
     /// The lock is not ours any more.
     Lost(String),
 }
@@ -227,31 +256,37 @@ fn tell(events: &Sender<Event>, event: Event) {
     }
 }
 
-/// Waits for the command, the loss of the lock, or a signal.
-fn watch(child: &mut Child, happened: &Receiver<Event>) -> Result<ExitStatus, Report> {
-    let clock = OsClock::new();
-    let mut look = Duration::from_millis(1);
+/// Waits for the end of the command; an error is a reason to kill it. It has some time to end by
+/// itself after a signal, and until `fence` unless the lock is renewed.
+fn watch(
+    tree: &Tree,
+    clock: OsClock,
+    mut fence: Duration,
+    happened: &Receiver<Event>,
+) -> Result<(), Report> {
     let mut end: Option<Duration> = None;
+    let lost = |why: &str| {
+        let message = format!("the lock was lost, and the command is killed: {why}");
+        Report::new(ExitCode::Conflict, message)
+    };
     loop {
-        let status = child.try_wait().map_err(|cause| {
-            let message = format!("cannot wait for the command: {cause}");
-            Report::new(ExitCode::Stopped, message)
-        })?;
-        if let Some(status) = status {
-            return Ok(status);
-        }
-        if end.is_some_and(|end| clock.monotonic() >= end) {
-            return Err(Report::new(ExitCode::Interrupted, "interrupted"));
-        }
-        match happened.recv_timeout(look) {
-            Ok(Event::Signal) => end = Some(clock.monotonic() + GRACE),
-            Ok(Event::Lost(why)) => {
-                let message = format!("the lock was lost, and the command is killed: {why}");
-                return Err(Report::new(ExitCode::Conflict, message));
+        let until = end.map_or(fence, |end| end.min(fence));
+        let left = until.saturating_sub(clock.monotonic());
+        match happened.recv_timeout(left) {
+            Ok(Event::Ended) => return Ok(()),
+            Ok(Event::Signal) => {
+                tree.ask_to_end();
+                end = Some(clock.monotonic() + GRACE);
             }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            Ok(Event::Renewed(until)) => fence = until,
+            Ok(Event::Lost(why)) => return Err(lost(&why)),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if until < fence => {
+                return Err(Report::new(ExitCode::Interrupted, "interrupted"));
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                return Err(lost("it could not be renewed in time"));
+            }
         }
-        look = (look * 2).min(LOOK_MAX);
     }
 }
 
@@ -261,31 +296,35 @@ struct Renewal {
     name: String,
     token: u64,
     lease: Duration,
+    clock: OsClock,
 }
 
 impl Renewal {
-    /// Renews three times per lease until `done` closes. A lease that could not be renewed for two
-    /// thirds of its length counts as lost: the command must be gone before somebody else begins.
+    /// When the command must be gone, if the lease is not renewed after it was at `renewed`: somebody
+    /// else begins at its end.
+    fn fence(&self, renewed: Duration) -> Duration {
+        renewed + self.lease * 2 / 3
+    }
+
+    /// Renews three times per lease, oftener while it fails, until `done` closes.
     fn run(&self, done: &Receiver<()>, events: &Sender<Event>) {
-        let clock = OsClock::new();
-        let mut renewed = clock.monotonic();
         let path = ["v1", "locks", &self.name, "renew"];
         let request = LockTokenRequest { token: self.token };
-        loop {
-            match done.recv_timeout(self.lease / 3) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
-            }
-            let asked = clock.monotonic();
+        let mut pause = self.lease / 3;
+        while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(pause) {
+            let asked = self.clock.monotonic();
             match self.api.post::<_, Acquired>(&path, &request) {
-                Ok(_) => renewed = asked,
+                Ok(_) => {
+                    tell(events, Event::Renewed(self.fence(asked)));
+                    pause = self.lease / 3;
+                }
                 Err(CallError::Refused(problem)) if problem.status == 409 => {
                     return tell(events, Event::Lost(problem.detail.clone()));
                 }
-                Err(error) if clock.monotonic() - renewed >= self.lease * 2 / 3 => {
-                    return tell(events, Event::Lost(error.to_string()));
+                Err(error) => {
+                    tracing::debug!(%error, "the lock was not renewed; once more");
+                    pause = self.lease / 12;
                 }
-                Err(error) => tracing::debug!(%error, "the lock was not renewed; once more"),
             }
         }
     }
@@ -327,20 +366,6 @@ impl Patience {
             Err(_) => Ok(()),
         }
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let number = text.strip_suffix(unit).unwrap_or_default();
-    let number: u64 = number.parse().map_err(|_| "a number and s, m or h")?;
-    let seconds = match unit {
-        "ms" => return Ok(Duration::from_millis(number)),
-        "s" => number,
-        "m" => number.saturating_mul(60),
-        "h" => number.saturating_mul(3600),
-        _ => return Err("a number and ms, s, m or h, such as 30s".to_owned()),
-    };
-    Ok(Duration::from_secs(seconds))
 }
 
 fn list(context: &Context) -> Result<ExitCode, Report> {

@@ -18,6 +18,7 @@ mod demo_agent;
 mod diff;
 mod doc;
 mod doctor;
+mod duration;
 mod event;
 mod exec;
 mod exit_code;
@@ -172,11 +173,12 @@ struct Context {
     output: Output,
 }
 
-/// Does what `args` ask for and says how it ended.
-pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Does what `args` ask for and says how it ended: with an [`ExitCode`], or as a command did that ran
+/// under a lock.
+pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error).number(),
     };
     let context = Context {
         output: Output::new(cli.output),
@@ -197,13 +199,13 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             // Nobody is left to be told when stderr itself is gone.
             let said = report.print(&mut std::io::stderr().lock(), context.output.color());
             tracing::trace!(?said, "the report");
-            report.exit()
+            report.exit().number()
         }
     }
 }
 
-fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
-    match command {
+fn dispatch(command: Command, context: &Context) -> Result<u8, Report> {
+    let ended = match command {
         Command::Init(command) => command.run(context),
         Command::Exec(command) => command.run(context),
         Command::Serve(command) => command.run(context),
@@ -224,14 +226,15 @@ fn dispatch(command: Command, context: &Context) -> Result<ExitCode, Report> {
         Command::Incident(command) => command.run(context),
         Command::Tx(command) => command.run(context),
         Command::Doc(command) => command.run(context),
-        Command::Lock(command) => command.run(context),
+        Command::Lock(command) => return command.run(context),
         Command::Token(command) => command.run(context),
         Command::Snapshot(command) => command.run(context),
         Command::Doctor(command) => command.run(context),
         Command::Store(command) => command.run(context),
         Command::Bench(command) => command.run(context),
         Command::DemoAgent(command) => command.run(context),
-    }
+    };
+    ended.map(ExitCode::number)
 }
 
 /// Prints help, the version, or what is wrong with the command line.

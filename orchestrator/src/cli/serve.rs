@@ -7,11 +7,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Args;
-use phisync::runtime::{ServeOptions, Server, ServerFailure};
+use phisync::runtime::{ANSWER_WITHIN, ServeOptions, Server, ServerFailure};
 use phisync_state::{Durability, Head};
 use serde::Serialize;
 
 use super::data_dir::DataDir;
+use super::duration::duration;
 use super::exit_code::ExitCode;
 use super::output::json_line;
 use super::report::Report;
@@ -55,6 +56,11 @@ pub(super) struct Serve {
     /// through it is refused with 77
     #[arg(long, value_name = "SEQ:HASH")]
     expect_head: Option<Head>,
+
+    /// An answer that the disk does not confirm in this time is told as unknown (503); the same
+    /// Idempotency-Key finds out later what became of it [default: 30s]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    answer_within: Option<Duration>,
 
     /// Working tree that transactions may change; may be given several times [default: the settings']
     #[arg(long = "root", value_name = "NAME=PATH", value_parser = root)]
@@ -104,6 +110,9 @@ impl Serve {
         let listen = self.listen.or(config.listen).unwrap_or(LISTEN);
         let mode = self.durability.or(config.durability);
         let durability = mode.map_or(Durability::Sync, Durability::from);
+        let configured = config.answer_within_seconds.map(u64::from);
+        let configured = configured.map(Duration::from_secs);
+        let answer_within = self.answer_within.or(configured).unwrap_or(ANSWER_WITHIN);
         let agents = match self.agents {
             Some(agents) => Some(agents),
             None => data.agents_file()?,
@@ -131,6 +140,7 @@ impl Serve {
             durability,
             read_only: self.read_only,
             expect_head: self.expect_head,
+            answer_within,
         });
         let server = match started {
             Ok(server) => server,

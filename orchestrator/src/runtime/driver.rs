@@ -5,6 +5,7 @@
 //! and refusals too, or somebody could act on what a crash then takes back.
 
 mod locks;
+mod patience;
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -22,6 +23,7 @@ use crate::engine::RunId;
 use crate::protocol::Started;
 
 use super::server::ServerFailure;
+use patience::Patience;
 
 /// Jobs that may wait; more are refused as busy.
 const QUEUE_MAX: usize = 16_384;
@@ -374,12 +376,16 @@ fn answer_with<T: Send + 'static>(reply: Reply<T>, result: Result<T, Refusal>) -
 /// of waiting for their leases to end.
 fn hand_over(handle: Handle, agent: String, reply: Reply<Vec<Task>>, tasks: Vec<Task>) -> Answer {
     Box::new(move |durable| {
-        let answer = match durable {
-            Ok(head) => Ok((tasks, head)),
-            Err(unknown) => Err(Refusal::Unknown(unknown)),
-        };
-        let Err(Ok((orphans, _))) = reply.send(answer) else {
-            return;
+        let orphans = match durable {
+            Ok(head) => match reply.send(Ok((tasks, head))) {
+                Err(Ok((orphans, _))) => orphans,
+                Ok(()) | Err(Err(_)) => return,
+            },
+            // Whoever asked hears of no task; the disk may only be slow.
+            Err(unknown) => {
+                drop(reply.send(Err(Refusal::Unknown(unknown))));
+                tasks
+            }
         };
         for task in orphans {
             let agent = agent.clone();
@@ -409,11 +415,12 @@ impl Drop for PanicBell {
     }
 }
 
-/// Starts the thread.
+/// Starts the thread. An answer that the disk does not confirm within `answer_within` is unknown.
 pub(super) fn start(
     coordinator: Coordinator,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    answer_within: Duration,
     views: ViewSink,
     guard: Option<Guard>,
     failing: watch::Sender<Option<ServerFailure>>,
@@ -440,6 +447,7 @@ pub(super) fn start(
         guard,
         guard_due: Duration::ZERO,
         tick_after: Duration::ZERO,
+        patience: Patience::new(answer_within),
     };
     let thread = std::thread::Builder::new()
         .name("coordinator".to_owned())
@@ -462,6 +470,7 @@ struct Driver {
     guard_due: Duration,
     /// Nothing that is due is tried before.
     tick_after: Duration,
+    patience: Patience,
 }
 
 impl Driver {
@@ -504,7 +513,8 @@ impl Driver {
         let guard = self.guard.is_some();
         let guard = guard.then(|| self.guard_due.saturating_sub(now.mono));
         // The end of a microsecond, so that a deadline is really over when it is looked at.
-        let soonest = [due, Some(views), guard].into_iter().flatten().min();
+        let duties = [due, Some(views), guard, self.patience.next_look()];
+        let soonest = duties.into_iter().flatten().min();
         soonest.unwrap_or(VIEW_PERIOD) + Duration::from_micros(1)
     }
 
@@ -517,7 +527,17 @@ impl Driver {
                 "this process stood still; leases are extended by that"
             );
             self.desk.coordinator.excuse_pause(late);
+            self.patience.count_from(after.mono);
         }
+    }
+
+    /// Who waits for the disk cannot speak to us: what expires does so later by that.
+    fn excuse_slow_disk(&mut self, now: Now) {
+        if let Some(standstill) = self.patience.standstill(now.mono) {
+            tracing::warn!(?standstill, "the disk is slow; leases are extended by that");
+            self.desk.coordinator.excuse_pause(standstill);
+        }
+        self.patience.give_up(now.mono);
     }
 
     /// Does what is queued, up to a bound; `Some` if told to stop meanwhile.
@@ -543,6 +563,7 @@ impl Driver {
 
     fn do_duties(&mut self) {
         let now = self.now();
+        self.excuse_slow_disk(now);
         if now.mono >= self.guard_due
             && let Some(mut guard) = self.guard.take()
         {
@@ -603,9 +624,10 @@ impl Driver {
         }
     }
 
-    fn release(&self, answer: Answer) {
+    fn release(&mut self, answer: Answer) {
         let seen = self.desk.coordinator.last_seq();
-        self.store.when_durable(seen, answer);
+        let now = self.clock.monotonic();
+        self.patience.hold(&*self.store, seen, answer, now);
     }
 
     fn finish(&mut self, queue: &Receiver<Message>, done: oneshot::Sender<()>) {

@@ -14,7 +14,9 @@ mod view_check;
 
 pub use driver::{Handle, Until};
 pub use paths::DataPaths;
-pub use server::{OpenReport, ServeOptions, Server, ServerFailure, StartError, StopError};
+pub use server::{
+    ANSWER_WITHIN, OpenReport, ServeOptions, Server, ServerFailure, StartError, StopError,
+};
 pub use snapshots::{SnapshotFailure, SnapshotPolicy, Snapshots};
 pub use transactions::{TransactError, Transacted, Transactor};
 

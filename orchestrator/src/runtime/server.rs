@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use phisync_agents::registry::{Registry, RegistryError};
 use phisync_state::env::{self, read_all, replace_file};
@@ -57,7 +58,12 @@ pub struct ServeOptions {
     pub expect_head: Option<Head>,
     /// The working trees that transactions may change, by name.
     pub roots: Vec<(String, PathBuf)>,
+    /// An answer that the disk does not confirm in this time is told as unknown.
+    pub answer_within: Duration,
 }
+
+/// [`ServeOptions::answer_within`] where nothing says otherwise.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// What opening the store found.
 #[derive(Clone, Debug)]
@@ -346,6 +352,7 @@ impl Server {
             coordinator,
             Arc::clone(&shared),
             Arc::clone(&clock),
+            options.answer_within,
             sink,
             (!options.read_only).then(|| guard(&store, failing.clone())),
             failing.clone(),

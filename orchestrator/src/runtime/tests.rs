@@ -16,6 +16,7 @@ fn server(data: &std::path::Path) -> Server {
         read_only: false,
         expect_head: None,
         roots: Vec::new(),
+        answer_within: super::ANSWER_WITHIN,
     };
     Server::start(&options).expect("a free directory and a free port")
 }

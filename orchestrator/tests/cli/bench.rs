@@ -48,11 +48,7 @@ fn every_figure_is_one_json_line_with_its_floor_and_its_costs() {
 #[test]
 fn a_start_is_measured_without_a_snapshot_and_with_one() {
     let project = Project::empty();
-    let output = project.output(&["bench", "P5", "--quick"], "");
-    let words = String::from_utf8(output.stderr).expect("words are text");
-    assert!(output.status.success(), "{words}");
-    let figure: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
-    assert_eq!(figure["bench"], "P5");
+    let figure = figure(&project, "P5");
     let count = |field: &str| figure[field].as_u64().unwrap_or_default();
     assert!(count("records") > 10 * count("closed_runs"), "{figure}");
     assert!(count("archived") >= 1000, "{figure}");
@@ -66,11 +62,7 @@ fn a_start_is_measured_without_a_snapshot_and_with_one() {
 #[test]
 fn waiting_agents_are_measured_beside_slow_sockets() {
     let project = Project::empty();
-    let output = project.output(&["bench", "P7", "--quick"], "");
-    let words = String::from_utf8(output.stderr).expect("words are text");
-    assert!(output.status.success(), "{words}");
-    let figure: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
-    assert_eq!(figure["bench"], "P7");
+    let figure = figure(&project, "P7");
     for times in ["in_hand", "beside_slow"] {
         let times = &figure[times];
         assert!(times["count"].as_u64() > Some(0), "{figure}");
@@ -82,4 +74,50 @@ fn waiting_agents_are_measured_beside_slow_sockets() {
     assert_eq!(figure["value"], figure["in_hand"]["p99_ms"]);
     let left = std::fs::read_dir(project.path(".")).expect("a directory");
     assert_eq!(left.count(), 0, "nothing of the bench stays");
+}
+
+#[test]
+fn memory_is_measured_idle_with_open_runs_and_with_closed_ones() {
+    let project = Project::empty();
+    let figure = figure(&project, "P6");
+    let resident = |field: &str| figure[field]["resident_mib"].as_f64().unwrap_or_default();
+    assert!(resident("idle") > 1.0, "{figure}");
+    assert!(resident("open") > resident("idle"), "{figure}");
+    assert!(figure["closed"]["runs"].as_u64() > Some(1000), "{figure}");
+}
+
+#[test]
+fn many_change_one_document_and_no_change_is_lost() {
+    let project = Project::empty();
+    let figure = figure(&project, "P8");
+    assert_eq!(figure["lost_updates"], 0, "{figure}");
+    assert!(figure["fewest"].as_u64() >= Some(1), "{figure}");
+    assert!(figure["together_per_s"].as_f64() > Some(0.0), "{figure}");
+}
+
+#[test]
+fn the_journal_is_held_against_the_same_bytes_written_by_hand() {
+    let project = Project::empty();
+    let figure = figure(&project, "J");
+    for (part, times) in [
+        ("single", ["journal_us", "floor_us"]),
+        ("batched", ["journal_records_per_s", "floor_records_per_s"]),
+    ] {
+        let [journal, floor] = times.map(|time| figure[part][time].as_f64().unwrap_or_default());
+        let ratio = figure[part]["ratio"].as_f64().unwrap_or_default();
+        assert!(journal > 0.0 && floor > 0.0, "{figure}");
+        assert!((journal / floor / ratio - 1.0).abs() < 1e-9, "{figure}");
+    }
+    let left = std::fs::read_dir(project.path(".")).expect("a directory");
+    assert_eq!(left.count(), 0, "nothing of the bench stays");
+}
+
+/// What one bench prints when it is quick.
+fn figure(project: &Project, name: &str) -> Value {
+    let output = project.output(&["bench", name, "--quick"], "");
+    let words = String::from_utf8(output.stderr).expect("words are text");
+    assert!(output.status.success(), "{words}");
+    let figure: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+    assert_eq!(figure["bench"], name);
+    figure
 }

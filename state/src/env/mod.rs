@@ -10,7 +10,6 @@ mod entropy;
 mod os;
 #[cfg(unix)]
 mod os_tree;
-#[cfg(any(windows, test))]
 mod passing;
 #[cfg(any(not(unix), test))]
 mod path_tree;

@@ -74,10 +74,18 @@ struct OsLock {
     file: File,
 }
 
+/// Repeats a call that a signal interrupted, or that the system could not do just now.
+pub(super) fn uninterrupted<T>(call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    super::passing::uninterrupted(call, |milliseconds| {
+        std::thread::sleep(Duration::from_millis(milliseconds));
+    })
+}
+
 impl Disk for OsDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file =
-            private(OpenOptions::new().read(true).write(true).create_new(true)).open(path)?;
+        let mut options = OpenOptions::new();
+        private(options.read(true).write(true).create_new(true));
+        let file = uninterrupted(|| options.open(path))?;
         Ok(Box::new(OsFile(file)))
     }
 
@@ -89,21 +97,23 @@ impl Disk for OsDisk {
             ));
         }
         let write = access == Access::Write;
-        let file = OpenOptions::new().read(true).write(write).open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(write);
+        let file = uninterrupted(|| options.open(path))?;
         Ok(Box::new(OsFile(file)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        system::rename(from, to)
+        uninterrupted(|| system::rename(from, to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
+        uninterrupted(|| fs::remove_file(path))
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(path)? {
+        for entry in uninterrupted(|| fs::read_dir(path))? {
             if let Ok(name) = entry?.file_name().into_string() {
                 names.push(name);
             }
@@ -113,7 +123,7 @@ impl Disk for OsDisk {
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
-        system::make_dir(path)
+        uninterrupted(|| system::make_dir(path))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -129,14 +139,9 @@ impl Disk for OsDisk {
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
-        let file = private(
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false),
-        )
-        .open(path)?;
+        let mut options = OpenOptions::new();
+        private(options.read(true).write(true).create(true).truncate(false));
+        let file = uninterrupted(|| options.open(path))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Box::new(OsLock {
                 path: path.to_owned(),
@@ -156,11 +161,10 @@ impl DiskFile for OsFile {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match system::read_at(&self.0, &mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            let (at, rest) = (offset + filled as u64, &mut buffer[filled..]);
+            match uninterrupted(|| system::read_at(&self.0, rest, at))? {
+                0 => break,
+                count => filled += count,
             }
         }
         Ok(filled)
@@ -169,20 +173,21 @@ impl DiskFile for OsFile {
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut written = 0;
         while written < bytes.len() {
-            match system::write_at(&self.0, &bytes[written..], offset + written as u64) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
-                Ok(count) => written += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            let (at, rest) = (offset + written as u64, &bytes[written..]);
+            match uninterrupted(|| system::write_at(&self.0, rest, at))? {
+                0 => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+                count => written += count,
             }
         }
         Ok(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        uninterrupted(|| self.0.set_len(length))
     }
 
+    // The standard library repeats an interrupted sync; any other error is final. On macOS it asks the
+    // drive to empty its cache (F_FULLFSYNC), which `fsync` alone does not.
     fn sync_data(&self) -> io::Result<()> {
         self.0.sync_data()
     }
@@ -283,7 +288,7 @@ mod system {
     }
 
     pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-        super::super::passing::patiently(
+        super::super::passing::unheld(
             || fs::rename(from, to),
             |milliseconds| std::thread::sleep(Duration::from_millis(milliseconds)),
         )

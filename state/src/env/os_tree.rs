@@ -14,7 +14,7 @@ use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, mkdirat, openat, renameat, renameat_with,
     statat, unlinkat,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::OsDisk;
 use super::tree::{Content, Found, Tree, Trees};
@@ -26,7 +26,7 @@ struct OsTree {
 
 impl Trees for OsDisk {
     fn open_tree(&self, root: &Path) -> io::Result<Box<dyn Tree>> {
-        let root = rustix::fs::open(root, DIRECTORY, Mode::empty())?;
+        let root = retry_on_intr(|| rustix::fs::open(root, DIRECTORY, Mode::empty()))?;
         Ok(Box::new(OsTree { root }))
     }
 }
@@ -39,9 +39,9 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 impl OsTree {
     /// A handle on a directory below the root.
     fn directory(&self, path: Option<&TreePath>) -> io::Result<OwnedFd> {
-        let mut directory = openat(&self.root, ".", DIRECTORY, Mode::empty())?;
+        let mut directory = retry_on_intr(|| openat(&self.root, ".", DIRECTORY, Mode::empty()))?;
         for part in path.iter().flat_map(|path| path.parts()) {
-            directory = openat(&directory, part, DIRECTORY, Mode::empty())?;
+            directory = retry_on_intr(|| openat(&directory, part, DIRECTORY, Mode::empty()))?;
         }
         Ok(directory)
     }
@@ -59,7 +59,7 @@ fn cannot(error: Errno) -> bool {
 impl Tree for OsTree {
     fn look(&self, path: &TreePath) -> io::Result<Option<Found>> {
         let parent = self.parent(path)?;
-        match statat(&parent, path.name(), AtFlags::SYMLINK_NOFOLLOW) {
+        match retry_on_intr(|| statat(&parent, path.name(), AtFlags::SYMLINK_NOFOLLOW)) {
             Ok(found) => Ok(Some(match FileType::from_raw_mode(found.st_mode) {
                 FileType::RegularFile => Found::File,
                 FileType::Directory => Found::Directory,
@@ -74,7 +74,9 @@ impl Tree for OsTree {
         let parent = self.parent(path)?;
         // Opening a pipe must not wait for its writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(openat(&parent, path.name(), flags, Mode::empty())?);
+        let file = File::from(retry_on_intr(|| {
+            openat(&parent, path.name(), flags, Mode::empty())
+        })?);
         let metadata = file.metadata()?;
         let refused = |kind, why| Err(io::Error::new(kind, why));
         if !metadata.is_file() {
@@ -115,7 +117,7 @@ impl Tree for OsTree {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let ours = Mode::from_raw_mode(0o666);
-        let mut file = File::from(openat(&parent, path.name(), flags, ours)?);
+        let mut file = File::from(retry_on_intr(|| openat(&parent, path.name(), flags, ours))?);
         file.write_all(bytes)?;
         if let Some(mode) = mode {
             file.set_permissions(std::fs::Permissions::from_mode(mode & 0o777))?;
@@ -126,13 +128,13 @@ impl Tree for OsTree {
     fn rename_new(&self, from: &TreePath, to: &TreePath) -> io::Result<()> {
         let (source, target) = (self.parent(from)?, self.parent(to)?);
         let (from, to) = (from.name(), to.name());
-        match renameat_with(&source, from, &target, to, RenameFlags::NOREPLACE) {
+        match retry_on_intr(|| renameat_with(&source, from, &target, to, RenameFlags::NOREPLACE)) {
             Err(error) if cannot(error) => {}
             renamed => return Ok(renamed?),
         }
         // Not at once, but as near as such a file system allows.
-        match statat(&target, to, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => Ok(renameat(&source, from, &target, to)?),
+        match retry_on_intr(|| statat(&target, to, AtFlags::SYMLINK_NOFOLLOW)) {
+            Err(Errno::NOENT) => Ok(retry_on_intr(|| renameat(&source, from, &target, to))?),
             Ok(_) => Err(io::Error::from(io::ErrorKind::AlreadyExists)),
             Err(error) => Err(error.into()),
         }
@@ -141,7 +143,7 @@ impl Tree for OsTree {
     fn exchange(&self, one: &TreePath, other: &TreePath) -> io::Result<()> {
         let (first, second) = (self.parent(one)?, self.parent(other)?);
         let (one, other) = (one.name(), other.name());
-        match renameat_with(&first, one, &second, other, RenameFlags::EXCHANGE) {
+        match retry_on_intr(|| renameat_with(&first, one, &second, other, RenameFlags::EXCHANGE)) {
             Err(error) if cannot(error) => Err(io::Error::from(io::ErrorKind::Unsupported)),
             exchanged => Ok(exchanged?),
         }
@@ -149,22 +151,30 @@ impl Tree for OsTree {
 
     fn replace(&self, from: &TreePath, to: &TreePath) -> io::Result<()> {
         let (source, target) = (self.parent(from)?, self.parent(to)?);
-        Ok(renameat(&source, from.name(), &target, to.name())?)
+        Ok(retry_on_intr(|| {
+            renameat(&source, from.name(), &target, to.name())
+        })?)
     }
 
     fn remove(&self, path: &TreePath) -> io::Result<()> {
         let parent = self.parent(path)?;
-        Ok(unlinkat(&parent, path.name(), AtFlags::empty())?)
+        Ok(retry_on_intr(|| {
+            unlinkat(&parent, path.name(), AtFlags::empty())
+        })?)
     }
 
     fn make_dir(&self, path: &TreePath) -> io::Result<()> {
         let parent = self.parent(path)?;
-        Ok(mkdirat(&parent, path.name(), Mode::from_raw_mode(0o777))?)
+        Ok(retry_on_intr(|| {
+            mkdirat(&parent, path.name(), Mode::from_raw_mode(0o777))
+        })?)
     }
 
     fn remove_dir(&self, path: &TreePath) -> io::Result<()> {
         let parent = self.parent(path)?;
-        Ok(unlinkat(&parent, path.name(), AtFlags::REMOVEDIR)?)
+        Ok(retry_on_intr(|| {
+            unlinkat(&parent, path.name(), AtFlags::REMOVEDIR)
+        })?)
     }
 
     fn sync_dir(&self, directory: Option<&TreePath>) -> io::Result<()> {

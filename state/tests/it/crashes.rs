@@ -59,4 +59,10 @@ survivors! {
     snapshots_survive_a_cut_anywhere: "snapshots", cuts;
     snapshots_survive_a_kill_anywhere: "snapshots", kills;
     snapshots_survive_any_error: "snapshots", errors;
+    an_upgrade_survives_a_cut_anywhere: "upgrade", cuts;
+    an_upgrade_survives_a_kill_anywhere: "upgrade", kills;
+    an_upgrade_survives_any_error: "upgrade", errors;
+    an_upgrade_after_a_kill_survives_a_cut_anywhere: "upgrade after a kill", cuts;
+    an_upgrade_after_a_kill_survives_a_kill_anywhere: "upgrade after a kill", kills;
+    an_upgrade_after_a_kill_survives_any_error: "upgrade after a kill", errors;
 }

@@ -2,29 +2,15 @@
 
 use std::path::Path;
 
-use phisync_state::env::{Disk as _, SimDisk};
-use phisync_state::{dump, fsck, view};
+use phisync_state::env::SimDisk;
+use phisync_state::{Store as _, dump, fsck, view};
 
-use crate::support::{DATA, everything, open, put};
+use crate::support::{DATA, everything, open, place, put};
 
 /// A simulated disk with a copy of a fixture.
 fn load(fixture: &str) -> SimDisk {
     let disk = SimDisk::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-v1");
-    let mut todo = vec![(root.join(fixture), Path::new(DATA).to_owned())];
-    while let Some((from, to)) = todo.pop() {
-        if from.is_dir() {
-            disk.make_dir(&to).expect("its parent exists");
-            for child in std::fs::read_dir(&from).expect("the fixture reads") {
-                let name = child.expect("the fixture reads").file_name();
-                todo.push((from.join(&name), to.join(&name)));
-            }
-        } else {
-            let bytes = std::fs::read(&from).expect("the fixture reads");
-            let file = disk.create_new(&to).expect("its directory exists");
-            file.write_at(0, &bytes).expect("the disk works");
-        }
-    }
+    place(&disk, &format!("format-v1/{fixture}"));
     disk
 }
 
@@ -74,4 +60,25 @@ fn the_documented_example_is_what_format_1_wrote() {
     ] {
         assert!(document.contains(&text(closed.join(example))), "{example}");
     }
+}
+
+#[test]
+fn a_store_with_snapshots_and_archives_of_format_1_goes_on() {
+    let disk = SimDisk::new();
+    place(&disk, "snapshot-v1");
+    let mut before = Vec::new();
+    let head = dump(&disk, Path::new(DATA), &mut |record| before.push(record));
+    let head = head.expect("the fixture is sound");
+    let (store, opened) = open(&disk).expect("it opens");
+    assert_eq!(opened.head, head);
+    assert!(opened.snapshot.is_some() && opened.damaged_snapshots.is_empty());
+    for record in &before {
+        let read = store
+            .read(&record.stream, record.version)
+            .expect("it reads");
+        assert_eq!(read.first(), Some(record));
+    }
+    let last = before.last().expect("it holds something").stream.clone();
+    let next = put(&store, last.as_str(), "1").expect("it goes on");
+    assert_eq!(next.seq.0, head.seq.0 + 1);
 }

@@ -14,11 +14,12 @@ mod full;
 mod fuzz;
 mod laws;
 mod modes;
+mod ports;
 mod reading;
 mod restoring;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
-mod snapshots;
+mod snapshotting;
 mod support;
 mod transactions;
 mod workloads;

@@ -145,43 +145,70 @@ fn a_journal_that_was_never_compacted_is_restored_without_a_snapshot() {
     );
 }
 
+/// Restores if need be; then everything that the chosen restore keeps is there, with higher numbers.
+fn judge(disk: &SimDisk, chosen: Option<u64>) -> Result<(), String> {
+    if open(disk).is_err() {
+        let again = restored(disk, chosen).map_err(|error| error.to_string())?;
+        if again.epoch < 2 {
+            return Err(format!("the epoch is {}", again.epoch));
+        }
+    }
+    let (store, opened) = open(disk).map_err(|error| error.to_string())?;
+    let kept = texts(&store).len() as u64;
+    if kept != chosen.unwrap_or(7) {
+        return Err(format!("{kept} are left"));
+    }
+    let version = store.version(&StreamName::new("run/a"));
+    if opened.epoch < 2 || opened.head.seq <= Seq(9) || version < 9 {
+        return Err(format!("it went back: {opened:?}, version {version}"));
+    }
+    Ok(())
+}
+
+/// How many operations a restore of this disk does.
+fn operations(disk: &SimDisk, chosen: Option<u64>) -> u64 {
+    let before = disk.operations();
+    drop(restored(disk, chosen));
+    disk.operations() - before
+}
+
 #[test]
-fn a_power_cut_at_any_operation_of_a_restore_is_made_good_by_doing_it_again() {
+fn a_power_cut_at_any_operation_of_a_restore_and_of_its_repetition_is_made_good_by_doing_it_again()
+{
+    let (mut once, mut twice) = (0, 0);
+    let cut = |disk: &SimDisk, operation: u64| {
+        let fault = Fault::PowerOff { written: 30 };
+        disk.plan(disk.operations() + operation, fault);
+    };
     for chosen in [None, Some(3)] {
-        let kept = chosen.unwrap_or(7);
-        let total = {
-            let disk = damaged();
-            let before = disk.operations();
-            restored(&disk, chosen).expect("it can be restored");
-            disk.operations() - before
-        };
-        for operation in 1..=total {
+        for operation in 1..=operations(&damaged(), chosen) {
             for survive in [
                 Survive::Everything,
                 Survive::Nothing,
                 Survive::Some { seed: operation },
             ] {
-                let what = format!("{chosen:?}, operation {operation} of {total}, {survive:?}");
+                let what = format!("{chosen:?}, operation {operation}, {survive:?}");
                 let disk = damaged();
-                disk.plan(
-                    disk.operations() + operation,
-                    Fault::PowerOff { written: 30 },
-                );
+                cut(&disk, operation);
                 drop(restored(&disk, chosen));
-                let disk = disk.reboot(survive);
-                if open(&disk).is_err() {
-                    let again = restored(&disk, chosen);
-                    let again = again.unwrap_or_else(|error| panic!("{what}: {error}"));
-                    assert!(again.epoch >= 2, "{what}");
+                let left = disk.reboot(survive);
+                judge(&left.duplicate(), chosen)
+                    .unwrap_or_else(|broken| panic!("{what}: {broken}"));
+                once += 1;
+                // Whoever repeats it is cut off too.
+                for second in 1..=operations(&left.duplicate(), chosen) {
+                    let again = left.duplicate();
+                    cut(&again, second);
+                    drop(restored(&again, chosen));
+                    let seed = operation * 100 + second;
+                    let again = again.reboot(Survive::Some { seed });
+                    judge(&again, chosen)
+                        .unwrap_or_else(|broken| panic!("{what}, then {second}: {broken}"));
+                    twice += 1;
                 }
-                let (store, opened) = open(&disk).unwrap_or_else(|error| panic!("{what}: {error}"));
-                assert_eq!(texts(&store).len() as u64, kept, "{what}");
-                assert!(
-                    opened.epoch >= 2 && opened.head.seq > Seq(9),
-                    "{what}: {opened:?}"
-                );
-                assert!(store.version(&StreamName::new("run/a")) >= 9, "{what}");
             }
         }
     }
+    println!("a restore: {once} crashes, {twice} crashes of its repetition");
+    assert!(once > 100 && twice > 1000, "{once}, {twice}");
 }

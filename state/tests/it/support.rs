@@ -69,3 +69,20 @@ pub(crate) fn everything(store: &dyn Store) -> Vec<Record> {
         .expect("the journal reads");
     records
 }
+
+/// Puts a directory that an older version wrote into the place of the data directory.
+pub(crate) fn place(disk: &SimDisk, fixture: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut todo = vec![(root.join(fixture), Path::new(DATA).to_owned())];
+    while let Some((from, to)) = todo.pop() {
+        if from.is_dir() {
+            for child in std::fs::read_dir(&from).expect("the fixture reads") {
+                let name = child.expect("the fixture reads").file_name();
+                todo.push((from.join(&name), to.join(&name)));
+            }
+        } else {
+            let bytes = std::fs::read(&from).expect("the fixture reads");
+            disk.put(&to, &bytes).expect("nothing else has its name");
+        }
+    }
+}

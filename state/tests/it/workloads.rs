@@ -9,10 +9,10 @@ use phisync_state::snapshot::{Keeping, Projection, Row};
 use phisync_state::{DirLock, FileStore, Record, Store as _, Timestamp};
 
 use crate::counter::{Ledger, Workload};
-use crate::support::{DATA, open, small};
+use crate::support::{DATA, open, place, small};
 
 /// All of them, by name.
-pub(crate) const ALL: [(&str, Workload); 7] = [
+pub(crate) const ALL: [(&str, Workload); 9] = [
     ("first start", first_start),
     ("lock", lock),
     ("append", append),
@@ -20,6 +20,8 @@ pub(crate) const ALL: [(&str, Workload); 7] = [
     ("seal", seal),
     ("three lives", three_lives),
     ("snapshots", snapshots),
+    ("upgrade", upgrade),
+    ("upgrade after a kill", upgrade_after_a_kill),
 ];
 
 fn event(stream: &str, number: u64) -> (String, String) {
@@ -167,6 +169,33 @@ pub(crate) fn snapshots(disk: &SimDisk, ledger: &mut Ledger) {
         drop(store.snapshot(&NoneClosed, &keeping, Timestamp::from_micros(0)));
         ledger.look(&store);
     }
+    drop(store.close());
+}
+
+/// What a server of the first format closed in order is opened by this version, which works on it.
+pub(crate) fn upgrade(disk: &SimDisk, ledger: &mut Ledger) {
+    take_over(disk, ledger, "format-v1/closed");
+}
+
+/// The same with what a killed server left, a torn batch at its end.
+pub(crate) fn upgrade_after_a_kill(disk: &SimDisk, ledger: &mut Ledger) {
+    take_over(disk, ledger, "format-v1/killed");
+}
+
+fn take_over(disk: &SimDisk, ledger: &mut Ledger, fixture: &str) {
+    place(disk, fixture);
+    ledger.inherit(disk);
+    let Ok((store, _)) = open(disk) else { return };
+    ledger.look(&store);
+    for number in 1..=2 {
+        if !ledger.put(
+            &store,
+            &[event("run/r-1", number), event("run/new", number)],
+        ) {
+            break;
+        }
+    }
+    drop(store.snapshot(&NoneClosed, &Keeping::default(), Timestamp::from_micros(0)));
     drop(store.close());
 }
 

@@ -93,7 +93,18 @@ impl Project {
     /// `phisync ARGS` in this project, untouched by the environment of the test.
     #[must_use]
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        self.in_here(Command::new(binary()), args)
+    }
+
+    /// A shell in this project, for which `$0` is phisync.
+    #[must_use]
+    pub fn shell(&self, script: &str) -> Command {
+        let mut shell = self.in_here(Command::new("sh"), &["-c", script]);
+        shell.arg(binary());
+        shell
+    }
+
+    fn in_here(&self, mut command: Command, args: &[&str]) -> Command {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("PHISYNC_") {
                 command.env_remove(name);

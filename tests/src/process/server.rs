@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
 use super::child::{Child, Finished};
@@ -35,8 +35,18 @@ impl Server {
         Self::listen(project, &address.to_string())
     }
 
+    /// Serves `project` after a shell did `first`, which may take something away from the process.
+    #[must_use]
+    pub fn under(first: &str, project: &Project) -> Self {
+        let script = format!("{first}; exec \"$0\" serve --listen 127.0.0.1:0");
+        Self::of(Child::start(project.shell(&script), b""))
+    }
+
     fn listen(project: &Project, address: &str) -> Self {
-        let process = project.start(&["serve", "--listen", address]);
+        Self::of(project.start(&["serve", "--listen", address]))
+    }
+
+    fn of(process: Child) -> Self {
         let line = process.stdout_line(|_| true);
         let ready: Value = serde_json::from_str(&line).expect("the ready line is JSON");
         assert_eq!(ready["event"], "ready", "{line}");
@@ -56,6 +66,12 @@ impl Server {
     pub fn address(&self) -> SocketAddr {
         let address = self.url.trim_start_matches("http://").parse();
         address.expect("the URL of a server is made of its address")
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
     }
 
     /// A client with the owner's token.

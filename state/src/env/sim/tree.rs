@@ -31,12 +31,20 @@ impl Trees for SimDisk {
 }
 
 impl SimDisk {
-    /// A stranger writes a file, which need not exist; its directory must.
+    /// A stranger writes a file, and the directories above it; none of them need exist.
     ///
     /// # Errors
-    /// No such directory, or something else of that name.
+    /// Something else of one of the names.
     pub fn put(&self, path: &Path, content: &[u8]) -> io::Result<()> {
         let mut state = self.state();
+        let above: Vec<_> = path.ancestors().skip(1).collect();
+        for directory in above.into_iter().rev() {
+            if !state.names.contains_key(directory) {
+                let change = NameChange::Put(directory.to_owned(), Name::Directory);
+                state.rename_entry(change);
+                state.sync_names(directory.parent());
+            }
+        }
         let id = match state.names.get(path) {
             Some(Name::File(id)) => *id,
             Some(Name::Directory) => return Err(io::ErrorKind::IsADirectory.into()),

@@ -1,12 +1,15 @@
 //! What the users of a store know: what they asked for, and what they were told.
 
+use std::path::Path;
 use std::sync::mpsc;
 
+use phisync_state::env::SimDisk;
 use phisync_state::{
-    AppendError, Entry, Expected, FileStore, Head, Seq, Store, StreamName, Timestamp, Unknown,
+    AppendError, Entry, Expected, FileStore, Head, Record, Seq, Store, StreamName, Timestamp,
+    Unknown, dump,
 };
 
-use crate::support::{durable, everything};
+use crate::support::{DATA, durable, everything};
 
 /// One event, as it was asked for and as it must be found.
 pub(crate) type Event = (String, String);
@@ -27,6 +30,17 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// Takes over what an older version left: all of it was told.
+    pub(crate) fn inherit(&mut self, disk: &SimDisk) {
+        let mut visit = |record: Record| {
+            self.asked.push((record.stream.to_string(), record.event));
+        };
+        let head = dump(disk, Path::new(DATA), &mut visit);
+        let head = head.expect("the fixture is sound");
+        self.ends.push(head.seq.0);
+        self.told = Some(head);
+    }
+
     /// Appends events, each to its stream, as one batch; the sequence of the last if they took their
     /// place.
     pub(crate) fn append(&mut self, store: &FileStore, events: &[Event]) -> Option<Seq> {

@@ -15,15 +15,19 @@ use super::{Life, Pipes};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A running child in its job; killed and collected when dropped.
-pub(in crate::worker) struct Tree {
+pub struct Tree {
     child: Arc<Mutex<Box<dyn ChildWrapper>>>,
     /// Ends the watch when dropped.
     watch: Mutex<Option<Sender<()>>>,
+    collected: bool,
 }
 
 impl Tree {
     /// Starts `command` in a new job, with three pipes.
-    pub(in crate::worker) fn spawn(mut command: Command) -> io::Result<(Self, Pipes)> {
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn spawn(mut command: Command) -> io::Result<(Self, Pipes)> {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -37,6 +41,7 @@ impl Tree {
         let tree = Self {
             child: Arc::new(Mutex::new(child)),
             watch: Mutex::new(None),
+            collected: false,
         };
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(io::Error::other("a pipe of the child is missing"));
@@ -50,12 +55,29 @@ impl Tree {
     }
 
     /// The number of the child.
-    pub(in crate::worker) fn leader(&self) -> u32 {
+    #[must_use]
+    pub fn leader(&self) -> u32 {
         lock(&self.child).id()
     }
 
+    /// Starts `command` in a new job, with streams as it says. A job may read from the console.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn share(command: Command, _leads: bool) -> io::Result<Self> {
+        let child = CommandWrap::from(command).wrap(JobObject).spawn()?;
+        Ok(Self {
+            child: Arc::new(Mutex::new(child)),
+            watch: Mutex::new(None),
+            collected: false,
+        })
+    }
+
     /// Tells when the child ended, from a thread of its own.
-    pub(in crate::worker) fn watch(&self, tell: impl Fn(Life) + Send + 'static) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn watch(&self, tell: impl Fn(Life) + Send + 'static) -> io::Result<()> {
         let (end, ended) = mpsc::channel::<()>();
         let child = Arc::clone(&self.child);
         let watch = move || {
@@ -73,16 +95,35 @@ impl Tree {
         Ok(())
     }
 
+    /// A job cannot be asked: who shares our console has heard of it already.
+    pub fn ask_to_end(&self) {}
+
     /// Kills whatever is left of the job.
-    pub(in crate::worker) fn kill(&self) {
+    pub fn kill(&self) {
         // It fails when nothing is left to kill, which is what was wanted.
         lock(&self.child).start_kill().ok();
     }
 
     /// Kills the rest of the job and collects the child, which has ended or is about to.
-    pub(in crate::worker) fn collect(self) -> io::Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn collect(self) -> io::Result<ExitStatus> {
         let ended = lock(&self.child).try_wait()?;
         self.kill();
+        match ended {
+            Some(status) => Ok(status),
+            None => lock(&self.child).wait(),
+        }
+    }
+
+    /// Collects the child, which has ended; what it left running goes on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn wait(mut self) -> io::Result<ExitStatus> {
+        self.collected = true;
+        let ended = lock(&self.child).try_wait()?;
         match ended {
             Some(status) => Ok(status),
             None => lock(&self.child).wait(),
@@ -92,7 +133,9 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        self.kill();
+        if !self.collected {
+            self.kill();
+        }
     }
 }
 

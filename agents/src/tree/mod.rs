@@ -2,7 +2,8 @@
 //!
 //! On Unix the child leads a process group of its own; elsewhere it lives in a job object. A process
 //! that left the group (`setsid`) is out of reach. The child is collected only after the group was
-//! killed: an ended but uncollected leader keeps its number from being given to strangers.
+//! killed: an ended but uncollected leader keeps its number from being given to strangers. A child
+//! may stay in our own group, because a terminal lets no other group read; then only itself is ended.
 
 #[cfg(unix)]
 mod unix;
@@ -10,22 +11,26 @@ mod unix;
 mod windows;
 
 #[cfg(unix)]
-pub(super) use unix::Tree;
+pub use unix::Tree;
 #[cfg(windows)]
-pub(super) use windows::Tree;
+pub use windows::Tree;
 
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 
 /// The three pipes of a child.
-pub(super) struct Pipes {
-    pub(super) stdin: ChildStdin,
-    pub(super) stdout: ChildStdout,
-    pub(super) stderr: ChildStderr,
+#[derive(Debug)]
+pub struct Pipes {
+    /// What it reads.
+    pub stdin: ChildStdin,
+    /// What it answers.
+    pub stdout: ChildStdout,
+    /// What it says.
+    pub stderr: ChildStderr,
 }
 
 /// What becomes of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
+pub enum Life {
     /// It ended; the rest of its group may still be there.
     Ended,
     /// It was stopped by a signal and does nothing; only Unix knows this.

@@ -6,19 +6,26 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 
 use super::{Life, Pipes};
 
 /// A running child that leads its group; killed and collected when dropped.
-pub(in crate::worker) struct Tree {
+#[derive(Debug)]
+pub struct Tree {
     child: Child,
+    leads: bool,
     collected: bool,
 }
 
 impl Tree {
     /// Starts `command` as the leader of a new group, with three pipes.
-    pub(in crate::worker) fn spawn(mut command: Command) -> io::Result<(Self, Pipes)> {
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn spawn(mut command: Command) -> io::Result<(Self, Pipes)> {
         command.process_group(0);
         command
             .stdin(Stdio::piped())
@@ -28,6 +35,7 @@ impl Tree {
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let tree = Self {
             child,
+            leads: true,
             collected: false,
         };
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
@@ -42,12 +50,31 @@ impl Tree {
     }
 
     /// The number of the leader, and of the group.
-    pub(in crate::worker) fn leader(&self) -> u32 {
+    #[must_use]
+    pub fn leader(&self) -> u32 {
         self.child.id()
     }
 
+    /// Starts `command` with streams as it says; as the leader of a new group, or in ours.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn share(mut command: Command, leads: bool) -> io::Result<Self> {
+        if leads {
+            command.process_group(0);
+        }
+        Ok(Self {
+            child: command.spawn()?,
+            leads,
+            collected: false,
+        })
+    }
+
     /// Tells what becomes of the child, from a thread of its own, until it ended.
-    pub(in crate::worker) fn watch(&self, tell: impl Fn(Life) + Send + 'static) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn watch(&self, tell: impl Fn(Life) + Send + 'static) -> io::Result<()> {
         let leader = Pid::from_child(&self.child);
         let watch = move || {
             loop {
@@ -64,15 +91,39 @@ impl Tree {
         Ok(())
     }
 
+    /// Asks the group to end.
+    pub fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Kills whatever is left of the group.
-    pub(in crate::worker) fn kill(&self) {
-        // It fails when nothing is left to kill, which is what was wanted.
-        kill_process_group(Pid::from_child(&self.child), Signal::KILL).ok();
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let leader = Pid::from_child(&self.child);
+        // It fails when nothing is left to be told, which is what was wanted.
+        match self.leads {
+            true => kill_process_group(leader, signal).ok(),
+            false => kill_process(leader, signal).ok(),
+        };
     }
 
     /// Kills the rest of the group and collects the child, which has ended or is about to.
-    pub(in crate::worker) fn collect(mut self) -> io::Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn collect(self) -> io::Result<ExitStatus> {
         self.kill();
+        self.wait()
+    }
+
+    /// Collects the child; what it left running goes on.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn wait(mut self) -> io::Result<ExitStatus> {
         self.collected = true;
         self.child.wait()
     }
