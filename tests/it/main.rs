@@ -4,6 +4,8 @@
 mod access;
 mod asking;
 mod chaos;
+#[cfg(unix)]
+mod control;
 mod crashes;
 #[cfg(unix)]
 mod durability;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phisync::coordinator::{Coordinator, Now};
-use phisync::engine::{Failure, Phase, RunState, RunStatus, Slot, StepStatus, Waker};
+use phisync::engine::{
+    Failure, Moment, Phase, RunEvent, RunState, RunStatus, Slot, StepStatus, Waker, watch_all,
+};
 use phisync::protocol::Why;
 use phisync_agents::registry::Registry;
 use phisync_state::env::SeededEntropy;
@@ -33,6 +35,8 @@ fn in_every_state_somebody_wakes_what_waits() {
                 "{name}, after {:#?}: {broken:#?}",
                 explored.path(place)
             );
+            let found = found_by_the_watchdog(&node.run);
+            assert_eq!(found, None, "{name}, after {:#?}", explored.path(place));
         }
         tokens_only_grow(&explored);
         let shapes = why_answers_in_every_shape(&explored);
@@ -116,6 +120,80 @@ fn each_rule_finds_what_breaks_it() {
     open steps are counted right
     steps end one after the other
     whoever waits for nobody's decision is woken by a clock
+    ");
+}
+
+fn found_by_the_watchdog(run: &RunState) -> Option<String> {
+    let moment = Moment {
+        now: Timestamp::default(),
+        dice: 0,
+    };
+    let events = watch_all(&mut run.clone(), moment).events;
+    events.into_iter().find_map(|event| match event {
+        RunEvent::StallFound { step, found, .. } => {
+            Some(format!("{}: {found}", step.as_deref().unwrap_or("run")))
+        }
+        _ => None,
+    })
+}
+
+#[test]
+fn the_watchdog_finds_whatever_lost_its_waker() {
+    let in_blocks = compiled(MACHINES[6].1);
+    let in_blocks = explore(&in_blocks, STATES_MAX);
+    let flat = explore(&compiled(MACHINES[2].1), STATES_MAX);
+    let first = |explored: &Explored, is: fn(&RunState) -> bool| {
+        let node = explored.nodes.iter().find(|node| is(&node.run));
+        node.expect("there is such a state").run.clone()
+    };
+    let ready = first(&flat, |run| run.steps[0].status == StepStatus::Ready);
+    let held = first(&flat, |run| run.steps[0].status == StepStatus::Running);
+    let done = first(&flat, |run| {
+        run.steps[..2]
+            .iter()
+            .all(|s| s.status == StepStatus::Completed)
+    });
+    let block = first(&in_blocks, |run| run.steps[0].status == StepStatus::Running);
+    type Break = fn(&mut RunState);
+    let breaks: [(&RunState, Break); 8] = [
+        (&ready, |run| run.waker = None),
+        (&ready, |run| run.steps[0].waker = None),
+        (&ready, |run| run.steps[1].waker = None),
+        (&ready, |run| {
+            run.steps[0].task.as_mut().expect("ready").waker = None;
+        }),
+        (&ready, |run| {
+            let task = run.steps[0].task.as_mut().expect("ready");
+            task.queue_deadline = Timestamp::default();
+        }),
+        (&held, |run| {
+            run.steps[0].task.as_mut().expect("held").holder = None;
+        }),
+        (&done, |run| {
+            run.steps[2] = run.steps[2].clone();
+            run.steps[2].status = StepStatus::Pending;
+            run.steps[2].task = None;
+            run.steps[2].waker = Some(Waker::Needs);
+        }),
+        (&block, |run| {
+            run.steps[0].block.as_mut().expect("begun").open.clear();
+        }),
+    ];
+    let found = breaks.map(|(run, break_it)| {
+        let mut run = run.clone();
+        assert_eq!(found_by_the_watchdog(&run), None);
+        break_it(&mut run);
+        found_by_the_watchdog(&run).expect("it is noticed")
+    });
+    insta::assert_snapshot!(found.join("\n"), @r"
+    run: it is open and waits for nobody
+    work: it is ready and waits for nobody
+    ok: it is waiting and waits for nobody
+    work: its task is ready and waits for nobody
+    work: its task is ready and has no clock
+    work: its task is running and has no clock
+    done: what it needs has ended, and it did not begin
+    risky: none of its steps is open
     ");
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Send {
 
     /// What it says, as JSON [default: null]
     #[arg(long, value_name = "JSON")]
-    data: Option<String>,
+    payload: Option<String>,
 
     /// Sent again with the same key, it is the same event
     #[arg(long)]
@@ -40,7 +40,7 @@ impl Send {
     fn run(self, context: &Context) -> Result<ExitCode, Report> {
         let request = EventRequest {
             event: self.name,
-            data: self.data.as_deref().map(json).transpose()?,
+            data: self.payload.as_deref().map(json).transpose()?,
             key: self.key,
         };
         let sent: EventSent = context

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+use phisync::protocol::WorkflowDetail;
 use phisync_workflows::render::{self, graph};
-use phisync_workflows::{Machine, SourceText, compile, compile_to_draw};
-use serde::Deserialize;
+use phisync_workflows::{Machine, compile, compile_registered, compile_to_draw};
 
 use super::exit_code::ExitCode;
 use super::output::Format;
 use super::report::Report;
-use super::{Context, definition, run};
+use super::{Context, definition};
 
 /// Draw the steps of a workflow and what each needs.
 ///
@@ -79,35 +79,14 @@ fn of_file(context: &Context, file: &Path) -> Result<Machine, Report> {
     definition::only(source.name(), compiled)
 }
 
-/// The workflow that a run is pinned to. The server tells the newest version of a workflow; a run of an
-/// earlier one is refused rather than drawn wrongly.
+/// The version of its workflow that a run is pinned to, whatever is registered by now.
 fn of_run(context: &Context, run: &str) -> Result<Machine, Report> {
-    let (detail, newest) = context.place.with_server(None, |api| {
-        let detail = run::detail(api, run)?;
-        let name = detail.summary.workflow.as_str();
-        let newest: Definition = api.get(&["v1", "workflows", name], &[])?;
-        Ok((detail, newest))
+    let pinned: WorkflowDetail = context.place.with_server(None, |api| {
+        Ok(api.get(&["v1", "runs", run, "workflow"], &[])?)
     })?;
-    if newest.hash != detail.definition {
-        let run = &detail.summary;
-        let message = format!(
-            "the run `{}` uses an earlier version of `{}`",
-            run.id, run.workflow
-        );
-        let hint = format!(
-            "its text is `definitions/{}.yaml` in the data directory",
-            detail.definition
-        );
-        return Err(Report::new(ExitCode::NotFound, message).hint(hint));
-    }
-    let source = SourceText::new(newest.name, newest.source);
-    definition::only(source.name(), compile(&source, None))
-}
-
-/// What the server tells about a workflow, as far as it is needed here.
-#[derive(Deserialize)]
-struct Definition {
-    name: String,
-    hash: String,
-    source: String,
+    // It was compiled once: what was allowed then is drawn, whatever is refused by now.
+    compile_registered(&pinned.hash, &pinned.source).ok_or_else(|| {
+        let message = format!("`{}` {} does not compile here", pinned.name, pinned.version);
+        Report::new(ExitCode::Invalid, message).hint("use the program that the server runs")
+    })
 }

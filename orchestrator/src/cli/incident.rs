@@ -1,4 +1,4 @@
-//! `phisync incident`: steps that could not be undone wait for a person here.
+//! `phisync incident`: steps that could not be undone, and runs that stalled, wait for a person here.
 
 use clap::{Args, Subcommand};
 use phisync::protocol::{IncidentList, ResolveRequest};
@@ -11,21 +11,21 @@ use super::report::Report;
 #[derive(Debug, Subcommand)]
 pub(super) enum Incident {
     List(List),
-    /// Try to undo the step again
+    /// Try to undo the step again; of a run that stalled, look at everything again
     Retry(Resolve),
     /// Leave this step as it is and undo the rest
     Skip(Resolve),
-    /// Undo nothing more and close the run
+    /// Undo nothing more and close the run as it stands
     Abandon(Resolve),
 }
 
-/// List what could not be undone.
+/// List what could not be undone, and runs that stalled: open, with nothing that wakes them.
 #[derive(Debug, Args)]
 pub(super) struct List {}
 
 #[derive(Debug, Args)]
 pub(super) struct Resolve {
-    /// Incident, as RUN.STEP
+    /// Incident, as RUN.STEP; of a run that stalled RUN
     #[arg(value_name = "INCIDENT")]
     id: String,
 
@@ -38,7 +38,7 @@ impl Incident {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
         match self {
             Self::List(_) => list(context),
-            Self::Retry(resolve) => resolve.run(context, "retry", "undone again now"),
+            Self::Retry(resolve) => resolve.run(context, "retry", "tried again now"),
             Self::Skip(resolve) => resolve.run(context, "skip", "left as it is"),
             Self::Abandon(resolve) => resolve.run(context, "abandon", "nothing more is undone"),
         }

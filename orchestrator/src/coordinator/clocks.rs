@@ -36,6 +36,7 @@ impl Coordinator {
                     c.due.pop_first();
                 }
             }
+            c.watch_unwatched(now);
             c.run_schedules(now)?;
             for task in c.leases.expired(now.mono) {
                 let holder = c.leases.holder(&task).unwrap_or("the agent");
@@ -61,7 +62,8 @@ impl Coordinator {
             return (None, None);
         }
         let run = self.due.first().map(|(at, _)| *at);
-        let at_once = self.events.is_busy().then(Timestamp::default);
+        let at_once = self.events.is_busy() || !self.unwatched.is_empty();
+        let at_once = at_once.then(Timestamp::default);
         let rest = self.limits.next_end();
         let wall = [run, self.schedules.next_due(), at_once, rest];
         let wall = wall.into_iter().flatten().min();

@@ -14,9 +14,9 @@ use phisync_workflows::Machine;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
-use crate::protocol::{RunDetail, RunSummary, Started, Why};
+use crate::protocol::{RunDetail, RunSummary, Started};
 
-use super::{Coordinator, ListFilter, Now, OpenRun, Refusal, report};
+use super::{Coordinator, ListFilter, Now, OpenRun, report};
 
 /// Everything that is known about a closed run without reading the store.
 pub(super) struct ClosedRun {
@@ -342,14 +342,6 @@ pub fn detail_of(run: &RunState) -> RunDetail {
 #[must_use]
 pub fn started_of(run: &RunState) -> Started {
     report::started(run)
-}
-
-/// What a closed run, or one of its steps, waits for: nothing, and why.
-///
-/// # Errors
-/// No such step.
-pub fn why_closed(run: &RunState, step: Option<&str>) -> Result<Why, Refusal> {
-    report::why(run, step, &|_| Vec::new())
 }
 
 /// A run as its records tell of it; `None` if one of them is no event, or the definition is unknown.

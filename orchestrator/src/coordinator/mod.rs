@@ -43,6 +43,8 @@ mod team;
 mod transactions;
 mod triggers;
 mod views;
+mod watchdog;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -63,7 +65,7 @@ use definitions::Definitions;
 use team::Agent;
 
 pub use closed::{
-    ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold, started_of, why_closed,
+    ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold, started_of,
 };
 pub use files::FilesErrand;
 pub use forks::Cut;
@@ -78,6 +80,7 @@ pub use runs::{ListFilter, Order, Target};
 pub use tasks::Completed;
 pub use team::{AgentEvent, Evidence};
 pub use views::View;
+pub use why::why_closed;
 
 /// Both clocks at the time of an operation.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +135,8 @@ pub struct Coordinator {
     batch: Batch,
     last: Seq,
     changed: BTreeSet<RunId>,
+    /// Runs that were read from the store and that the watchdog has not looked at.
+    unwatched: BTreeSet<RunId>,
     /// Since they were last taken.
     files_wanted: Vec<FilesErrand>,
     stale_views: views::StaleViews,
@@ -235,8 +240,15 @@ impl Coordinator {
         self.follow_deadline(id);
         self.follow_files(id, events);
         self.follow_children(id, events, now);
-        let closed = |run: &OpenRun| run.state.status != RunStatus::Running;
-        if self.open.get(id).is_some_and(closed) {
+        self.watch(id, events, now);
+        let closed = |run: &&OpenRun| run.state.status != RunStatus::Running;
+        if let Some(run) = self.open.get(id).filter(closed) {
+            // Only a run that was given up has some left.
+            let live: Vec<_> = run.state.live_tasks().map(|(task, _)| task).collect();
+            for task in live {
+                self.ready.remove(&task);
+                self.end_lease(&task);
+            }
             self.free_slot(id, now);
         }
     }

@@ -110,7 +110,7 @@ impl Coordinator {
         }
     }
 
-    /// Decides about an undo that failed for good.
+    /// Decides about an undo that failed for good, `RUN.STEP`, or about a run that stalled, `RUN`.
     ///
     /// # Errors
     /// No open incident of that name.
@@ -122,16 +122,22 @@ impl Coordinator {
         by: &str,
         now: Now,
     ) -> Result<(), Refusal> {
-        let (run, step) = self.split_step_id(id)?;
-        self.transact(now, |c| {
+        let (reason, by) = (reason.to_owned(), by.to_owned());
+        let (run, input) = if id.contains(['.', '/']) {
+            let (run, step) = self.split_step_id(id)?;
             let input = Input::Resolve {
-                step: step.clone(),
+                step,
                 action,
-                reason: reason.to_owned(),
-                by: by.to_owned(),
+                reason,
+                by,
             };
-            c.decide(&run, input, now)
-        })
+            (run, input)
+        } else {
+            runs::parse_run_id(id)?;
+            let input = Input::ResolveStall { action, reason, by };
+            (self.resolve_run(id)?, input)
+        };
+        self.transact(now, |c| c.decide(&run, input.clone(), now))
     }
 
     /// Approvals that wait, and questions of agents, the next to expire first.
@@ -160,7 +166,7 @@ impl Coordinator {
         })
     }
 
-    /// Undos that wait for a person.
+    /// Undos that wait for a person, and runs that stalled.
     #[must_use]
     pub fn incidents(&self) -> Vec<IncidentSummary> {
         let open = self.open.values();

@@ -60,6 +60,7 @@ impl Coordinator {
             batch: super::Batch::default(),
             just_closed: std::collections::VecDeque::new(),
             changed: std::collections::BTreeSet::new(),
+            unwatched: std::collections::BTreeSet::new(),
             files_wanted: Vec::new(),
             stale_views: super::views::StaleViews::default(),
             transactions: super::transactions::Transactions::default(),
@@ -174,6 +175,7 @@ impl Coordinator {
         self.follow_waits(id);
         self.resume_files(id);
         self.follow_deadline(id);
+        self.unwatched.insert(id.clone());
     }
 
     /// Folds a run from the store again, for a closed run or after a lost race.

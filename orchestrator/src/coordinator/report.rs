@@ -1,24 +1,19 @@
-//! What people get to see of runs: the wire forms of `crate::protocol`, and the chain of reasons
-//! of `why`.
+//! What people get to see of runs: the wire forms of `crate::protocol`. Why something waits is told
+//! by `why`.
 
 use std::collections::BTreeMap;
 
 use phisync_workflows::Machine;
 use phisync_workflows::machine::{Approvers, StepKind};
 
-use crate::engine::{
-    PassId, Phase, RunState, Slot, StepState, StepStatus, TaskId, TaskState, Undo, Waker,
-};
+use crate::engine::{RunState, Slot, StepState, StepStatus, TaskId, Undo, Waker};
 use crate::protocol::{
     ApprovalSummary, Asked, Asks, Failure, IncidentSummary, Registered, RewoundTo, RunDetail,
-    RunSummary, Started, StepDetail, TaskDetail, Why,
+    RunSummary, Started, StepDetail, TaskDetail,
 };
 
-use super::Refusal;
 use super::questions::ANSWER;
-
-/// Tells what keeps each agent from a ready task.
-pub(super) type Team<'a> = dyn Fn(&TaskId) -> Vec<(String, String)> + 'a;
+use super::why::{stands_still, waits_for};
 
 pub(super) fn registered(machine: &Machine) -> Registered {
     Registered {
@@ -28,7 +23,7 @@ pub(super) fn registered(machine: &Machine) -> Registered {
     }
 }
 
-fn failure(error: &crate::engine::Failure, step: Option<&str>) -> Failure {
+pub(super) fn failure(error: &crate::engine::Failure, step: Option<&str>) -> Failure {
     Failure {
         code: error.code.clone(),
         message: error.message.clone(),
@@ -37,7 +32,7 @@ fn failure(error: &crate::engine::Failure, step: Option<&str>) -> Failure {
     }
 }
 
-fn run_failure(run: &RunState) -> Option<Failure> {
+pub(super) fn run_failure(run: &RunState) -> Option<Failure> {
     let error = run.error.as_ref().filter(|_| !run.recovered)?;
     Some(failure(error, run.failed_step.as_deref()))
 }
@@ -91,6 +86,8 @@ pub(super) fn detail(run: &RunState) -> RunDetail {
         }),
         deadline: run.deadline.to_string(),
         inputs: run.inputs.clone(),
+        stands_still: stands_still(run)
+            .map(|(state, _, text)| format!("{state}: waits for {text}")),
         steps: step_rows(run),
         outputs: run.outputs.as_ref().map(crate::engine::RawJson::parse),
     }
@@ -294,298 +291,22 @@ pub(super) fn question(run: &RunState, slot: Slot, undo: bool) -> Option<Approva
 }
 
 pub(super) fn incidents(run: &RunState) -> Vec<IncidentSummary> {
+    let stalled = run.stalled.iter().map(|stall| IncidentSummary {
+        id: run.id.to_string(),
+        kind: "stall".to_owned(),
+        run: run.id.to_string(),
+        error: failure(&stall.failure(), stall.step.as_deref()),
+        step: stall.step.clone().unwrap_or_default(),
+    });
     let incidents = run.incidents.iter().map(|(slot, error)| {
         let step = run.name(*slot);
         IncidentSummary {
             id: format!("{}.{step}", run.id),
+            kind: "undo".to_owned(),
             run: run.id.to_string(),
             error: failure(error, Some(&step)),
             step,
         }
     });
-    incidents.collect()
-}
-
-/// A waker in words, as one word, and its deadline.
-fn waits_for(run: &RunState, index: Slot, waker: &Waker) -> (String, &'static str, Option<String>) {
-    let spec = run.spec(index);
-    match waker {
-        Waker::Needs => {
-            let open = run.needs(index);
-            let open = open.filter(|need| run.step(*need).outcome.is_none());
-            let open: Vec<_> = open.map(|need| run.name(need)).collect();
-            (format!("needs {}", open.join(", ")), "needs", None)
-        }
-        Waker::Steps => ("its open steps".to_owned(), "steps", None),
-        Waker::Child { run } => (format!("run {run} to end"), "run", None),
-        Waker::Files { until } => (
-            match until {
-                Some(_) => "its files to be staged",
-                None => "its files to be on disk",
-            }
-            .to_owned(),
-            "files",
-            until.map(|until| until.to_string()),
-        ),
-        Waker::Event { source, until } => (source.clone(), "event", Some(until.to_string())),
-        Waker::Agent { until } => {
-            let undo = run.step(index).undo.is_some();
-            let rules = crate::engine::rules(spec, undo);
-            let who = rules.map_or_else(String::new, |rules| match &rules.assign.agent {
-                Some(agent) => agent.clone(),
-                None if rules.assign.capabilities.is_empty() => "any agent".to_owned(),
-                None => format!("an agent that can {}", rules.assign.capabilities.join(", ")),
-            });
-            (
-                format!("{who} to take it"),
-                "agent",
-                Some(until.to_string()),
-            )
-        }
-        Waker::Lease { agent, until } => (
-            format!("a result from {agent}, or the end of its lease"),
-            "lease",
-            Some(until.to_string()),
-        ),
-        Waker::Timer { at } => (
-            match spec.kind {
-                StepKind::Wait(_) => "its time to come",
-                StepKind::Loop(_) => "its next iteration",
-                _ => "its back-off to end",
-            }
-            .to_owned(),
-            "timer",
-            Some(at.to_string()),
-        ),
-        Waker::Person { until } if !run.is_approval(index) => {
-            let undo = run.step(index).undo.is_some();
-            let asked = question(run, index, undo);
-            let text = asked.map_or_else(String::new, |asked| {
-                let names = [asked.roles, asked.users, asked.agents].concat();
-                let who = match names.as_slice() {
-                    [] => "any person".to_owned(),
-                    names => names.join(", "),
-                };
-                let (asker, prompt) = (asked.excluded.join(", "), asked.prompt.unwrap_or_default());
-                format!("an answer of {who} to {asker}: {prompt}")
-            });
-            (text, "person", Some(until.to_string()))
-        }
-        Waker::Person { until } => {
-            let from = approval(run, index).map_or_else(String::new, |approval| {
-                let names = [approval.roles, approval.users, approval.agents].concat();
-                names.join(", ")
-            });
-            (
-                format!("a decision by {from}"),
-                "person",
-                Some(until.to_string()),
-            )
-        }
-        Waker::Undo => ("its steps to be undone".to_owned(), "undo", None),
-        Waker::Incident { step } => (
-            format!("a person: `{step}` could not be undone (retry, skip or abandon)"),
-            "incident",
-            None,
-        ),
-    }
-}
-
-/// What a run, or one of its steps, waits for.
-pub(super) fn why(run: &RunState, step: Option<&str>, team: &Team<'_>) -> Result<Why, Refusal> {
-    let Some(step) = step else {
-        return Ok(why_run(run, team));
-    };
-    let slot = run.slot_named(step).ok_or_else(|| Refusal::NotFound {
-        what: "step",
-        id: format!("{}/{step}", run.id),
-    })?;
-    Ok(why_step(run, slot, team))
-}
-
-fn why_run(run: &RunState, team: &Team<'_>) -> Why {
-    let subject = format!("run {}", run.id);
-    let Some(waker) = &run.waker else {
-        let error = run_failure(run);
-        return Why {
-            subject,
-            state: run.status.as_str().to_owned(),
-            waker: "none".to_owned(),
-            text: match error {
-                Some(error) => format!("it is closed: {}: {}", error.code, error.message),
-                None => format!("it is closed{}", rewound_words(run)),
-            },
-            until: None,
-            because: Vec::new(),
-        };
-    };
-    let (text, word, _) = waits_for(run, Slot(0), waker);
-    let because = match waker {
-        Waker::Incident { .. } => Vec::new(),
-        Waker::Undo => {
-            let undone = |slot: &Slot| run.step(*slot).status == StepStatus::Compensating;
-            why_steps(run, run.slots().filter(undone), team)
-        }
-        _ => why_steps(run, open_in(run, run.own_passes()), team),
-    };
-    Why {
-        subject,
-        state: run.phase.as_str().to_owned(),
-        waker: word.to_owned(),
-        text: format!("waits for {text}{}", rewound_words(run)),
-        // The run's own clock stops when it begins to end.
-        until: (run.phase == Phase::Forward).then(|| run.deadline.to_string()),
-        because,
-    }
-}
-
-fn rewound_words(run: &RunState) -> String {
-    run.rewound.as_ref().map_or_else(String::new, |rewound| {
-        let (to, by, at, reason) = (rewound.to, &rewound.by, rewound.at, &rewound.reason);
-        format!("; {by} rewound it to event {to} at {at}: {reason}")
-    })
-}
-
-/// At most so many of the things that something waits for are told; the others are counted.
-const REASONS_MAX: usize = 20;
-
-/// The steps of these passes that wait for something else than their needs, handlers included.
-fn open_in(run: &RunState, passes: impl IntoIterator<Item = PassId>) -> impl Iterator<Item = Slot> {
-    let slots = passes.into_iter().flat_map(|pass| run.slots_of(pass));
-    slots.flat_map(move |slot| {
-        let step = run.step(slot);
-        let waits = step
-            .waker
-            .as_ref()
-            .is_some_and(|waker| *waker != Waker::Needs);
-        let own = waits.then_some(slot);
-        let handler = run.open_handler(slot);
-        let inside = handler.into_iter().flat_map(|pass| run.slots_of(pass));
-        let inside = inside.filter(|slot| {
-            let waker = run.step(*slot).waker.as_ref();
-            waker.is_some_and(|waker| *waker != Waker::Needs)
-        });
-        own.into_iter().chain(inside.collect::<Vec<_>>())
-    })
-}
-
-fn why_steps(run: &RunState, slots: impl Iterator<Item = Slot>, team: &Team<'_>) -> Vec<Why> {
-    let slots: Vec<_> = slots.collect();
-    let told = slots.iter().take(REASONS_MAX);
-    let mut reasons: Vec<_> = told.map(|slot| why_step(run, *slot, team)).collect();
-    if slots.len() > REASONS_MAX {
-        let more = slots.len() - REASONS_MAX;
-        reasons.push(Why {
-            subject: format!("{more} more"),
-            state: "open".to_owned(),
-            waker: "none".to_owned(),
-            text: "they wait likewise".to_owned(),
-            until: None,
-            because: Vec::new(),
-        });
-    }
-    reasons
-}
-
-fn why_step(run: &RunState, index: Slot, team: &Team<'_>) -> Why {
-    let step = run.step(index);
-    let subject = format!("step {}", run.name(index));
-    let Some(waker) = &step.waker else {
-        return Why {
-            subject,
-            state: step.status.as_str().to_owned(),
-            waker: "none".to_owned(),
-            text: match &step.error {
-                Some(error) => format!("it has ended: {}: {}", error.code, error.message),
-                None => "it has ended".to_owned(),
-            },
-            until: None,
-            because: Vec::new(),
-        };
-    };
-    let (text, word, until) = waits_for(run, index, waker);
-    let because = match waker {
-        Waker::Needs => {
-            let open = run.needs(index);
-            let open = open.filter(|need| run.step(*need).outcome.is_none());
-            open.map(|need| why_step(run, need, team)).collect()
-        }
-        Waker::Steps => {
-            let block = step.block.as_ref();
-            let passes = block
-                .into_iter()
-                .flat_map(|block| block.open.iter().copied());
-            let undo = step
-                .undo_pass
-                .filter(|pass| run.pass(*pass).status.is_open());
-            let passes = passes.chain(undo);
-            why_steps(
-                run,
-                open_in(run, passes).chain(run.undone_of_block(index)),
-                team,
-            )
-        }
-        _ => {
-            let undo = step.undo.as_deref();
-            let task = undo.or(step.task.as_deref());
-            let task = task.map(|task| why_task(run, index, undo.is_some(), task, team));
-            task.into_iter().collect()
-        }
-    };
-    Why {
-        subject,
-        state: step.status.as_str().to_owned(),
-        waker: word.to_owned(),
-        text: format!("waits for {text}"),
-        until,
-        because,
-    }
-}
-
-fn why_task(run: &RunState, index: Slot, undo: bool, task: &TaskState, team: &Team<'_>) -> Why {
-    let kind = if undo { "undo" } else { "task" };
-    let running = task.holder.is_some();
-    let number = task.attempt + u32::from(!running);
-    let subject = format!("{kind} {}#{number}", run.name(index));
-    let (mut text, word, until) = match &task.waker {
-        Some(waker) => {
-            let (text, word, until) = waits_for(run, index, waker);
-            (format!("waits for {text}"), word, until)
-        }
-        None => ("it has ended".to_owned(), "none", None),
-    };
-    let key = TaskId {
-        run: run.id.clone(),
-        step: index,
-        undo,
-    };
-    let lacking = match task.waker {
-        Some(Waker::Agent { .. }) => team(&key),
-        _ => Vec::new(),
-    };
-    if task.cancel_requested {
-        text.push_str("; it is asked to stop");
-    }
-    if let Some(ended) = &task.last_error {
-        let error = &ended.error;
-        text.push_str(&format!("; before: {}: {}", error.code, error.message));
-    }
-    Why {
-        subject,
-        state: task.status.as_str().to_owned(),
-        waker: word.to_owned(),
-        text,
-        until,
-        because: lacking
-            .into_iter()
-            .map(|(agent, lack)| Why {
-                subject: format!("agent {agent}"),
-                state: "not taking it".to_owned(),
-                waker: "none".to_owned(),
-                text: lack,
-                until: None,
-                because: Vec::new(),
-            })
-            .collect(),
-    }
+    stalled.chain(incidents).collect()
 }

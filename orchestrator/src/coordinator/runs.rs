@@ -7,8 +7,8 @@ use phisync_state::snapshot::Standing;
 use phisync_workflows::Machine;
 use serde_json::{Map, Value};
 
-use crate::engine::{self, Input, RunId, RunState};
-use crate::protocol::{Registered, RunDetail, RunSummary, Started, Why};
+use crate::engine::{Input, RunId, RunState};
+use crate::protocol::{Registered, RunDetail, RunSummary, Started};
 
 use super::definitions::{DefinitionEvent, Definitions};
 use super::keys::{BusinessKey, Call};
@@ -283,15 +283,6 @@ impl Coordinator {
     /// The runs that are open, as they stand here: for whoever holds them against a replay.
     pub fn open_runs(&self) -> impl Iterator<Item = &RunState> {
         self.open.values().map(|run| &run.state)
-    }
-
-    /// What a run, or one of its steps, waits for.
-    ///
-    /// # Errors
-    /// No such run or step.
-    pub fn why(&self, id: &RunId, step: Option<&str>, now: Now) -> Result<Why, Refusal> {
-        let team = |task: &engine::TaskId| self.why_nobody_takes(task, now);
-        self.with_run(id, |run| report::why(run, step, &team))?
     }
 
     pub(super) fn with_run<T>(

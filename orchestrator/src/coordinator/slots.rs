@@ -266,6 +266,17 @@ impl Coordinator {
         }
     }
 
+    /// Of the runs with the same key as one that waits: those that hold a slot, and how many wait
+    /// longer.
+    pub(super) fn before_in_line(&self, run: &RunId) -> (Vec<RunId>, usize) {
+        let stream = self.slots.of_run.get(run);
+        let Some(queue) = stream.and_then(|stream| self.slots.queues.get(stream)) else {
+            return (Vec::new(), 0);
+        };
+        let longer = queue.waiting.iter().take_while(|other| *other != run);
+        (queue.holders.clone(), longer.count())
+    }
+
     /// The first that waits, if there is a slot for it.
     fn next_admitted(&self, stream: &str) -> Option<RunId> {
         let queue = self.slots.queues.get(stream)?;

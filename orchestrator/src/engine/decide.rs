@@ -205,6 +205,7 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
         Input::Deliver { step, what } => draft.hear(&step, what)?,
         Input::ChildEnded { step, end } => draft.child_ended(&step, end)?,
         Input::FilesEnded { step, attempt, end } => draft.files_ended(&step, attempt, end)?,
+        Input::ResolveStall { action, reason, by } => draft.resolve_stall(action, reason, by)?,
         Input::Resolve {
             step,
             action,

@@ -834,6 +834,27 @@ pub enum RunEvent {
         /// When.
         at: Timestamp,
     },
+    /// Something is open and has nobody to wake it: a defect, about which a person decides.
+    StallFound {
+        /// The step; absent: the run itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+        /// What was found, in words.
+        found: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// A person decided.
+    StallResolved {
+        /// What.
+        action: super::Resolution,
+        /// In their words.
+        reason: String,
+        /// Who.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Closed well.
     RunCompleted {
         /// The outputs.
@@ -910,6 +931,8 @@ impl RunEvent {
             | Self::RunFailing { .. }
             | Self::RunCancelling { .. }
             | Self::UndoStarted { .. }
+            | Self::StallFound { .. }
+            | Self::StallResolved { .. }
             | Self::RunCompleted { .. }
             | Self::RunFailed { .. }
             | Self::RunCancelled { .. } => None,

@@ -16,7 +16,7 @@ use phisync_workflows::{Machine, StepIndex};
 
 use super::decide::{Decision, Draft, Work};
 use super::event::RunEvent;
-use super::input::{Moment, Start};
+use super::input::{Moment, Resolution, Start};
 use super::run::RunState;
 use super::status::{Phase, StepStatus, TaskStatus};
 use super::task::rules;
@@ -267,6 +267,14 @@ impl Draft<'_> {
             });
         }
         let at = self.moment.now;
+        if self.run.stalled.is_some() {
+            self.emit(RunEvent::StallResolved {
+                action: Resolution::Retry,
+                reason: "another run goes on from it".to_owned(),
+                by: by.clone(),
+                at,
+            });
+        }
         if self.run.held {
             self.emit(RunEvent::RunAdmitted { at });
         }
@@ -276,7 +284,7 @@ impl Draft<'_> {
     }
 
     /// A cut may lie between a fact and what follows from it.
-    fn look_at_everything(&mut self) {
+    pub(super) fn look_at_everything(&mut self) {
         for slot in self.run.slots() {
             let step = self.run.step(slot);
             if step.block.is_some() && step.outcome.is_none() {
@@ -285,6 +293,7 @@ impl Draft<'_> {
                 self.work.push_back(Work::Check(slot));
             }
         }
+        self.work.push_back(Work::Walk);
     }
 }
 

@@ -250,6 +250,15 @@ pub enum Input {
         /// How far.
         end: FilesEnd,
     },
+    /// A person decides about a run that stalled: it is looked at again, or closed as it stands.
+    ResolveStall {
+        /// What.
+        action: Resolution,
+        /// In their words.
+        reason: String,
+        /// Who.
+        by: String,
+    },
     /// A person decides about an undo that failed for good.
     Resolve {
         /// The step's name.

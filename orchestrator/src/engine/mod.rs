@@ -39,6 +39,7 @@ mod trigger;
 mod waiting;
 mod waker;
 mod walk;
+mod watchdog;
 mod who;
 
 pub use apply::apply;
@@ -64,3 +65,4 @@ pub use trace::{Transition, apply_traced};
 pub use trigger::Trigger;
 pub use waker::Waker;
 pub use walk::{Stage, Walk};
+pub use watchdog::{Stall, watch, watch_all};

@@ -12,6 +12,7 @@ use super::pass::{Pass, PassId, Slot};
 use super::status::{Phase, RunStatus, TaskStatus};
 use super::step::{StepState, TaskState, UndoOf};
 use super::walk::Walk;
+use super::watchdog::Stall;
 use super::{
     Delivery, Failure, Listening, Pause, RawJson, Rewound, RunId, TaskId, Trigger, Undo, Waker,
 };
@@ -109,6 +110,8 @@ pub struct RunState {
     pub undo: Undo,
     /// The undos that failed for good and wait for a person.
     pub incidents: BTreeMap<Slot, Failure>,
+    /// What the watchdog found, until a person has decided.
+    pub stalled: Option<Stall>,
     /// Where its token stands, in a workflow of states.
     pub walk: Option<Walk>,
     /// Its variables.
@@ -161,6 +164,7 @@ impl RunState {
             undoing: BTreeMap::new(),
             undo: Undo::None,
             incidents: BTreeMap::new(),
+            stalled: None,
             walk: None,
             vars: Map::new(),
             recovered: false,

@@ -2,7 +2,7 @@
 
 use phisync_state::Timestamp;
 use phisync_workflows::expr::{Expr, Scope, Value};
-use phisync_workflows::machine::{Owner, StepKind, Template};
+use phisync_workflows::machine::{OnExpiry, Owner, StepKind, Template};
 use serde_json::Value as Json;
 
 use super::pass::{Pass, PassId, Slot};
@@ -280,10 +280,14 @@ impl<'a> RunScope<'a> {
     }
 }
 
-/// A block without a last step, and a wait that nobody ended, have succeeded without an output.
+/// A block without a last step, and a wait that may end by itself and heard nothing, have succeeded
+/// without an output.
 fn has_output(run: &RunState, slot: Slot) -> bool {
     let (step, spec) = (run.step(slot), run.spec(slot));
-    let may_lack = spec.kind.is_block() || matches!(spec.kind, StepKind::WaitFor(_));
+    let may_lack = match &spec.kind {
+        StepKind::WaitFor(wait) => wait.on_timeout == OnExpiry::Continue,
+        kind => kind.is_block(),
+    };
     let null = step
         .output
         .as_ref()

@@ -73,6 +73,8 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
             | RunEvent::RunRewound { .. }
             | RunEvent::RunFailing { .. }
             | RunEvent::SignalReceived { .. }
+            | RunEvent::StallFound { .. }
+            | RunEvent::StallResolved { .. }
     ) || run_before != run_after
     {
         push("run".to_owned(), run_before, run_after, &cause);
@@ -478,6 +480,19 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
                 Resolution::Retry => "to be tried again",
                 Resolution::Skip => "to be skipped",
                 Resolution::Abandon => "not to be undone, nor anything else",
+            };
+            format!("{decision}, says {by}: {reason}")
+        }
+        RunEvent::StallFound { step, found, .. } => match step {
+            Some(step) => format!("stalled: {step}: {found}"),
+            None => format!("stalled: {found}"),
+        },
+        RunEvent::StallResolved {
+            action, reason, by, ..
+        } => {
+            let decision = match action {
+                Resolution::Retry | Resolution::Skip => "to be looked at again",
+                Resolution::Abandon => "to be closed as it stands",
             };
             format!("{decision}, says {by}: {reason}")
         }

@@ -94,11 +94,15 @@ pub struct DecideRequest {
 /// One line of `GET /v1/incidents`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct IncidentSummary {
-    /// `RUN.STEP`.
+    /// `RUN.STEP`; of a run that stalled `RUN`.
     pub id: String,
+    /// `undo`: a step could not be undone. `stall`: the run is open, and nothing wakes it; `retry`
+    /// looks again, `abandon` closes it as it stands.
+    #[serde(default = "undo")]
+    pub kind: String,
     /// The run.
     pub run: String,
-    /// The step that could not be undone.
+    /// The step that could not be undone, or that stalled; empty: the run itself.
     pub step: String,
     /// Why.
     pub error: Failure,
@@ -121,4 +125,9 @@ pub struct ResolveRequest {
     /// Why, for people; more than blanks.
     #[schemars(extend("pattern" = r"\S"))]
     pub reason: String,
+}
+
+/// The kind of every incident of servers that knew one kind only.
+fn undo() -> String {
+    "undo".to_owned()
 }

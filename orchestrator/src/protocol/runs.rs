@@ -139,6 +139,9 @@ pub struct RunDetail {
     pub deadline: String,
     /// Checked inputs.
     pub inputs: Map<String, Value>,
+    /// Why it stands still, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_still: Option<String>,
     /// Its steps, in file order.
     pub steps: Vec<StepDetail>,
     /// The outputs, once completed.
@@ -155,7 +158,7 @@ fn is_zero(number: &u32) -> bool {
 pub struct StepDetail {
     /// The step.
     pub id: String,
-    /// `task approval fail`.
+    /// The word that makes it a step of its kind: `task`, `approval`, `foreach` and so on.
     pub kind: String,
     /// `pending ready running waiting completed failed skipped cancelled compensating compensated
     /// compensation_failed`.
@@ -219,7 +222,8 @@ pub struct Why {
     pub subject: String,
     /// Its state.
     pub state: String,
-    /// `needs steps agent lease timer person undo incident`, or `none` when final.
+    /// `needs steps agent lease timer person event run files undo incident`; of a run that stands still
+    /// `resume` or `turn`; `none` when final.
     pub waker: String,
     /// In words.
     pub text: String,

@@ -1,5 +1,6 @@
 //! Workflows on the wire.
 
+use phisync_workflows::Machine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub struct WorkflowList {
     pub workflows: Vec<Registered>,
 }
 
-/// `GET /v1/workflows/{name}`.
+/// `GET /v1/workflows/{name}`, `GET /v1/runs/{id}/workflow`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct WorkflowDetail {
     /// The workflow's name.
@@ -32,4 +33,16 @@ pub struct WorkflowDetail {
     pub hash: String,
     /// The definition, as it was given.
     pub source: String,
+}
+
+impl WorkflowDetail {
+    /// A version as it is told.
+    pub(crate) fn of(machine: &Machine) -> Self {
+        Self {
+            name: machine.name().to_owned(),
+            version: machine.version().to_owned(),
+            hash: machine.hash().to_owned(),
+            source: machine.source().to_owned(),
+        }
+    }
 }

@@ -282,7 +282,11 @@ steps:
     assert!(w.poll("dc", 1).is_empty(), "it did the last attempt");
     let second = w.take("webc", "text");
     assert_eq!(
-        second.task.handoff.clone().expect("somebody was there before")["previous_attempt"],
+        second
+            .task
+            .handoff
+            .clone()
+            .expect("somebody was there before")["previous_attempt"],
         json!({
             "agent": "dc",
             "error": {"code": "app.stuck", "message": "out of ideas"},

@@ -30,6 +30,8 @@ mod schedules;
 mod starts;
 mod states;
 mod undo_steps;
+mod watchdog;
+mod why;
 
 use phisync::engine::{RunId, RunState};
 use phisync_tests::{Claim, World};

@@ -16,7 +16,7 @@ use crate::coordinator::{
 };
 use crate::engine::{RunEvent, RunId, RunState, apply_traced};
 use crate::identity::Caller;
-use crate::protocol::{EventList, EventRecord, StartRequest, Started, Why};
+use crate::protocol::{EventList, EventRecord, StartRequest, Started, Why, WorkflowDetail};
 use crate::runtime::Until;
 
 use super::App;
@@ -219,4 +219,21 @@ pub(super) async fn why(
     }
     let why = app.answer(move |c, now| c.why(&run, step.as_deref(), now));
     why.await
+}
+
+/// The version of its workflow that a run is pinned to, whatever is registered by now.
+pub(super) async fn workflow(
+    State(app): State<Arc<App>>,
+    _caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Answer<WorkflowDetail>, Problem> {
+    let run = resolve(&app, &id).await?;
+    let records = records_of(&app, &run).await?;
+    let first = records.first().ok_or_else(|| Refusal::NotFound {
+        what: "run",
+        id: run.to_string(),
+    })?;
+    let machine = machine_of(&app, &run, first).await?;
+    let answer = app.answer(move |_, _| Ok(WorkflowDetail::of(&machine)));
+    answer.await
 }

@@ -28,6 +28,8 @@ pub fn routes() -> Vec<Route> {
             .refuses(&[409, 410, 500]),
         Route::get("/v1/runs/{id}/why", "runs.why", "What a run waits for, and why that is open.", runs::why)
             .refuses(&[409, 410, 500]),
+        Route::get("/v1/runs/{id}/workflow", "runs.workflow", "The version of its workflow that a run is pinned to.", runs::workflow)
+            .refuses(&[409, 410, 500]),
         Route::post("/v1/runs/{id}/cancel", "runs.cancel", "Ends a run; what was done is undone.", control::cancel)
             .refuses(&[409, 410]),
         Route::post("/v1/runs/{id}/pause", "runs.pause", "Lets nothing new of a run begin.", control::pause)

@@ -63,12 +63,7 @@ pub(super) async fn show(
 ) -> Result<Answer<WorkflowDetail>, Problem> {
     let show = app.answer(move |c, _| {
         let machine = c.workflow(&name)?;
-        Ok(WorkflowDetail {
-            name: machine.name().to_owned(),
-            version: machine.version().to_owned(),
-            hash: machine.hash().to_owned(),
-            source: machine.source().to_owned(),
-        })
+        Ok(WorkflowDetail::of(&machine))
     });
     show.await
 }

@@ -276,6 +276,17 @@ impl Board {
                 };
                 Some(format!("{step}: {action}, says {by}"))
             }
+            RunEvent::StallFound { step, found, .. } => {
+                let what = step.as_deref().unwrap_or("the run");
+                Some(format!("{what}: stalled: {found}"))
+            }
+            RunEvent::StallResolved { action, by, .. } => {
+                let action = match action {
+                    Resolution::Retry | Resolution::Skip => "looked at again",
+                    Resolution::Abandon => "closed as it stands",
+                };
+                Some(format!("{}: {action}, says {by}", self.run))
+            }
             RunEvent::RunCompleted { .. } => self.run_is("completed"),
             RunEvent::RunFailed { .. } => self.run_is("failed"),
             RunEvent::RunCancelled { .. } => self.run_is("cancelled"),

@@ -40,7 +40,7 @@ pub(in crate::cli) struct Signal {
 
     /// What it says, as JSON [default: null]
     #[arg(long, value_name = "JSON")]
-    data: Option<String>,
+    payload: Option<String>,
 }
 
 impl Pause {
@@ -69,7 +69,7 @@ impl Signal {
     pub(in crate::cli) fn run(self, context: &Context) -> Result<ExitCode, Report> {
         let request = SignalRequest {
             name: self.name,
-            data: self.data.as_deref().map(json).transpose()?,
+            data: self.payload.as_deref().map(json).transpose()?,
         };
         let standing: Standing = context.place.with_server(None, |api| {
             Ok(api.post(&["v1", "runs", &self.run, "signal"], &request)?)
@@ -88,7 +88,7 @@ impl Signal {
 pub(in crate::cli) fn json(text: &str) -> Result<Box<RawValue>, Report> {
     serde_json::from_str(text).map_err(|error| {
         let message = format!("the data is not JSON: {error}");
-        let hint = r#"text stands in quotes of its own: --data '"done"'"#;
+        let hint = r#"text stands in quotes of its own: --payload '"done"'"#;
         Report::new(ExitCode::Usage, message).hint(hint)
     })
 }

@@ -13,7 +13,7 @@ mod wait;
 use std::time::Duration;
 
 use clap::Subcommand;
-use phisync::protocol::{EventList, Failure, RunDetail, Started};
+use phisync::protocol::{EventList, Failure, Started};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -61,6 +61,9 @@ pub(super) struct Outcome {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Failure>,
+    /// Whether nothing was started: the key of the start named this open run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) attached: bool,
 }
 
 impl Run {
@@ -89,6 +92,7 @@ impl From<Started> for Outcome {
             status: started.status,
             outputs: started.outputs,
             error: started.error,
+            attached: started.attached,
         }
     }
 }
@@ -193,12 +197,4 @@ pub(super) fn wait_closed(
             return Ok(outcome);
         }
     }
-}
-
-/// Where a run stands now.
-///
-/// # Errors
-/// When the call fails.
-pub(super) fn detail(api: &Api, run: &str) -> Result<RunDetail, CallError> {
-    api.get(&["v1", "runs", run], &[])
 }

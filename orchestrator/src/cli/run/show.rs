@@ -47,6 +47,9 @@ fn table(detail: &RunDetail) -> String {
         Some(closed_at) => lines.push(("closed", closed_at.clone())),
         None => lines.push(("deadline", detail.deadline.clone())),
     }
+    if let Some(still) = &detail.stands_still {
+        lines.push(("still", still.clone()));
+    }
     if let Some(error) = &run.error {
         lines.push(("error", format!("{}: {}", error.code, error.message)));
     }

@@ -19,6 +19,7 @@ use super::pass::{PassId, PassStatus, Slot};
 use super::run::{Clock, RunState};
 use super::status::{Phase, RunStatus, StepStatus, TaskStatus};
 use super::step::{Approval, Verdict};
+use super::watchdog::Stall;
 use super::{Failure, Pause, RawJson, Rewound, Waker};
 use task::{apply_to_task, change_task};
 
@@ -151,6 +152,13 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             };
             block::end(run, pass, end, next.as_ref(), *exhausted, *due);
         }
+        RunEvent::StallFound { step, found, .. } => {
+            run.stalled = Some(Stall {
+                step: step.clone(),
+                found: found.clone(),
+            });
+        }
+        RunEvent::StallResolved { .. } => run.stalled = None,
         RunEvent::RunCompleted { outputs, at } => {
             run.outputs = Some(outputs.clone());
             close(run, RunStatus::Completed, run.undo, *at);
