@@ -204,6 +204,12 @@ class Client:
         """Reports the result. Repeating it with the same result is harmless."""
         self._about(task, "complete", {"token": task.token, "output": output})
 
+    def complete_all(self, results: list[tuple[Task, Any]]) -> list[Optional[dict[str, Any]]]:
+        """Reports up to 64 results at once; for each ``None``, or the problem for which it was refused."""
+        body = {"results": [{"task": t.id, "token": t.token, "output": output} for t, output in results]}
+        answer = self.request("POST", "/v1/tasks/complete", body)
+        return [result.get("problem") for result in answer["results"]]
+
     def fail(self, task: Task, message: str, code: str = "task.failed", retryable: Optional[bool] = None) -> None:
         """Reports that the task could not be done."""
         body = {"token": task.token, "code": code, "message": message}

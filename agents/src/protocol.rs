@@ -124,6 +124,53 @@ pub struct CompleteResponse {
     pub tasks: Option<Vec<Task>>,
 }
 
+/// Reports many results at once, 64 at most. All that are accepted are one record.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompleteManyRequest {
+    /// The results, each of another task.
+    pub results: Vec<TaskResult>,
+    /// Claims the next tasks in the same round trip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll: Option<PollRequest>,
+}
+
+/// The result of one task among many.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TaskResult {
+    /// Id of the task.
+    pub task: String,
+    /// Fencing token of the claim.
+    pub token: u64,
+    /// The result.
+    pub output: Box<RawValue>,
+}
+
+/// Answers many results, one by one.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CompleteManyResponse {
+    /// Sequence of the journal record that holds the results, or of a later one.
+    pub seq: u64,
+    /// What became of each, in the order in which they came.
+    pub results: Vec<ResultAnswer>,
+    /// What the poll claimed; absent without a poll.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<Task>>,
+}
+
+/// What became of one result among many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ResultAnswer {
+    /// Id of the task.
+    pub task: String,
+    /// Whether the result was accepted.
+    pub accepted: bool,
+    /// Why not, as a single report would have been told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
 /// Reports an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

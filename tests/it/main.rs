@@ -28,6 +28,7 @@ mod mcp;
 mod mcp_clients;
 mod orchestrators;
 mod power;
+mod proving;
 #[cfg(unix)]
 mod python;
 #[cfg(unix)]

@@ -286,6 +286,7 @@ fn tries_of_task(
                 undo,
                 token,
                 output: output.clone(),
+                proof: Vec::new(),
             },
         ),
         (
@@ -295,6 +296,7 @@ fn tries_of_task(
                 undo,
                 token: token.wrapping_sub(1),
                 output,
+                proof: Vec::new(),
             },
         ),
         ("fail, final", fail("app.broken")),

@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use phisync::coordinator::{
-    Coordinator, Decider, Handed, Now, PollId, Polled, Refusal, Said, Target,
+    Coordinator, Decider, Handed, Now, Outcome, PollId, Polled, Refusal, Said, Target,
 };
-use phisync::engine::{Failure, RawJson, Resolution, RunId, RunState, RunStatus, fold};
+use phisync::engine::{
+    Failure, Finding, FoundFile, RawJson, Resolution, RunId, RunState, RunStatus, fold,
+};
 use phisync_agents::protocol::{HeartbeatResponse, Task};
 use phisync_agents::registry::Registry;
 use phisync_state::env::{Clock, Entropy, ManualClock, SeededEntropy};
@@ -210,6 +212,32 @@ impl World {
         self.coordinator
             .complete(agent, &task.id, task.token, &output, None, now)?;
         Ok(())
+    }
+
+    /// The holder reports a result, and somebody has looked at the files that prove it.
+    ///
+    /// # Errors
+    /// The coordinator's.
+    pub fn prove(
+        &mut self,
+        claim: &Claim,
+        output: &Value,
+        proof: &[(&str, Finding)],
+    ) -> Result<(), Refusal> {
+        let now = self.now();
+        let proof = proof.iter().map(|(path, finding)| FoundFile {
+            path: (*path).to_owned(),
+            finding: finding.clone(),
+        });
+        let outcome = Outcome {
+            task: claim.task.id.clone(),
+            token: claim.task.token,
+            output: RawJson::from_value(output),
+            proof: proof.collect(),
+        };
+        self.coordinator
+            .complete_with(&claim.agent, &outcome, None, now)
+            .map(drop)
     }
 
     /// The holder reports a result and asks for the next task in the same call.

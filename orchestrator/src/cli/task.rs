@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use phisync::protocol::TaskDetail;
 use phisync_agents::protocol::{
-    AskRequest, AskResponse, CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest,
-    HeartbeatResponse, PollRequest, PollResponse, SeqResponse, Task as Claimed,
+    AskRequest, AskResponse, CompleteManyRequest, CompleteManyResponse, CompleteRequest,
+    CompleteResponse, FailRequest, HeartbeatRequest, HeartbeatResponse, PollRequest, PollResponse,
+    SeqResponse, Task as Claimed,
 };
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -24,6 +25,7 @@ pub(super) enum Task {
     Show(Show),
     Heartbeat(Heartbeat),
     Complete(Complete),
+    CompleteAll(CompleteAll),
     Ask(Ask),
     Fail(Fail),
 }
@@ -77,6 +79,15 @@ pub(super) struct Complete {
     /// File with the result
     #[arg(long, value_name = "FILE")]
     result_file: Option<PathBuf>,
+}
+
+/// Report many results at once: JSON lines {"task", "token", "output"} on standard input, 64 at most.
+///
+/// Each has its own answer, and what is accepted is one record. Ends with 5 if one was refused.
+#[derive(Debug, Args)]
+pub(super) struct CompleteAll {
+    #[command(flatten)]
+    who: Who,
 }
 
 /// Ask people, and give the task up until somebody has answered.
@@ -154,6 +165,7 @@ impl Task {
             Self::Poll(command) => command.run(context),
             Self::Heartbeat(command) => command.run(context),
             Self::Complete(command) => command.run(context),
+            Self::CompleteAll(command) => command.run(context),
             Self::Ask(command) => command.run(context),
             Self::Show(command) => command.run(context),
             Self::Fail(command) => command.run(context),
@@ -238,6 +250,46 @@ impl Complete {
             .output
             .one(&answer, |_| format!("{}: completed", self.claim.task))?;
         Ok(ExitCode::Ok)
+    }
+}
+
+impl CompleteAll {
+    fn run(self, context: &Context) -> Result<ExitCode, Report> {
+        let text = io::read_to_string(io::stdin().lock()).map_err(|cause| {
+            let message = format!("cannot read the results: {cause}");
+            Report::new(ExitCode::Unusable, message)
+        })?;
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let results = lines.zip(1..).map(|(line, number)| {
+            serde_json::from_str(line).map_err(|cause| {
+                let message = format!("line {number} is no result: {cause}");
+                Report::new(ExitCode::Invalid, message)
+            })
+        });
+        let request = CompleteManyRequest {
+            results: results.collect::<Result<_, _>>()?,
+            poll: None,
+        };
+        let answer: CompleteManyResponse = self.who.call(context, |api| {
+            Ok(api.post(&["v1", "tasks", "complete"], &request)?)
+        })?;
+        context.output.many(&answer, &answer.results, |results| {
+            let mut table = Table::new(["TASK", "ACCEPTED", "WHY NOT"]);
+            for result in results {
+                let problem = result.problem.as_ref();
+                let why = problem.map(|problem| format!("{}: {}", problem.code, problem.detail));
+                table.row([
+                    result.task.clone(),
+                    if result.accepted { "yes" } else { "no" }.to_owned(),
+                    why.unwrap_or_default(),
+                ]);
+            }
+            table
+        })?;
+        Ok(match answer.results.iter().all(|result| result.accepted) {
+            true => ExitCode::Ok,
+            false => ExitCode::Conflict,
+        })
     }
 }
 

@@ -77,7 +77,7 @@ pub use polls::{Handed, PollId, Polled};
 pub use refusal::{Refusal, RefusalClass};
 pub use rewind::{Point, RewindOrder, RewindRefusal};
 pub use runs::{ListFilter, Order, Target};
-pub use tasks::Completed;
+pub use tasks::{Completed, Outcome};
 pub use team::{AgentEvent, Evidence};
 pub use views::View;
 pub use why::why_closed;

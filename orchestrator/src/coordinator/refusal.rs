@@ -211,6 +211,8 @@ impl Refusal {
                 Rejection::BadOutput { .. }
                 | Rejection::BadForm { .. }
                 | Rejection::BadQuestion { .. }
+                | Rejection::ProofWanted { .. }
+                | Rejection::Unproven { .. }
                 | Rejection::NoSuchOption { .. } => RefusalClass::Invalid,
                 Rejection::NotInState { .. }
                 | Rejection::StaleToken { .. }
@@ -267,6 +269,8 @@ impl Refusal {
                 Rejection::NoSuchOption { .. } => "no_such_option",
                 Rejection::BadForm { .. } => "schema.form",
                 Rejection::BadQuestion { .. } => "bad_question",
+                // One that comes to light: nobody here can look at files.
+                Rejection::ProofWanted { .. } | Rejection::Unproven { .. } => "acceptance",
                 Rejection::AlreadyDecided { .. } => "already_decided",
                 Rejection::MayNotDecide { .. } => "may_not_decide",
                 Rejection::Paused { .. } => "paused",
@@ -309,7 +313,11 @@ impl Refusal {
     pub fn violations(&self) -> &[Violation] {
         match self {
             Self::Rejected(
-                Rejection::BadOutput { violations, .. } | Rejection::BadForm { violations, .. },
+                Rejection::BadOutput { violations, .. }
+                | Rejection::BadForm { violations, .. }
+                | Rejection::Unproven {
+                    unmet: violations, ..
+                },
             )
             | Self::BadInputs { violations, .. } => violations,
             _ => &[],

@@ -4,13 +4,26 @@ use std::time::Duration;
 
 use phisync_agents::protocol::{HeartbeatResponse, Task};
 
-use crate::engine::{Failure, Input, RawJson, RunId, TaskId};
+use crate::engine::{Failure, FoundFile, Input, RawJson, RunId, TaskId};
 use crate::protocol::{Progress, TaskDetail};
 
-use super::{Coordinator, Now, Polled, Refusal, report};
+use super::{Coordinator, Now, Polled, Refusal, RefusalClass, report};
 
 /// At most so many tasks in one poll.
 const CLAIM_MAX: u32 = 64;
+
+/// A result that an agent reports.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Of which task.
+    pub task: String,
+    /// The holder's token.
+    pub token: u64,
+    /// The result.
+    pub output: RawJson,
+    /// What was found of the files that prove it.
+    pub proof: Vec<FoundFile>,
+}
 
 /// An accepted result.
 #[derive(Debug)]
@@ -94,11 +107,10 @@ impl Coordinator {
         self.transact(now, |c| c.greet(agent, now))
     }
 
-    /// An agent reports a result, and may ask for the next tasks with it.
+    /// [`Self::complete_with`] where no file proves anything.
     ///
     /// # Errors
-    /// A stale token, another result under the same token, a result that breaks the schema (the
-    /// attempt then stays open), somebody else's task.
+    /// As there.
     pub fn complete(
         &mut self,
         agent: &str,
@@ -108,26 +120,102 @@ impl Coordinator {
         next: Option<(Option<&[String]>, u32)>,
         now: Now,
     ) -> Result<Completed, Refusal> {
-        let (run, step, undo) = TaskId::split(task)?;
+        let output = output.clone();
+        let result = Outcome {
+            task: task.to_owned(),
+            token,
+            output,
+            proof: Vec::new(),
+        };
+        self.complete_with(agent, &result, next, now)
+    }
+
+    /// An agent reports a result, and may ask for the next tasks with it.
+    ///
+    /// # Errors
+    /// A stale token, another result under the same token, somebody else's task; a result that breaks
+    /// the schema or lacks its proof (the attempt then stays open). `ProofWanted`: look at these files and
+    /// come again.
+    pub fn complete_with(
+        &mut self,
+        agent: &str,
+        result: &Outcome,
+        next: Option<(Option<&[String]>, u32)>,
+        now: Now,
+    ) -> Result<Completed, Refusal> {
         self.transact(now, |c| {
             c.greet(agent, now)?;
-            c.check_caller(&run, step, undo, token, agent)?;
-            let input = Input::Complete {
-                step: step.to_owned(),
-                undo,
-                token,
-                output: output.clone(),
-            };
-            c.decide(&run, input, now)?;
-            let tasks = match next {
-                Some((capabilities, max)) => {
-                    let max = max.clamp(1, CLAIM_MAX);
-                    Some(c.claim_best(agent, capabilities, max, now)?)
-                }
-                None => None,
-            };
+            c.take_result(agent, result, now)?;
+            let tasks = c.claim_next(agent, next, now)?;
             Ok(Completed { tasks })
         })
+    }
+
+    /// An agent reports many results; each has its own answer, and all that are accepted are one batch.
+    ///
+    /// # Errors
+    /// Only what concerns all of them: an agent that is not declared, the store.
+    pub fn complete_many(
+        &mut self,
+        agent: &str,
+        results: &[Outcome],
+        next: Option<(Option<&[String]>, u32)>,
+        now: Now,
+    ) -> Result<(Vec<Result<(), Refusal>>, Completed), Refusal> {
+        self.transact(now, |c| {
+            c.greet(agent, now)?;
+            let mut answers = Vec::with_capacity(results.len());
+            for result in results {
+                let answer = c.take_result(agent, result, now);
+                if let Err(refusal) = &answer
+                    && matches!(
+                        refusal.class(),
+                        RefusalClass::Unknown | RefusalClass::Busy | RefusalClass::Full
+                    )
+                {
+                    return Err(refusal.clone());
+                }
+                answers.push(answer);
+            }
+            let tasks = c.claim_next(agent, next, now)?;
+            Ok((answers, Completed { tasks }))
+        })
+    }
+
+    /// Claims what a report asks for along with it.
+    fn claim_next(
+        &mut self,
+        agent: &str,
+        next: Option<(Option<&[String]>, u32)>,
+        now: Now,
+    ) -> Result<Option<Vec<Task>>, Refusal> {
+        let Some((capabilities, max)) = next else {
+            return Ok(None);
+        };
+        let max = max.clamp(1, CLAIM_MAX);
+        self.claim_best(agent, capabilities, max, now).map(Some)
+    }
+
+    /// Takes one result, as part of an operation.
+    fn take_result(&mut self, agent: &str, result: &Outcome, now: Now) -> Result<(), Refusal> {
+        let (run, step, undo) = TaskId::split(&result.task)?;
+        let token = result.token;
+        self.check_caller(&run, step, undo, token, agent)?;
+        let input = Input::Complete {
+            step: step.to_owned(),
+            undo,
+            token,
+            output: result.output.clone(),
+            proof: result.proof.clone(),
+        };
+        self.decide(&run, input, now)?;
+        let open = self.open.get(&run);
+        let refused = open.and_then(|open| {
+            let state = &open.state;
+            let task = state.task(state.slot_named(step)?, undo)?;
+            task.refusal(result.task.clone(), token)
+        });
+        refused.map_or(Ok(()), |refusal| Err(refusal.into()))
     }
 
     /// An agent reports an error.

@@ -134,7 +134,8 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
             undo,
             token,
             output,
-        } => draft.complete(&step, undo, token, output)?,
+            proof,
+        } => draft.complete(&step, undo, token, output, &proof)?,
         Input::Fail {
             step,
             undo,

@@ -11,7 +11,7 @@ use phisync_state::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{FilesOrder, RawJson, RunId, Source, Subscription, Trigger};
+use super::{FilesOrder, RawJson, RunId, Source, Subscription, Trigger, Unmet};
 
 /// A payload that is there and `null` is there: without this, serde reads it as absent, and a replay
 /// would know less than the run that wrote it.
@@ -638,6 +638,20 @@ pub enum RunEvent {
         /// When somebody must have taken it.
         queue_deadline: Timestamp,
     },
+    /// The holder's result lacked the proof that `accept` asks for; the attempt goes on.
+    TaskUnproven {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Under which token.
+        token: u64,
+        /// What did not hold.
+        unmet: Vec<Unmet>,
+        /// When.
+        at: Timestamp,
+    },
     /// How far the holder had said it was, when that began to matter: it fell silent, or gave up.
     TaskProgressed {
         /// The step.
@@ -905,6 +919,7 @@ impl RunEvent {
             | Self::TaskAsked { step, .. }
             | Self::TaskAnswered { step, .. }
             | Self::TaskProgressed { step, .. }
+            | Self::TaskUnproven { step, .. }
             | Self::TaskCancelRequested { step, .. }
             | Self::ApprovalRequested { step, .. }
             | Self::ApprovalDecided { step, .. }

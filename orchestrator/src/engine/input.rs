@@ -7,7 +7,7 @@ use phisync_workflows::schema::Violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Delivery, Failure, PassOutcome, RawJson, RunId, Trigger};
+use super::{Delivery, Failure, FoundFile, PassOutcome, RawJson, RunId, Trigger};
 
 /// The outside world at the time of a decision.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +100,8 @@ pub enum Input {
         token: u64,
         /// The result.
         output: RawJson,
+        /// What was found on disk, as far as the core has asked for it.
+        proof: Vec<FoundFile>,
     },
     /// The holder reports an error.
     Fail {
@@ -320,6 +322,24 @@ pub enum Rejection {
         task: String,
         /// Everything that is wrong.
         violations: Vec<Violation>,
+    },
+    /// Nobody has looked yet at files that prove the result. Whoever can, does, and asks again.
+    #[error("the result of `{task}` is proved by files: {}", .files.join(", "))]
+    ProofWanted {
+        /// The task.
+        task: String,
+        /// Which files.
+        files: Vec<String>,
+    },
+    /// A result without the proof that the step asks for.
+    #[error("the result of `{task}` lacks its proof; {left} more may be tried")]
+    Unproven {
+        /// The task.
+        task: String,
+        /// What does not hold.
+        unmet: Vec<Violation>,
+        /// How often another result may come before the attempt ends; 0: it has ended.
+        left: u32,
     },
     /// A question that cannot be put to people.
     #[error("`{task}` cannot ask that: {reason}")]

@@ -22,6 +22,7 @@ mod input;
 mod listen;
 mod pass;
 mod pause;
+mod proof;
 mod question;
 mod raw;
 mod retry;
@@ -54,6 +55,7 @@ pub use input::{ChildEnd, FilesEnd, Input, Moment, Rejection, Resolution, Start}
 pub use listen::{Delivery, Listening, Source, Subscription, value_at};
 pub use pass::{Pass, PassId, PassStatus, Slot};
 pub use pause::Pause;
+pub use proof::{Finding, FoundFile, Refusals, Unmet};
 pub use question::{Question, QuestionAnswer};
 pub use raw::RawJson;
 pub use rewind::{Effect, Rewind, Rewound, effects, fold, rewind, standing, undo_start};

@@ -7,6 +7,7 @@ use super::block::Block;
 use super::files::FilesWork;
 use super::handoff::Trail;
 use super::pass::{PassId, Slot};
+use super::proof::Refusals;
 use super::question::Question;
 use super::{Failure, RawJson, StepStatus, TaskStatus, Waker};
 
@@ -71,6 +72,8 @@ pub struct TaskState {
     pub retry_at: Option<Timestamp>,
     /// What its holders asked people, in order; the last one is open while it is asking.
     pub questions: Vec<Question>,
+    /// How often results of the last attempt that had any refused lacked their proof.
+    pub refusals: Option<Refusals>,
     /// What a successor learns of the attempts so far.
     pub trail: Trail,
     /// What it waits for; absent when final.

@@ -12,6 +12,7 @@ use super::decide::Draft;
 use super::event::{CancelReason, RunEvent, Then};
 use super::input::Rejection;
 use super::pass::{PassId, PassStatus, Slot};
+use super::proof::{FoundFile, Unsaid};
 use super::retry;
 use super::run::Clock;
 use super::scope::{ErrorInScope, Extra, RunScope};
@@ -162,6 +163,7 @@ impl Draft<'_> {
         undo: bool,
         token: u64,
         output: RawJson,
+        proof: &[FoundFile],
     ) -> Result<(), Rejection> {
         let index = self.run.find(step)?;
         let machine = self.machine();
@@ -185,6 +187,24 @@ impl Draft<'_> {
                     task: self.run.print_task(index, undo),
                     violations,
                 });
+            }
+        }
+        let accept = rules(spec, undo).and_then(|rules| rules.spec.accept.as_ref());
+        if let Some(accept) = accept {
+            match self.unmet(index, accept, &output, proof) {
+                Ok(unmet) if unmet.is_empty() => {}
+                Ok(unmet) => {
+                    self.refuse_unproven(index, undo, token, unmet);
+                    return Ok(());
+                }
+                Err(Unsaid::Look(files)) => {
+                    let task = self.run.print_task(index, undo);
+                    return Err(Rejection::ProofWanted { task, files });
+                }
+                Err(Unsaid::Failed(error)) => {
+                    self.end_attempt(index, undo, Some(token), error, Some(false), None);
+                    return Ok(());
+                }
             }
         }
         let yielded = match (&spec.yields, undo) {
@@ -310,7 +330,7 @@ impl Draft<'_> {
 
     /// Ends the current attempt (or the wait in the queue) with an error and lets the task's own
     /// rules say what follows.
-    fn end_attempt(
+    pub(super) fn end_attempt(
         &mut self,
         index: Slot,
         undo: bool,

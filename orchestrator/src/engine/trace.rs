@@ -239,7 +239,7 @@ fn attempts(
                 "offered again".to_owned(),
             ),
         ],
-        RunEvent::TaskProgressed { undo, .. } => {
+        RunEvent::TaskProgressed { undo, .. } | RunEvent::TaskUnproven { undo, .. } => {
             vec![(number(*undo), *undo, "running", "running", cause)]
         }
         RunEvent::TaskCancelRequested { undo, .. } => {
@@ -298,6 +298,7 @@ fn undoes(event: &RunEvent) -> bool {
         | RunEvent::TaskAsked { undo, .. }
         | RunEvent::TaskAnswered { undo, .. }
         | RunEvent::TaskProgressed { undo, .. }
+        | RunEvent::TaskUnproven { undo, .. }
         | RunEvent::TaskRetried { undo, .. }
         | RunEvent::TaskCancelRequested { undo, .. } => *undo,
         _ => false,
@@ -373,6 +374,13 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
             format!("{} asks: {question}", last_agent(run, step, *undo))
         }
         RunEvent::TaskAnswered { by, text, .. } => format!("answered by {by}{}", said(text)),
+        RunEvent::TaskUnproven { unmet, .. } => {
+            let words = unmet.iter().map(|u| format!("{}: {}", u.what, u.why));
+            format!(
+                "result without proof: {}",
+                words.collect::<Vec<_>>().join("; ")
+            )
+        }
         RunEvent::TaskProgressed { undo, progress, .. } => {
             format!(
                 "{} was at {}",

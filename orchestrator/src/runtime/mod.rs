@@ -7,6 +7,7 @@
 mod driver;
 mod files;
 mod paths;
+mod proof;
 mod server;
 mod snapshots;
 mod transactions;
@@ -14,6 +15,7 @@ mod view_check;
 
 pub use driver::{Handle, Until};
 pub use paths::DataPaths;
+pub use proof::Prover;
 pub use server::{
     ANSWER_WITHIN, OpenReport, ServeOptions, Server, ServerFailure, StartError, StopError,
 };

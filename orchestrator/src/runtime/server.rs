@@ -28,6 +28,7 @@ use crate::identity::{TokenStore, TokenStoreError};
 
 use super::driver::{self, Guard, Handle, ViewSink};
 use super::paths::DataPaths;
+use super::proof::Prover;
 use super::snapshots::{self, SnapshotPolicy, Snapshots};
 use super::transactions::{self, Transactor};
 use super::view_check::ViewCheck;
@@ -373,6 +374,7 @@ impl Server {
             opened.snapshot.unwrap_or_default(),
         )
         .map_err(system("start the thread of the snapshots"))?;
+        let prover = Prover::new(&project, &data);
         let transactor = Transactor::new(
             handle.clone(),
             shared,
@@ -385,6 +387,7 @@ impl Server {
             handle: handle.clone(),
             snapshots: snapshots.clone(),
             transactor: Arc::new(transactor),
+            prover,
             tokens: Mutex::new(tokens),
             counts: Counts::default(),
             catalog,

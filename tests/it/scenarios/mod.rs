@@ -22,6 +22,7 @@ mod joins;
 mod leases;
 mod limits;
 mod pausing;
+mod proofs;
 mod questions;
 mod results;
 mod rewinding;

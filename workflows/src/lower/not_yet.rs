@@ -11,7 +11,6 @@ use crate::source::Span;
 /// there.
 const NOT_YET: &[(&str, &[&str])] = &[
     ("a workflow", &["secrets", "config"]),
-    ("a step", &["accept"]),
     ("`task`", &["attachments", "secrets"]),
     ("`compat`", &["safe_points"]),
     ("`files`", &["verify"]),

@@ -10,7 +10,7 @@ use phisync_workflows::Catalog;
 use crate::coordinator::{Coordinator, Now, Refusal};
 use crate::engine::RunId;
 use crate::identity::TokenStore;
-use crate::runtime::{Handle, Snapshots, Transactor};
+use crate::runtime::{Handle, Prover, Snapshots, Transactor};
 
 use super::auth::Counts;
 use super::body::Answer;
@@ -30,6 +30,8 @@ pub struct App {
     pub catalog: Catalog,
     /// For transactions over files and documents.
     pub transactor: Arc<Transactor>,
+    /// For files that prove an agent's work.
+    pub prover: Prover,
     /// For stamps of tokens.
     pub clock: Arc<dyn Clock>,
     /// Which of all servers this is; not a secret.

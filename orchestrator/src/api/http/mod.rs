@@ -21,6 +21,7 @@ mod past;
 mod people;
 mod problem;
 mod read_only;
+mod results;
 mod roles;
 mod route;
 mod runs;

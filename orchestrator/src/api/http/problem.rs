@@ -86,6 +86,7 @@ pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
             "other_body",
             "expr",
             "bad_question",
+            "acceptance",
             "progress_too_long",
             "bad_request",
             "unstorable",
@@ -156,9 +157,10 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let body = Body {
+impl Problem {
+    /// As it is written.
+    pub(super) fn body(self) -> Body {
+        Body {
             kind: format!("urn:phisync:problem:{}", self.code),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
@@ -166,16 +168,23 @@ impl IntoResponse for Problem {
             detail: self.detail,
             hint: self.hint,
             diagnostics: self.diagnostics.map(|diagnostics| *diagnostics),
-        };
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, retry_after) = (self.status, self.retry_after);
+        let body = self.body();
         let text = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = (self.status, text).into_response();
+        let mut response = (status, text).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = retry_after {
             let seconds = HeaderValue::from(wait.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer");
             response
                 .headers_mut()
@@ -221,6 +230,12 @@ fn hint(refusal: &Refusal) -> Option<String> {
         }
         Refusal::Rejected(Rejection::BadOutput { .. }) => {
             "the attempt is still yours: correct the result and complete again, or fail it"
+        }
+        Refusal::Rejected(Rejection::Unproven { left: 0, .. }) => {
+            "the attempt has ended: its last result lacked its proof too"
+        }
+        Refusal::Rejected(Rejection::Unproven { .. }) => {
+            "the attempt is still yours: do what is missing and complete again, or fail it"
         }
         Refusal::Rejected(Rejection::BadQuestion { .. }) => {
             "the attempt is still yours: ask something else, or go on without an answer"

@@ -2,7 +2,7 @@
 
 use super::route::Route;
 use super::{
-    RESULT_BYTES_MAX, agents, control, events, locks, openapi, past, people, runs, schedules,
+    RESULT_BYTES_MAX, agents, control, events, locks, openapi, past, people, results, runs, schedules,
     snapshots, system, tasks, tokens, transactions, workflows,
 };
 
@@ -58,9 +58,11 @@ pub fn routes() -> Vec<Route> {
             .refuses(&[409, 410]),
         Route::post("/v1/tasks/poll", "tasks.poll", "Hands out tasks; waits for one if asked, 204 if there is none.", tasks::poll)
             .refuses(&[404]),
+        Route::post("/v1/tasks/complete", "tasks.complete_many", "Reports many results at once, each with its own answer.", results::complete_many)
+            .body_max(RESULT_BYTES_MAX).refuses(&[404, 422]),
         Route::post("/v1/tasks/{id}/heartbeat", "tasks.heartbeat", "Renews the lease of a task.", tasks::heartbeat)
             .refuses(&[409, 410]),
-        Route::post("/v1/tasks/{id}/complete", "tasks.complete", "Reports a result, and takes the next task if asked.", tasks::complete)
+        Route::post("/v1/tasks/{id}/complete", "tasks.complete", "Reports a result, and takes the next task if asked.", results::complete)
             .body_max(RESULT_BYTES_MAX).refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/fail", "tasks.fail", "Reports an error.", tasks::fail)
             .refuses(&[409, 410]),

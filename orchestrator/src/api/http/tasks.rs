@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use phisync_agents::protocol::{
-    AskRequest, AskResponse, CompleteRequest, CompleteResponse, FailRequest, HeartbeatRequest,
-    HeartbeatResponse, PollRequest, PollResponse, ReleaseRequest, SeqResponse,
+    AskRequest, AskResponse, FailRequest, HeartbeatRequest, HeartbeatResponse, PollRequest,
+    PollResponse, ReleaseRequest, SeqResponse,
 };
 
-use crate::coordinator::{Coordinator, Polled};
 use crate::engine::{Failure, RawJson};
 use crate::identity::Caller;
 use crate::protocol::TaskDetail;
@@ -45,42 +44,6 @@ pub(super) async fn heartbeat(
     let heartbeat =
         app.answer(move |c, now| c.heartbeat(&agent, &id, request.token, progress.as_ref(), now));
     heartbeat.await
-}
-
-pub(super) async fn complete(
-    State(app): State<Arc<App>>,
-    AsAgent(agent): AsAgent,
-    Path(id): Path<String>,
-    Body(request): Body<CompleteRequest>,
-) -> Result<Answer<CompleteResponse>, Problem> {
-    let output = RawJson::from(request.output);
-    let token = request.token;
-    let (tasks, head) = match request.poll {
-        None => {
-            let complete =
-                move |c: &mut Coordinator, now| c.complete(&agent, &id, token, &output, None, now);
-            let (_, head) = app.handle.call(complete).await?;
-            (None, head)
-        }
-        Some(next) => {
-            let wait = bounded_wait(next.wait_s);
-            let max = next.max.unwrap_or(1);
-            let caller = agent.clone();
-            let complete_and_poll = move |c: &mut Coordinator, now| {
-                let capabilities = next.capabilities.as_deref();
-                let more = Some((capabilities, max));
-                let completed = c.complete(&agent, &id, token, &output, more, now)?;
-                match completed.tasks {
-                    Some(tasks) if !tasks.is_empty() => Ok(Polled::Tasks(tasks)),
-                    _ => c.poll(&agent, capabilities, max, wait, now),
-                }
-            };
-            let (tasks, head) = app.handle.claim(caller, complete_and_poll).await?;
-            (Some(tasks), head)
-        }
-    };
-    let seq = head.seq.0;
-    Ok(Answer::ok(CompleteResponse { seq, tasks }, head))
 }
 
 pub(super) async fn fail(

@@ -174,6 +174,9 @@ impl Board {
                 self.queued(step, *undo, "ready again", now)
             }
             RunEvent::TaskProgressed { .. } => None,
+            RunEvent::TaskUnproven { step, .. } => {
+                Some(format!("{step}: its result lacks its proof"))
+            }
             RunEvent::TaskCancelRequested { step, .. } => {
                 self.set(step, Look::Off, "stopping", now)
             }

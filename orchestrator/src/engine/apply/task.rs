@@ -8,6 +8,7 @@ use crate::engine::Waker;
 use crate::engine::event::{RunEvent, Then};
 use crate::engine::handoff::Trail;
 use crate::engine::pass::Slot;
+use crate::engine::proof::Refusals;
 use crate::engine::question::{Question, QuestionAnswer};
 use crate::engine::run::{Clock, RunState};
 use crate::engine::status::{StepStatus, TaskStatus};
@@ -45,6 +46,7 @@ pub(super) fn apply_to_task(run: &mut RunState, index: Slot, event: &RunEvent) {
                 accepted: None,
                 retry_at: None,
                 questions: Vec::new(),
+                refusals: None,
                 trail: Trail::default(),
                 waker: None,
             };
@@ -205,6 +207,16 @@ pub(super) fn apply_to_task(run: &mut RunState, index: Slot, event: &RunEvent) {
             }
             task.status = TaskStatus::Ready;
             task.queue_deadline = *queue_deadline;
+        }),
+        RunEvent::TaskUnproven {
+            undo, token, unmet, ..
+        } => change_task(run, index, *undo, |task| {
+            let before = task.refusals.as_ref().filter(|r| r.token == *token);
+            task.refusals = Some(Refusals {
+                token: *token,
+                count: before.map_or(0, |before| before.count) + 1,
+                unmet: unmet.clone(),
+            });
         }),
         RunEvent::TaskProgressed {
             undo,
