@@ -178,8 +178,15 @@ fn tell(as_owner: &Http, as_agent: &Http, seen: &mut BTreeSet<(String, &'static 
         json!({ "token": token }),
     );
     let (task, token) = agent.take();
-    let done = json!({ "token": token, "output": {} });
-    let _done = agent.post(&format!("/v1/tasks/{task}/complete"), done);
+    let question = json!({ "token": token, "question": "Which one?" });
+    let _parked = agent.post(&format!("/v1/tasks/{task}/ask"), question);
+    let answer = json!({ "decision": "answer", "comment": "The first." });
+    let decide = format!("/v1/approvals/{task}/decide");
+    let _answered = as_owner.post(&decide, &answer).expect(200);
+    let _shown = agent.get(&format!("/v1/tasks/{task}"));
+    let (task, token) = agent.take();
+    let done = json!({ "results": [{ "task": task, "token": token, "output": {} }] });
+    let _done = agent.post("/v1/tasks/complete", done);
 
     let mut owner = Guest {
         http: as_owner.clone(),
