@@ -104,6 +104,46 @@ fn an_interrupted_exec_cancels_its_run_and_leaves_no_command_behind() {
     assert!(shown.contains(r#""status": "cancelled""#), "{shown}");
 }
 
+/// A lease of minutes is beaten for once a minute: the commands must not go on working so long for a run
+/// that somebody has interrupted.
+#[test]
+fn an_interrupted_exec_does_not_wait_for_the_next_heartbeat() {
+    let patient = PAIR
+        .replace("lease: 5s", "lease: 10m")
+        .replace("run: 2m", "run: 20m");
+    let project = Project::new([("agents.yaml", TEAM), ("pair.yaml", patient.as_str())]);
+    project.write_program("work.sh", WORK);
+    let mut running = project.start(&["exec", "pair.yaml", "--id", "both"]);
+    let trace = Trace::of(&project, "trace");
+    let command = trace.pid("began both.second");
+    running.signal(Signal::INT);
+    let finished = running.finish();
+    assert_eq!(finished.code, Some(130), "{}", finished.stderr);
+    assert!(!is_alive(command));
+}
+
+#[test]
+fn the_health_of_the_agents_lies_there_as_scripts_of_a_state_folder_read_it() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    let _beat = server
+        .owner(&project)
+        .acting_as("DC")
+        .post("/v1/agents/heartbeat", &serde_json::json!({}))
+        .expect(200);
+    let health = eventually("the view of the agents", || {
+        let text = fs::read_to_string(project.data().join("state/agent-health.json")).ok()?;
+        let view: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let health = view["body"]["DC"].clone();
+        (health["status"] == "alive").then_some(health)
+    });
+    let seen = health["lastSeen"].as_str().expect("an instant");
+    assert!(seen.ends_with('Z') && seen.contains('T'), "{seen}");
+    assert_eq!(health["holds"], serde_json::json!([]));
+    server.stop();
+    let _sound = project.run(&["store", "fsck"]).expect_code(0);
+}
+
 #[test]
 fn of_many_servers_that_start_at_once_exactly_one_serves() {
     let project = Project::new([]);

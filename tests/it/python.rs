@@ -169,3 +169,45 @@ phisync.work(phisync.Client.from_environment('NOBODY'), lambda task: None)
         finished.stderr
     );
 }
+
+/// What `docs/mailbox.md` gives in the place of three functions of a home-made state folder.
+#[test]
+fn the_functions_that_replace_those_of_a_state_folder_do_as_they_say() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mailbox.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let (_, sample) = page.split_once("```python\n").expect("a sample");
+    let (sample, _) = sample.split_once("```").expect("its end");
+    let driver = r#"
+import sys, threading, time
+sys.path.insert(0, sys.argv[1])
+"#;
+    let use_it = r#"
+phisync.Client.from_environment("GONE").request("POST", "/v1/agents/heartbeat", {})
+
+def count(data):
+    data["count"] = data.get("count", 0) + 1
+    return data
+
+def rounds():
+    for _ in range(5):
+        update_state("counter", count)
+
+threads = [threading.Thread(target=rounds) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+while dead_agents() != ["GONE"]:
+    send_heartbeat()
+    time.sleep(0.05)
+print(client.request("GET", "/v1/documents/counter")["content"]["count"])
+"#;
+    let team = "phisync: 1\nagents:\n  WEBC: {}\n  GONE: { silence: 1s }\n";
+    let script = [driver, sample, use_it].concat();
+    let project = Project::new([("agents.yaml", team), ("state.py", script.as_str())]);
+    let _server = Server::start(&project);
+    let Some(state) = python(&project, &["state.py", &module()]) else {
+        return;
+    };
+    assert_eq!(state.finish().expect_code(0).trim(), "20");
+}

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use phisync_state::env::{Clock, Disk, read_all, replace_file};
+use phisync_state::env::{Access, Clock, Disk, read_all, replace_file};
 use serde_json::Value;
 
 use crate::client::{CallError, Client};
@@ -115,6 +115,7 @@ impl Mailbox {
         for part in ["", "inbox", "outbox", "refused"] {
             self.make_dir(&self.root.join(part))?;
         }
+        self.sweep()?;
         let mut carried = Carried::default();
         let mut held = self.found()?;
         let mut unsettled = BTreeMap::new();
@@ -131,6 +132,26 @@ impl Mailbox {
                 return Ok(carried);
             }
         }
+    }
+
+    /// Ends what a carrier before us had begun: half a letter goes, a report put aside gets a reason.
+    fn sweep(&self) -> Result<(), MailboxError> {
+        for part in ["inbox", "refused"] {
+            let path = self.root.join(part);
+            let names = self.disk.read_dir(&path);
+            let names = names.map_err(|source| self.failed(&path, source))?;
+            for name in names.iter().filter(|name| name.ends_with(".tmp")) {
+                self.remove_one(&path.join(name))?;
+            }
+        }
+        for name in self.letters("refused")? {
+            let why = self.reason(&name);
+            if self.disk.open(&why, Access::Read).is_err() {
+                let words = b"the carrier was killed before it could say why\n";
+                self.put(&why, words)?;
+            }
+        }
+        Ok(())
     }
 
     /// The letters of a carrier before us.
@@ -326,12 +347,13 @@ impl Mailbox {
     ) -> Result<(), MailboxError> {
         carried.refused += 1;
         let aside = self.root.join("refused").join(format!("{name}.json"));
-        let why = self.root.join("refused").join(format!("{name}.reason.txt"));
-        self.put(&why, format!("{reason}\n").as_bytes())?;
+        // The report goes first: a script may put a better one into its place as soon as it sees a
+        // reason, and that one must not be taken away. An older reason goes before it.
+        self.remove_one(&self.reason(name))?;
         let path = self.outbox(name);
-        self.disk
-            .rename(&path, &aside)
-            .map_err(|source| self.failed(&path, source))
+        let moved = self.disk.rename(&path, &aside);
+        moved.map_err(|source| self.failed(&path, source))?;
+        self.put(&self.reason(name), format!("{reason}\n").as_bytes())
     }
 
     /// The names of the letters in one of the boxes.
@@ -353,6 +375,10 @@ impl Mailbox {
         self.root.join("outbox").join(format!("{name}.json"))
     }
 
+    fn reason(&self, name: &str) -> PathBuf {
+        self.root.join("refused").join(format!("{name}.reason.txt"))
+    }
+
     fn make_dir(&self, path: &Path) -> Result<(), MailboxError> {
         match self.disk.make_dir(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
@@ -370,19 +396,17 @@ impl Mailbox {
 
     /// Removes a letter or a report, with the signs that belong to a letter.
     fn remove(&self, path: &Path) -> Result<(), MailboxError> {
-        for path in [
-            path.to_owned(),
-            path.with_extension("stop"),
-            path.with_extension("alive"),
-        ] {
-            match self.disk.remove(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(self.failed(&path, error));
-                }
-                _ => {}
-            }
+        self.remove_one(path)?;
+        self.remove_one(&path.with_extension("stop"))?;
+        self.remove_one(&path.with_extension("alive"))
+    }
+
+    /// Removes a file if it is there.
+    fn remove_one(&self, path: &Path) -> Result<(), MailboxError> {
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed(path, error)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn failed(&self, path: &Path, source: io::Error) -> MailboxError {

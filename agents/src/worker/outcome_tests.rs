@@ -132,7 +132,7 @@ fn exit_codes_say_what_should_happen_next() {
         expect(
             "agent.rejected",
             Some(false),
-            "the command asks for a person: why"
+            "the command asks for a person and no question: why"
         )
     );
     assert_eq!(

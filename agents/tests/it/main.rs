@@ -1,6 +1,8 @@
 //! The crate from outside: what a person reads about a bad `agents.yaml`, and the worker against a
 //! scripted server with real child processes.
 
+#[cfg(unix)]
+mod mailbox;
 mod registry;
 #[cfg(unix)]
 mod server;

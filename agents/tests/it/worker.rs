@@ -121,7 +121,7 @@ fn an_exit_code_becomes_the_right_report() {
             "exit 76",
             "agent.rejected",
             json!(false),
-            "the command asks for a person",
+            "the command asks for a person and no question",
         ),
         (
             "echo '{}'; echo bad >&2; exit 3",

@@ -188,6 +188,47 @@ mod tests {
         assert_eq!(store.head().seq.0, 4);
     }
 
+    /// The machine slept for a minute, the server with it: nobody is late because of that, whichever way
+    /// the agents are watched, and whoever is silent from then on is found in time.
+    #[test]
+    fn a_standstill_of_the_server_makes_nobody_dead() {
+        let text = "phisync: 1\nagents:\n  dc: { silence: 10s }\n  webc: { silence: 10s, detector: phi }\n";
+        let registry = Registry::parse("agents.yaml", text).expect("a team");
+        let store = Arc::new(MemoryStore::new());
+        let at = |seconds| Now {
+            wall: Timestamp::from_micros(0),
+            mono: Duration::from_secs(seconds),
+        };
+        let entropy = Box::new(SeededEntropy::new(1));
+        let shared = Arc::<MemoryStore>::clone(&store);
+        let mut coordinator =
+            Coordinator::open(shared, 1, registry, entropy, None, at(0)).expect("an empty store");
+        for beat in 0..20 {
+            for name in ["dc", "webc"] {
+                coordinator
+                    .agent_heartbeat(name, at(beat))
+                    .expect("declared");
+            }
+            coordinator.tick(at(beat)).expect("the store works");
+        }
+        let before = store.head().seq;
+        coordinator.excuse_pause(Duration::from_secs(60));
+        coordinator.tick(at(80)).expect("the store works");
+        for name in ["dc", "webc"] {
+            coordinator.agent_heartbeat(name, at(81)).expect("declared");
+        }
+        coordinator.tick(at(82)).expect("the store works");
+        assert_eq!(store.head().seq, before, "no verdict turned");
+        // The gap that the sleep made says nothing about a rhythm either.
+        coordinator.tick(at(86)).expect("the store works");
+        coordinator.tick(at(91)).expect("the store works");
+        let verdicts = coordinator.agents(at(91));
+        assert!(
+            verdicts.iter().all(|agent| agent.verdict == "dead"),
+            "{verdicts:?}"
+        );
+    }
+
     /// An agent that beats every five seconds is dead within seconds, not after the declared minute,
     /// and the journal says from which numbers.
     #[test]

@@ -23,6 +23,10 @@ const SHORT_RUN: Duration = Duration::from_secs(1);
 /// that makes an agent dead by default.
 const HEALTH_PERIOD: Duration = Duration::from_secs(10);
 
+/// The health of more agents than this is told no more often than that whatever happens: making it
+/// holds up everybody.
+const CROWD: usize = 500;
+
 /// The content of one view.
 #[derive(Debug)]
 pub struct View {
@@ -42,6 +46,8 @@ pub(super) struct StaleViews {
     agents: bool,
     /// When words of agents since the last time are to be seen.
     health_due: Option<Duration>,
+    /// When they were last made to be seen.
+    health_at: Option<Duration>,
     approvals: bool,
     definitions: Vec<Arc<Machine>>,
 }
@@ -139,9 +145,9 @@ impl Coordinator {
             let name = format!("workflow-{id}");
             views.push(View { name, body });
         }
-        let due = self.stale_views.health_due;
-        let heard = due.is_some_and(|due| all || due <= now.mono);
-        if std::mem::take(&mut self.stale_views.agents) || heard {
+        if self.is_health_due(now, all) {
+            self.stale_views.agents = false;
+            self.stale_views.health_at = Some(now.mono);
             self.stale_views.health_due = None;
             views.push(View {
                 name: "agent-health".to_owned(),
@@ -155,6 +161,14 @@ impl Coordinator {
             });
         }
         views
+    }
+
+    fn is_health_due(&self, now: Now, all: bool) -> bool {
+        let stale = &self.stale_views;
+        let heard = stale.health_due.is_some_and(|due| all || due <= now.mono);
+        let since = stale.health_at.map(|at| now.mono.saturating_sub(at));
+        let rested = since.is_none_or(|since| since >= HEALTH_PERIOD);
+        (stale.agents || heard) && (all || rested || self.agents.len() <= CROWD)
     }
 
     /// The names of views that nobody keeps up any more: of runs that are in archives.
