@@ -120,7 +120,7 @@ class Task:
     key: str
     prompt: Optional[str] = None
     output_schema: Optional[dict[str, Any]] = None
-    #: What earlier holders left behind: ``attempts``, ``progress``, ``answers``, ``wrote``.
+    #: What earlier holders left behind: ``attempts``, ``progress``, ``answers``.
     handoff: Any = None
     #: The task as it came, with fields that this version does not know.
     raw: dict[str, Any] = field(default_factory=dict, repr=False)

@@ -51,7 +51,7 @@ pub struct Task {
     /// Key for effects outside, the same in every attempt.
     pub key: String,
     /// What earlier holders left behind: how their attempts ended (`attempts`), how far the last one was
-    /// (`progress`), what people answered (`answers`), what was written under its tokens (`wrote`).
+    /// (`progress`), what people answered (`answers`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handoff: Option<Value>,
 }

@@ -35,8 +35,8 @@ pub use schedules::{
 };
 pub use shared::{
     AcquireRequest, Acquired, ChangedDocument, ChangedFile, DocumentDetail, DocumentList,
-    DocumentSummary, KeptFile, LockList, LockSummary, LockTokenRequest, TransactionDetail,
-    TransactionList, TransactionRequest, TransactionSummary,
+    DocumentSummary, DocumentWritten, KeptFile, LockList, LockSummary, LockTokenRequest,
+    TransactionDetail, TransactionList, TransactionRequest, TransactionSummary,
 };
 pub use snapshots::{
     EffectLeft, RewindAnswer, RewindRequest, RewoundDocument, RewoundRun, RewoundTo, SnapshotList,

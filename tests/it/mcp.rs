@@ -23,12 +23,14 @@ steps:
     output: { type: object, required: [title], properties: { title: { type: string } } }
 "#;
 
-const WORKER: [&str; 5] = [
+const WORKER: [&str; 7] = [
     "get_task",
     "heartbeat_task",
     "complete_task",
     "fail_task",
     "ask_human",
+    "read_document",
+    "update_document",
 ];
 const LOOKING: [&str; 4] = ["list_runs", "show_run", "explain_run", "list_approvals"];
 const RUNNING: [&str; 2] = ["start_run", "cancel_run"];
@@ -111,6 +113,8 @@ fn each_role_gets_its_tools_and_is_refused_the_others() {
                 "start_run" => json!({ "workflow": "nothing" }),
                 "show_run" | "explain_run" | "cancel_run" => json!({ "run": "nothing" }),
                 "complete_task" => json!({ "task": "a.b", "token": 1, "output": 1 }),
+                "read_document" => json!({ "name": "nothing" }),
+                "update_document" => json!({ "name": "plan", "version": 9, "content": 1 }),
                 "ask_human" => json!({ "task": "a.b", "token": 1, "question": "Which?" }),
                 "fail_task" => json!({ "task": "a.b", "token": 1, "message": "m" }),
                 _ => json!({ "task": "a.b", "token": 1 }),
@@ -267,4 +271,43 @@ fn the_descriptions_of_the_workers_tools_stay_short() {
     let tools = agent.ask("tools/list", json!({}))["result"]["tools"].to_string();
     // About four characters make a token; 2,000 tokens are what the tools may cost a model.
     assert!(tools.len() < 8_000, "{} characters", tools.len());
+}
+
+#[test]
+fn the_workers_tools_stay_small_in_a_models_context() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    let agent = Caller::new(server.owner(&project).acting_as("WEBC"));
+    let answer = agent.ask("tools/list", json!({}));
+    let mut tools = answer["result"]["tools"].clone();
+    for tool in tools.as_array_mut().expect("a list") {
+        let tool = tool.as_object_mut().expect("a tool");
+        // What models are shown: name, description, arguments.
+        tool.retain(|key, _| matches!(key.as_str(), "name" | "description" | "inputSchema"));
+    }
+    let text = tools.to_string();
+    // Four bytes a token is what English and JSON come to; 2,000 tokens is the promise.
+    assert!(text.len() < 4 * 2000, "{} bytes: {text}", text.len());
+}
+
+#[test]
+fn a_document_is_written_only_by_whoever_has_read_it_last() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    let agent = Caller::new(server.owner(&project).acting_as("WEBC"));
+    let write = |version: u64, content: &str| {
+        let arguments = json!({ "name": "plan", "version": version, "content": content });
+        agent.call("update_document", arguments)["result"].clone()
+    };
+    assert_eq!(write(0, "first")["structuredContent"]["version"], 1);
+    let problem = |result: &Value| result["_meta"]["phisync/problem"]["code"].clone();
+    assert_eq!(problem(&write(0, "again")), "version");
+    assert_eq!(write(1, "second")["structuredContent"]["version"], 2);
+    assert_eq!(problem(&write(1, "late")), "version");
+    let read = agent.call("read_document", json!({ "name": "plan" }));
+    let read = &read["result"]["structuredContent"];
+    assert_eq!(
+        (&read["version"], &read["content"]),
+        (&json!(2), &json!("second"))
+    );
 }

@@ -213,6 +213,28 @@ impl Api {
         self.send(path, request, wait, None)
     }
 
+    /// Puts `request` in the place of what is at `path`, if the header `condition` holds.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) fn put<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        request: &Q,
+        condition: Option<(&str, &str)>,
+    ) -> Result<A, CallError> {
+        let body = serde_json::to_vec(request).expect("requests have string keys only");
+        let put = self.agent.put(self.url(path, &[]));
+        let mut put = self.headers(put).header("content-type", "application/json");
+        if let Some((name, value)) = condition {
+            put = put.header(name, value);
+        }
+        let put = put.config().timeout_global(Some(ANSWER_WITHIN)).build();
+        let answer = put.send(&body[..]).map_err(|cause| self.failed(cause))?;
+        let answer = self.read(answer)?;
+        answer.ok_or_else(|| self.garbled("no content where some is due"))
+    }
+
     fn send<Q: Serialize, A: DeserializeOwned>(
         &self,
         path: &[&str],

@@ -1,7 +1,11 @@
-//! `phisync doc`: shared documents. Transactions change them.
+//! `phisync doc`: shared documents.
+
+use std::io;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use phisync::protocol::{DocumentDetail, DocumentList};
+use phisync::protocol::{DocumentDetail, DocumentList, DocumentWritten};
+use serde_json::value::RawValue;
 
 use super::Context;
 use super::exit_code::ExitCode;
@@ -11,6 +15,7 @@ use super::report::Report;
 #[derive(Debug, Subcommand)]
 pub(super) enum Doc {
     Get(Get),
+    Put(Put),
     List(List),
 }
 
@@ -20,6 +25,26 @@ pub(super) struct Get {
     /// Document
     #[arg(value_name = "NAME")]
     name: String,
+}
+
+/// Write all of a document: JSON, on standard input unless given. Ends with 5 on a lost race.
+#[derive(Debug, Args)]
+pub(super) struct Put {
+    /// Document
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// File with the content
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Only if it has this version; 0: only if it does not exist
+    #[arg(long, value_name = "VERSION")]
+    if_version: Option<u64>,
+
+    /// Write as this person or agent [default: the token's own identity]
+    #[arg(long = "as", value_name = "NAME")]
+    act_as: Option<String>,
 }
 
 /// List documents.
@@ -37,6 +62,7 @@ impl Doc {
                 let content = |document: &DocumentDetail| document.content.get().to_owned();
                 context.output.one(&document, content)?;
             }
+            Self::Put(put) => put.run(context)?,
             Self::List(_) => {
                 let list: DocumentList = context
                     .place
@@ -56,5 +82,38 @@ impl Doc {
             }
         }
         Ok(ExitCode::Ok)
+    }
+}
+
+impl Put {
+    fn run(self, context: &Context) -> Result<(), Report> {
+        let text = match &self.file {
+            Some(path) => std::fs::read_to_string(path).map_err(|cause| {
+                let message = format!("cannot read `{}`: {cause}", path.display());
+                Report::new(ExitCode::NotFound, message)
+            })?,
+            None => io::read_to_string(io::stdin().lock()).map_err(|cause| {
+                let message = format!("cannot read the content: {cause}");
+                Report::new(ExitCode::Unusable, message)
+            })?,
+        };
+        let content = RawValue::from_string(text.trim().to_owned()).map_err(|cause| {
+            let message = format!("the content is not JSON: {cause}");
+            Report::new(ExitCode::Invalid, message)
+        })?;
+        let tag = self.if_version.map(|version| match version {
+            0 => ("if-none-match", "*".to_owned()),
+            version => ("if-match", format!("\"{version}\"")),
+        });
+        let condition = tag.as_ref().map(|(name, value)| (*name, value.as_str()));
+        let path = ["v1", "documents", &self.name];
+        let written: DocumentWritten =
+            context.place.with_server(self.act_as.as_deref(), |api| {
+                Ok(api.put(&path, &content, condition)?)
+            })?;
+        context.output.one(&written, |written| {
+            format!("{}: version {}", written.name, written.version)
+        })?;
+        Ok(())
     }
 }

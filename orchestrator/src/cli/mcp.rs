@@ -142,6 +142,11 @@ fn ask_blocking(api: &Api, ask: &Ask) -> Result<Answer, DoorError> {
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
     let answered = match &ask.body {
+        Some(body) if ask.method == "PUT" => {
+            let condition = ask.condition.as_ref();
+            let condition = condition.map(|(name, value)| (*name, value.as_str()));
+            api.put::<_, Value>(&path, body, condition).map(Some)
+        }
         Some(body) => api.post_waiting::<_, Value>(&path, body, ask.wait),
         None => api.get_waiting::<Value>(&path, &query, ask.wait).map(Some),
     };

@@ -191,6 +191,17 @@ pub struct DocumentDetail {
     pub content: Box<RawValue>,
 }
 
+/// `PUT /v1/documents/{name}`, the answer.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DocumentWritten {
+    /// The document.
+    pub name: String,
+    /// Its version now.
+    pub version: u64,
+    /// The transaction that wrote it.
+    pub transaction: String,
+}
+
 /// `POST /v1/locks/{name}/acquire`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

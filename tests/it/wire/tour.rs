@@ -269,6 +269,23 @@ fn shared(as_owner: &Http, seen: &mut BTreeSet<(String, &'static str, u16)>) {
     ] {
         let _shown = owner.get(path);
     }
+    let put = owner.http.clone().with("if-match", "\"1\"");
+    let written = put.send(
+        "PUT",
+        "/v1/documents/other",
+        Some("application/json"),
+        b"{}",
+    );
+    assert_eq!(written.refusal(), (412, "version"));
+    let put = owner.http.clone().with("if-none-match", "*");
+    let written = put.send(
+        "PUT",
+        "/v1/documents/other",
+        Some("application/json"),
+        b"{}",
+    );
+    owner.remember("PUT", "/v1/documents/other", written.status);
+    assert_eq!(written.expect(200)["version"], 1);
     let _shown = owner.get(&format!("/v1/transactions/{id}"));
     let _taken_back = owner.post(&format!("/v1/transactions/{id}/revert"), json!({}));
     let lock = owner.post("/v1/locks/press/acquire", json!({}));

@@ -51,6 +51,9 @@ impl Door for Inside {
                 request = request.header(name, value);
             }
         }
+        if let Some((name, value)) = &ask.condition {
+            request = request.header(*name, value);
+        }
         let body = match &ask.body {
             Some(body) => {
                 request = request.header(header::CONTENT_TYPE, "application/json");

@@ -12,6 +12,7 @@ mod app;
 mod auth;
 mod body;
 mod control;
+mod documents;
 mod events;
 mod extract;
 mod locks;

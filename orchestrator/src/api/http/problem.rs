@@ -67,8 +67,8 @@ pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
     ),
     (
         412,
-        &["not_this_journal"],
-        "the journal never went through the head that the client saw",
+        &["not_this_journal", "version"],
+        "the journal never went through the head that the client saw; a document is not as `If-Match` says",
     ),
     (413, &["too_large"], "the body is too long"),
     (415, &["media_type"], "the body is not declared as JSON"),

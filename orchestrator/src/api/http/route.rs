@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 
 use crate::identity::Role;
 
@@ -58,17 +58,43 @@ impl Route {
         H: Handler<T, Arc<App>> + Described<Parts>,
         T: 'static,
     {
-        let mut about = H::about();
+        let about = H::about();
+        Self::change("POST", path, name, summary, about, post(handler))
+    }
+
+    /// Something that is put in the place of what was there.
+    pub(super) fn put<H, T, Parts>(
+        path: &'static str,
+        name: &'static str,
+        summary: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Handler<T, Arc<App>> + Described<Parts>,
+        T: 'static,
+    {
+        let about = H::about();
+        Self::change("PUT", path, name, summary, about, put(handler))
+    }
+
+    fn change(
+        method: &'static str,
+        path: &'static str,
+        name: &'static str,
+        summary: &'static str,
+        mut about: About,
+        handler: MethodRouter<Arc<App>>,
+    ) -> Self {
         if about.head {
             about.refusals.extend([429, 507]);
         }
         Self {
-            method: "POST",
+            method,
             path,
             name,
             summary,
             about,
-            handler: post(handler),
+            handler,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::route::Route;
 use super::{
-    RESULT_BYTES_MAX, agents, control, events, locks, openapi, past, people, results, runs, schedules,
-    snapshots, system, tasks, tokens, transactions, workflows,
+    RESULT_BYTES_MAX, agents, control, documents, events, locks, openapi, past, people, results,
+    runs, schedules, snapshots, system, tasks, tokens, transactions, workflows,
 };
 
 /// All routes, in the order in which `docs/http-api.md` tells of them.
@@ -94,8 +94,9 @@ pub fn routes() -> Vec<Route> {
             .refuses(&[409]),
         Route::post("/v1/transactions/{id}/revert", "transactions.revert", "Takes a transaction back by another one.", transactions::revert)
             .answers(&[201, 202]).refuses(&[409, 410]),
-        Route::get("/v1/documents", "documents.list", "All shared documents, by name.", transactions::documents),
-        Route::get("/v1/documents/{name}", "documents.show", "One shared document with its content.", transactions::document),
+        Route::get("/v1/documents", "documents.list", "All shared documents, by name.", documents::list),
+        Route::get("/v1/documents/{name}", "documents.show", "One shared document with its content.", documents::show),
+        Route::put("/v1/documents/{name}", "documents.put", "Writes one shared document, if it is as `If-Match` or `If-None-Match` says.", documents::put),
         Route::get("/v1/locks", "locks.list", "Locks that somebody has or waits for.", locks::list),
         Route::post("/v1/locks/{name}/acquire", "locks.acquire", "Takes a named lock; waits in line for it if asked.", locks::acquire)
             .refuses(&[409]),

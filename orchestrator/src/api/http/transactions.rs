@@ -1,4 +1,4 @@
-//! Transactions over files and documents, and documents to read.
+//! Transactions over files and documents.
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +12,7 @@ use serde_json::json;
 
 use crate::identity::Caller;
 use crate::protocol::{
-    ChangedDocument, ChangedFile, DocumentDetail, DocumentList, KeptFile, TransactionDetail,
-    TransactionList, TransactionRequest,
+    ChangedDocument, ChangedFile, KeptFile, TransactionDetail, TransactionList, TransactionRequest,
 };
 use crate::runtime::{TransactError, Transacted};
 
@@ -70,25 +69,6 @@ pub(super) async fn revert(
     let (id, _) = find.await?;
     let by = caller.display().to_owned();
     Ok(created(app.transactor.revert(id, by).await?))
-}
-
-pub(super) async fn documents(
-    State(app): State<Arc<App>>,
-    _caller: Caller,
-) -> Result<Answer<DocumentList>, Problem> {
-    let list = app.answer(|c, _| {
-        let documents = c.documents();
-        Ok(DocumentList { documents })
-    });
-    list.await
-}
-
-pub(super) async fn document(
-    State(app): State<Arc<App>>,
-    _caller: Caller,
-    Path(name): Path<String>,
-) -> Result<Answer<DocumentDetail>, Problem> {
-    app.answer(move |c, _| c.document(&name)).await
 }
 
 /// Whole on disk, or decided and on its way there.

@@ -9,14 +9,16 @@ use serde_json::Value;
 /// One request to `/v1`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ask {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `PUT`.
     pub method: &'static str,
     /// The path's segments behind `/v1`, not yet escaped.
     pub path: Vec<String>,
     /// The query, not yet escaped.
     pub query: Vec<(&'static str, String)>,
-    /// The body of a `POST`.
+    /// The body of a `POST` or `PUT`.
     pub body: Option<Value>,
+    /// A header that says on what the request relies.
+    pub condition: Option<(&'static str, String)>,
     /// How long the server itself may wait before it answers.
     pub wait: Duration,
 }
@@ -28,6 +30,7 @@ impl Ask {
             path: path.map(str::to_owned).to_vec(),
             query: Vec::new(),
             body: None,
+            condition: None,
             wait: Duration::ZERO,
         }
     }
@@ -38,6 +41,19 @@ impl Ask {
             body: Some(body),
             ..Self::get(path)
         }
+    }
+
+    pub(super) fn put<const N: usize>(path: [&str; N], body: Value) -> Self {
+        Self {
+            method: "PUT",
+            body: Some(body),
+            ..Self::get(path)
+        }
+    }
+
+    pub(super) fn relying_on(mut self, header: &'static str, value: String) -> Self {
+        self.condition = Some((header, value));
+        self
     }
 
     pub(super) fn with_query(mut self, name: &'static str, value: Option<String>) -> Self {

@@ -9,7 +9,7 @@ use super::super::arguments::{read, wait};
 use super::super::door::Ask;
 use super::{Audience, Entry, Nature, arguments, whole};
 
-pub(super) static TOOLS: [Entry; 5] = [
+pub(super) static TOOLS: [Entry; 7] = [
     Entry {
         name: "get_task",
         title: "Get a task",
@@ -208,6 +208,73 @@ pub(super) static TOOLS: [Entry; 5] = [
                 body["form"] = form;
             }
             Ok(Ask::post(["tasks", &given.task, "ask"], body))
+        },
+        shape: whole,
+    },
+    Entry {
+        name: "read_document",
+        title: "Read a shared document",
+        description: "A document that the team shares, and its version.",
+        audience: Audience::Agent,
+        nature: Nature::Reads,
+        input: || {
+            arguments(
+                json!({ "name": { "type": "string" } }),
+                json!({}),
+                &["name"],
+            )
+        },
+        output: || {
+            json!({
+                "type": "object",
+                "properties": { "name": { "type": "string" }, "version": { "type": "integer" }, "content": {} },
+                "required": ["name", "version", "content"],
+            })
+        },
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                name: String,
+            }
+            let given: Arguments = read(arguments)?;
+            Ok(Ask::get(["documents", &given.name]))
+        },
+        shape: whole,
+    },
+    Entry {
+        name: "update_document",
+        title: "Write a shared document",
+        description: "Write all of a shared document if it still has the version you read. If somebody was faster, read it \
+                      again and decide again.",
+        audience: Audience::Agent,
+        nature: Nature::Writes,
+        input: || {
+            arguments(
+                json!({
+                    "name": { "type": "string" },
+                    "version": { "type": "integer", "minimum": 0, "description": "As read; 0: it must not exist." },
+                    "content": { "description": "All of it: any JSON." },
+                }),
+                json!({}),
+                &["name", "version", "content"],
+            )
+        },
+        output: || json!({ "type": "object", "properties": { "version": { "type": "integer" } }, "required": ["version"] }),
+        ask: |arguments| {
+            #[derive(Deserialize)]
+            #[serde(deny_unknown_fields)]
+            struct Arguments {
+                name: String,
+                version: u64,
+                content: Value,
+            }
+            let given: Arguments = read(arguments)?;
+            let ask = Ask::put(["documents", &given.name], given.content);
+            Ok(match given.version {
+                0 => ask.relying_on("if-none-match", "*".to_owned()),
+                version => ask.relying_on("if-match", format!("\"{version}\"")),
+            })
         },
         shape: whole,
     },
