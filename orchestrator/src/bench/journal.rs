@@ -1,20 +1,18 @@
 //! J: the journal alone against the disk, in the same run and with the same bytes.
 //!
-//! What the store made durable is read back and written once more by hand into a twin of its file,
-//! at the same places and in the same batches, each with one sync: that is the floor. Both take
-//! turns, so that a disk that changes its mind changes it for both. What the store does beyond the
-//! floor is encoding, hashing, indexing, taking room ahead, and waking whoever waits. The journal has one
-//! segment here, and no seals.
+//! What the store made durable is read back and written once more by hand into a file of zeros, in the
+//! same batches, each with one sync: that is the floor. Both take turns, so that a disk that changes its
+//! mind changes it for both. What the store does beyond the floor is encoding, hashing, indexing,
+//! taking room ahead, changing segments, and waking whoever waits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use phisync_state::env::{Access, Clock as _, Disk as _, DiskFile, OsClock, OsDisk};
 use phisync_state::{
-    AppendError, Entry, Expected, FileOptions, FileStore, Seq, Sizes, Store as _, StreamName,
-    Unknown,
+    AppendError, Entry, Expected, FileOptions, FileStore, Seq, Store as _, StreamName, Unknown,
 };
 use serde::Serialize;
 
@@ -145,10 +143,13 @@ struct Pair {
     store: FileStore,
     durable: Sender<Result<(), Unknown>>,
     told: Receiver<Result<(), Unknown>>,
-    segment: Box<dyn DiskFile>,
+    journal: PathBuf,
+    /// The segment that is read, and how far it has been.
+    segment: String,
+    read: u64,
     twin: Box<dyn DiskFile>,
     twin_filled: u64,
-    /// Up to here both files are the same.
+    /// Up to here the twin has what the journal has.
     end: u64,
 }
 
@@ -156,31 +157,21 @@ impl Pair {
     fn open(site: &Path) -> Result<Self, BenchError> {
         let data = site.join("data");
         let options = FileOptions {
-            sizes: Sizes {
-                segment: 2 * BYTES_MAX,
-                ..Sizes::default()
-            },
             seal_after: Duration::from_secs(3600),
             ..FileOptions::default()
         };
         let (store, _) = FileStore::open(Arc::new(OsDisk), &data, options)?;
-        let journal = journal_dir(&data);
-        let files = (|| {
-            let names = OsDisk.read_dir(&journal)?;
-            let segment = names.into_iter().find(|name| name.ends_with(".jsonl"));
-            let segment = segment.ok_or(std::io::ErrorKind::NotFound)?;
-            let segment = OsDisk.open(&journal.join(segment), Access::Read)?;
-            Ok((segment, OsDisk.create_new(&site.join("twin"))?))
-        })();
-        let (segment, twin) = files.map_err(BenchError::system("open the journal"))?;
+        let twin = OsDisk.create_new(&site.join("twin"));
         let (durable, told) = channel();
         let mut pair = Self {
             clock: OsClock::new(),
             store,
             durable,
             told,
-            segment,
-            twin,
+            journal: journal_dir(&data),
+            segment: String::new(),
+            read: 0,
+            twin: twin.map_err(BenchError::system("create a file"))?,
             twin_filled: 0,
             end: 0,
         };
@@ -293,13 +284,10 @@ impl Pair {
     }
 
     fn copy(&mut self) -> std::io::Result<Vec<Duration>> {
-        let mut news = vec![0; 2 * BATCHES * BATCH_BYTES];
-        let read = self.segment.read_at(self.end, &mut news)?;
-        let news = &news[..read];
-        let length = news.iter().position(|byte| *byte == 0).unwrap_or(read);
+        let news = self.news()?;
         self.fill_twin(self.end + news.len() as u64)?;
         let mut times = Vec::new();
-        for batch in batches(&news[..length]) {
+        for batch in batches(&news) {
             let before = self.clock.monotonic();
             self.twin.write_at(self.end, batch)?;
             self.twin.sync_data()?;
@@ -307,6 +295,35 @@ impl Pair {
             self.end += batch.len() as u64;
         }
         Ok(times)
+    }
+
+    /// What the journal holds behind what was read of it. Nobody writes to it meanwhile.
+    fn news(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut news = Vec::new();
+        let mut chunk = vec![0; BATCHES * BATCH_BYTES];
+        loop {
+            if !self.segment.is_empty() {
+                let file = OsDisk.open(&self.journal.join(&self.segment), Access::Read)?;
+                loop {
+                    let read = file.read_at(self.read, &mut chunk)?;
+                    // Zeros are room.
+                    let end = chunk[..read].iter().position(|byte| *byte == 0);
+                    let content = &chunk[..end.unwrap_or(read)];
+                    news.extend_from_slice(content);
+                    self.read += content.len() as u64;
+                    if content.len() < chunk.len() {
+                        break;
+                    }
+                }
+            }
+            let names = OsDisk.read_dir(&self.journal)?.into_iter();
+            let mut later = names.filter(|name| name.ends_with(".jsonl") && *name > self.segment);
+            let Some(next) = later.next() else {
+                return Ok(news);
+            };
+            self.segment = next;
+            self.read = 0;
+        }
     }
 
     /// The twin has its zeros before it is measured.

@@ -75,7 +75,7 @@ impl Committer {
                     self.refill();
                     Ok(())
                 }
-                Job::Close => match self.writer.close() {
+                Job::Close => match self.close() {
                     Ok(()) => return shared.finish(Phase::Closed),
                     Err(error) if error.is_full() => {
                         // All that was taken is there; the next start recovers as after a kill.
@@ -92,6 +92,11 @@ impl Committer {
                 return shared.finish(Phase::Failed(Unknown { reason }));
             }
         }
+    }
+
+    fn close(&mut self) -> Result<(), WriteError> {
+        self.writer.give_way();
+        self.writer.close()
     }
 
     fn next_job(&self) -> Job {
@@ -244,6 +249,10 @@ impl Committer {
 
     /// Gives the reserve away, for what was taken already; false if nothing is left of it.
     fn find_room(&mut self, error: &WriteError) -> bool {
+        if self.writer.give_way() {
+            tracing::warn!(%error, "the disk is nearly full; no room is taken for the next segment");
+            return true;
+        }
         self.writer.spare(true);
         self.refill_due = self.clock.monotonic() + self.refill_after;
         self.full = Arc::from(error.to_string());

@@ -4,8 +4,9 @@
 //! [`reader`] a segment's verified batches, [`walk`] all segments front to back and the verdict on
 //! damage, [`writer`] the only thing that appends, [`recovery`] what happens before it may.
 //! Nothing here knows what an event means, and nothing here waits for anybody: threads are the
-//! backend's.
+//! backend's, but for the one that makes room for the next segment ([`ahead`]).
 
+pub(crate) mod ahead;
 pub(crate) mod frame;
 pub(crate) mod reader;
 pub(crate) mod record;

@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::ahead::PREPARED;
 use super::frame::{Chain, Header, sha256_hex};
 use super::reader::Mark;
 use super::record::Malformed;
@@ -85,7 +86,7 @@ pub(crate) fn recover(
             first: Seq(1),
             previous: Chain::GENESIS,
         };
-        begin(&**disk, data, header)?;
+        begin(&**disk, data, header, None)?;
     }
     let walked = walk(&**disk, data, from, visit)?;
     // A snapshot is taken where a segment ends, when the next one has begun.
@@ -137,12 +138,15 @@ pub(crate) fn recover(
 
 /// Removes what an interrupted rotation or recovery left.
 pub(crate) fn sweep(disk: &dyn Disk, data: &Path) -> Result<(), WriteError> {
-    match disk.remove(&data.join(DIRECTORY).join(TEMPORARY)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(at("remove", "journal/next.tmp")(error))
+    for name in [TEMPORARY, PREPARED] {
+        match disk.remove(&data.join(DIRECTORY).join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(at("remove", &format!("{DIRECTORY}/{name}"))(error));
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// Keeps a durable copy of the torn bytes. The same bytes get the same name, so doing it again

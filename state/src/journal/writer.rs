@@ -1,13 +1,15 @@
 //! The one who appends to the journal. Whoever uses it syncs each batch before writing the next.
 //!
 //! The open segment is extended with zeros in steps, so that a sync need not update the file's
-//! size; the zeros behind the content are cut when it is closed. After an error the writer must
+//! size; the zeros behind the content are cut when it is closed. The next one is prepared meanwhile
+//! ([`super::ahead`]). After an error the writer must
 //! not be used again: what reached the disk is unknown. It does not index and does not lock.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::ahead::{self, Ahead, PREPARED};
 use super::frame::{Control, Header};
 use super::reader::Mark;
 use super::{DIRECTORY, TEMPORARY, display_name, segment_path};
@@ -17,6 +19,9 @@ use crate::env::{Disk, DiskFile};
 use crate::seeded::{self, Bug};
 
 const PREALLOCATE_MIN: u64 = 256 << 10;
+
+/// A prepared segment has room for its last batch's commit line and its seal beyond its length.
+const LAST_LINES: u64 = 4 << 10;
 
 /// Sizes of the journal's files, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +108,10 @@ pub(crate) struct Writer {
     unsynced: bool,
     /// Whether room is short, so that none is taken ahead.
     sparing: bool,
+    /// The next segment, on its way.
+    ahead: Option<Ahead>,
+    /// Whether it had to give way to this one.
+    gave_way: bool,
 }
 
 impl Writer {
@@ -129,12 +138,22 @@ impl Writer {
             sealed,
             unsynced: false,
             sparing: false,
+            ahead: None,
+            gave_way: false,
         }
     }
 
     /// Takes no room ahead from now on, or again.
     pub(crate) fn spare(&mut self, sparing: bool) {
         self.sparing = sparing;
+    }
+
+    /// Gives back what was taken for the next segment, which is not prepared again; whether that was
+    /// anything.
+    pub(crate) fn give_way(&mut self) -> bool {
+        self.gave_way = true;
+        let ahead = self.ahead.take();
+        ahead.map(Ahead::discard).is_some()
     }
 
     /// Where the next batch begins.
@@ -170,8 +189,11 @@ impl Writer {
             first: Seq(self.end.last.0 + 1),
             previous: self.end.chain,
         };
-        let begun = begin(&*self.disk, &self.data, header)?;
-        let sparing = self.sparing;
+        let whole = self.ahead.take_if(|ahead| ahead.is_finished());
+        let prepared = whole.and_then(Ahead::take);
+        let allocated = prepared.as_ref().map(|_| self.sizes.segment + LAST_LINES);
+        let begun = begin(&*self.disk, &self.data, header, prepared)?;
+        let (sparing, ahead) = (self.sparing, self.ahead.take());
         *self = Self::resume(
             Arc::clone(&self.disk),
             &self.data,
@@ -182,6 +204,8 @@ impl Writer {
             false,
         );
         self.sparing = sparing;
+        self.ahead = ahead;
+        self.allocated = allocated.unwrap_or(self.allocated);
         Ok(Some(begun))
     }
 
@@ -260,7 +284,19 @@ impl Writer {
         self.unsynced = true;
         self.end.offset = length;
         self.allocated = self.allocated.max(length);
+        self.prepare();
         Ok(())
+    }
+
+    /// Has the next segment made, once this one is half full.
+    fn prepare(&mut self) {
+        let spares = self.sparing || self.gave_way || self.sizes.preallocate == 0;
+        if self.ahead.is_none() && !spares && ahead::is_wanted(self.sizes.segment, self.end.offset)
+        {
+            let path = self.data.join(DIRECTORY).join(PREPARED);
+            let length = self.sizes.segment + LAST_LINES;
+            self.ahead = Ahead::start(&self.disk, path, length);
+        }
     }
 
     /// Fills the file durably with zeros up to a step past `length`. Steps grow with the file, so
@@ -286,21 +322,32 @@ impl Writer {
     }
 }
 
-/// Creates a segment with its header; the name is durable before anything is written below it.
-/// It gets its name last, so a segment without a whole header is never the trace of a crash.
-pub(crate) fn begin(disk: &dyn Disk, data: &Path, header: Header) -> Result<Begun, WriteError> {
+/// Creates a segment with its header, in a prepared file if there is one; the name is durable before
+/// anything is written below it. It gets its name last, so a segment without a whole header is never
+/// the trace of a crash.
+pub(crate) fn begin(
+    disk: &dyn Disk,
+    data: &Path,
+    header: Header,
+    prepared: Option<Box<dyn DiskFile>>,
+) -> Result<Begun, WriteError> {
     let journal = data.join(DIRECTORY);
     let name = display_name(header.first);
-    let temporary = journal.join(TEMPORARY);
-    let file = match disk.create_new(&temporary) {
-        // What a full disk interrupted.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            disk.remove(&temporary).map_err(at("remove", &name))?;
-            disk.create_new(&temporary)
+    let (temporary, file) = match prepared {
+        Some(file) => (journal.join(PREPARED), file),
+        None => {
+            let temporary = journal.join(TEMPORARY);
+            let file = match disk.create_new(&temporary) {
+                // What a full disk interrupted.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    disk.remove(&temporary).map_err(at("remove", &name))?;
+                    disk.create_new(&temporary)
+                }
+                created => created,
+            };
+            (temporary, file.map_err(at("create", &name))?)
         }
-        created => created,
     };
-    let file = file.map_err(at("create", &name))?;
     let line = header.encode();
     file.write_at(0, &line).map_err(at("write to", &name))?;
     file.sync_all().map_err(at(SYNC, &name))?;

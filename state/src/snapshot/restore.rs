@@ -213,6 +213,7 @@ pub fn restore(
             first: Seq(seq.0 + 1),
             previous: chain,
         },
+        None,
     )?;
     Ok(Restored {
         from: content.from,

@@ -17,6 +17,7 @@ mod modes;
 mod ports;
 mod reading;
 mod restoring;
+mod rotation;
 #[cfg(feature = "seeded-bugs")]
 mod seeded;
 mod snapshotting;

@@ -1,0 +1,129 @@
+//! Segments that are prepared while the one before them fills up.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use phisync_state::env::{Access, Disk as _, Fault, Kind, Operation, SimDisk, Survive};
+use phisync_state::{FileOptions, FileStore, Head, Sizes, Store as _};
+
+use crate::support::{DATA, everything, put, small};
+
+/// Long enough to be prepared.
+const SEGMENT: u64 = 1 << 20;
+
+fn start(disk: &SimDisk) -> FileStore {
+    let options = FileOptions {
+        sizes: Sizes {
+            segment: SEGMENT,
+            preallocate: 256 << 10,
+        },
+        ..small()
+    };
+    let opened = FileStore::open(Arc::new(disk.clone()), Path::new(DATA), options);
+    opened.expect("the disk works").0
+}
+
+fn size(disk: &SimDisk, name: &str) -> Option<u64> {
+    let path = Path::new(DATA).join("journal").join(name);
+    let file = disk.open(&path, Access::Read).ok()?;
+    Some(file.size().expect("the disk works"))
+}
+
+fn put_large(store: &FileStore) -> Result<Head, phisync_state::Unknown> {
+    put(store, "run/a", &format!("\"{}\"", "x".repeat(100_000)))
+}
+
+/// Nine records, which fill the first segment but for less than one; the next one lies ready.
+fn nearly_full(disk: &SimDisk) -> FileStore {
+    let store = start(disk);
+    for _ in 0..9 {
+        put_large(&store).expect("the disk works");
+    }
+    let synced = |done: &Operation| done.kind == Kind::Sync && done.path.ends_with("prepared.tmp");
+    while !disk.history().iter().any(synced) {
+        std::thread::yield_now();
+    }
+    store
+}
+
+#[test]
+fn the_next_segment_is_filled_with_zeros_before_it_is_needed() {
+    let disk = SimDisk::new();
+    let store = nearly_full(&disk);
+    // Its thread says that it is done a moment after its last sync: with the next segment at the latest.
+    let begun = loop {
+        let before = disk.history().len();
+        put_large(&store).expect("the disk works");
+        let names = disk.read_dir(&Path::new(DATA).join("journal"));
+        let last = names
+            .expect("it is there")
+            .into_iter()
+            .rfind(|name| name.ends_with(".jsonl"));
+        let last = last.expect("there is a segment");
+        // The first one was not prepared: it grew.
+        if !last.ends_with("001.jsonl") && size(&disk, &last) > Some(SEGMENT) {
+            break disk.history().split_off(before);
+        }
+    };
+    let named = begun.iter().position(|done| done.kind == Kind::Rename);
+    let behind = &begun[named.expect("the file gets its name")..];
+    let writes = behind.iter().filter(|done| done.kind == Kind::Write);
+    assert_eq!(
+        writes.count(),
+        1,
+        "the batch, and no room for it: {begun:?}"
+    );
+    let records = everything(&store).len();
+    store.close().expect("the disk works");
+    assert_eq!(size(&disk, "prepared.tmp"), None, "nothing stays");
+    drop(store);
+    assert_eq!(everything(&start(&disk)).len(), records);
+}
+
+#[test]
+fn a_cut_at_any_operation_of_a_change_to_a_prepared_segment_loses_nothing() {
+    for operation in 1..=20 {
+        for survive in [
+            Survive::Everything,
+            Survive::Nothing,
+            Survive::Some { seed: operation },
+        ] {
+            let disk = SimDisk::new();
+            let store = nearly_full(&disk);
+            disk.plan(
+                disk.operations() + operation,
+                Fault::PowerOff { written: 50 },
+            );
+            let mut told = 9;
+            while told < 14 && put_large(&store).is_ok() {
+                told += 1;
+            }
+            drop(store.close());
+            drop(store);
+            let disk = disk.reboot(survive);
+            let store = start(&disk);
+            let found = everything(&store).len();
+            let what = format!("operation {operation}, {survive:?}");
+            assert!(
+                (told..=told + 1).contains(&found),
+                "{what}: {found} of {told}"
+            );
+            assert_eq!(size(&disk, "prepared.tmp"), None, "{what}: it is swept");
+            put_large(&store).expect("it goes on");
+        }
+    }
+}
+
+#[test]
+fn a_disk_without_room_for_the_next_segment_is_full_no_earlier_for_it() {
+    let disk = SimDisk::new();
+    let store = start(&disk);
+    for _ in 0..4 {
+        put_large(&store).expect("there is room");
+    }
+    // Room for this segment's rest, and not for the whole of the next.
+    disk.set_capacity(Some(disk.used() + (SEGMENT * 3 / 4)));
+    for _ in 4..9 {
+        put_large(&store).expect("what is ahead gives way");
+    }
+}
