@@ -46,25 +46,49 @@ pub(crate) struct Serve {
     pub(crate) roots: BTreeMap<String, PathBuf>,
 }
 
-/// The section `[snapshots]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// The section `[snapshots]`, and the flags of `serve` that win over it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
+#[command(next_help_heading = "What is kept")]
 pub(crate) struct Snapshots {
-    /// Minutes after which a server takes the next one, if anything happened.
+    /// Take a snapshot after so many minutes, if anything happened [default: 15]
+    #[arg(long = "snapshot-every", value_name = "MINUTES")]
     pub(crate) every_minutes: Option<u32>,
-    /// Records after which it does so earlier.
+    /// And earlier after so many records [default: 100000]
+    #[arg(long = "snapshot-records", value_name = "N")]
     pub(crate) records: Option<u64>,
-    /// How many are kept, at least two.
+    /// Keep so many snapshots, at least two [default: 10]
+    #[arg(long = "snapshot-keep", value_name = "N")]
     pub(crate) keep: Option<u32>,
-    /// Closed runs move into an archive when so many wait, or after a day.
+    /// Move closed runs into an archive when so many wait, or after a day [default: 1000]
+    #[arg(long, value_name = "N")]
     pub(crate) archive_from: Option<u32>,
-    /// Days after which archived runs are dropped.
+    /// Drop archived runs after so many days [default: 30]
+    #[arg(long, value_name = "DAYS")]
     pub(crate) closed_days: Option<u32>,
-    /// The most archived runs that are kept.
+    /// Keep at most so many archived runs [default: 1000000]
+    #[arg(long, value_name = "N")]
     pub(crate) closed_runs: Option<u64>,
+    /// Keep the contents from before a transaction, and versions of documents, for so many days: so long it can
+    /// be taken back [default: 30]
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) revert_days: Option<u32>,
 }
 
 impl Snapshots {
+    /// These, and those of `other` that are not here.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            every_minutes: self.every_minutes.or(other.every_minutes),
+            records: self.records.or(other.records),
+            keep: self.keep.or(other.keep),
+            archive_from: self.archive_from.or(other.archive_from),
+            closed_days: self.closed_days.or(other.closed_days),
+            closed_runs: self.closed_runs.or(other.closed_runs),
+            revert_days: self.revert_days.or(other.revert_days),
+        }
+    }
+
     /// These settings, and the defaults for the rest.
     pub(crate) fn policy(self) -> SnapshotPolicy {
         let mut policy = SnapshotPolicy::default();
@@ -80,6 +104,9 @@ impl Snapshots {
             keeping.closed_age = Duration::from_secs(86_400 * u64::from(days));
         }
         keeping.closed_count = self.closed_runs.unwrap_or(keeping.closed_count);
+        if let Some(days) = self.revert_days {
+            policy.pre_images = Duration::from_secs(86_400 * u64::from(days));
+        }
         policy
     }
 }
@@ -142,6 +169,20 @@ mod tests {
         let config = Config::load(project.path()).expect("settings");
         assert_eq!(config.agents, Some(project.path().join("team/agents.yaml")));
         assert_eq!(config.serve.listen, Some(([127, 0, 0, 1], 7070).into()));
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let file: Config =
+            toml::from_str("[snapshots]\nkeep = 4\nrevert_days = 3\n").expect("sound");
+        let flags = super::Snapshots {
+            keep: Some(6),
+            ..super::Snapshots::default()
+        };
+        let policy = flags.or(file.snapshots).policy();
+        assert_eq!(policy.keeping.snapshots, 6);
+        assert_eq!(policy.pre_images.as_secs(), 3 * 86_400);
+        assert_eq!(policy.records, super::SnapshotPolicy::default().records);
     }
 
     #[test]

@@ -32,6 +32,13 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
+    /// This long before; the earliest instant there is at most.
+    #[must_use]
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// How much later this is than `earlier`; zero if it is not.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

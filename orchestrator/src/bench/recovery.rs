@@ -120,7 +120,7 @@ pub(super) fn take(data: &Path, clock: &OsClock) -> Result<Option<Taken>, BenchE
     let registry = Registry::parse("agents.yaml", &transitions::crew())?;
     let dice = Box::new(SeededEntropy::new(1));
     let coordinator = Coordinator::open(shared, opened.epoch, registry, dice, None, now)?;
-    let projection = coordinator.projection(now);
+    let projection = coordinator.projection(std::time::Duration::from_secs(30 * 86_400), now);
     drop(coordinator);
     let taken = store.snapshot(&projection, &Keeping::default(), now.wall)?;
     store.close()?;

@@ -11,6 +11,8 @@ use phisync::runtime::{ANSWER_WITHIN, ServeOptions, Server, ServerFailure};
 use phisync_state::{Durability, Head};
 use serde::Serialize;
 
+use crate::config::Snapshots;
+
 use super::data_dir::DataDir;
 use super::duration::duration;
 use super::exit_code::ExitCode;
@@ -65,6 +67,9 @@ pub(super) struct Serve {
     /// Working tree that transactions may change; may be given several times [default: the settings']
     #[arg(long = "root", value_name = "NAME=PATH", value_parser = root)]
     roots: Vec<(String, PathBuf)>,
+
+    #[command(flatten)]
+    snapshots: Snapshots,
 }
 
 fn root(text: &str) -> Result<(String, PathBuf), String> {
@@ -136,7 +141,7 @@ impl Serve {
             announce: true,
             only_run: None,
             roots,
-            snapshots: data.config()?.snapshots.policy(),
+            snapshots: self.snapshots.or(data.config()?.snapshots).policy(),
             durability,
             read_only: self.read_only,
             expect_head: self.expect_head,

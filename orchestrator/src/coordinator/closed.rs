@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use phisync_state::snapshot::{Archives, Projection, Row, Standing};
 use phisync_state::{Record, StreamName, Timestamp};
@@ -215,7 +216,7 @@ impl Coordinator {
 
     /// What decides what a snapshot keeps, by what is known now.
     #[must_use]
-    pub fn projection(&self, now: Now) -> RunProjection {
+    pub fn projection(&self, pre_images: Duration, now: Now) -> RunProjection {
         let open = self.open.values().map(|run| run.state.started_at);
         let day_ago = Timestamp::from_micros(now.wall.as_micros().saturating_sub(DAY_MICROS));
         RunProjection {
@@ -223,6 +224,7 @@ impl Coordinator {
             archives: self.closed.archives.clone(),
             events_from: open.min().map_or(day_ago, |oldest| oldest.min(day_ago)),
             calls_from: day_ago,
+            pre_images_from: now.wall.saturating_sub(pre_images).min(day_ago),
         }
     }
 }
@@ -236,8 +238,10 @@ pub struct RunProjection {
     archives: Option<Arc<Archives>>,
     /// An open run may want events from then on.
     events_from: Timestamp,
-    /// Calls are answered again from then on.
+    /// Calls are answered again, and concurrency keys can go back, from then on.
     calls_from: Timestamp,
+    /// Transactions can be taken back, and documents go back, from then on.
+    pre_images_from: Timestamp,
 }
 
 impl RunProjection {
@@ -322,6 +326,28 @@ impl Projection for RunProjection {
             // A key is remembered as long as its run.
             Some(("key", _)) if self.is_gone(last) => records.len(),
             Some(("call" | "key", _)) => before_last,
+            // What was before the last grant has no bearing on who holds it, or on the next token.
+            Some(("lock", _)) => {
+                let granted = |r: &Record| r.event.starts_with("{\"granted\"");
+                records.iter().rposition(granted).unwrap_or(0)
+            }
+            Some(("schedule", _)) => {
+                let summed = |r: &Record| r.event.starts_with("{\"schedule_summed\"");
+                records.iter().rposition(summed).unwrap_or(0)
+            }
+            Some(("slots", _)) => super::slots::outlived(records, self.calls_from),
+            // The content of then, and all since.
+            Some(("doc", _)) => {
+                let old = records.iter().take_while(|r| r.at < self.pre_images_from);
+                old.count().saturating_sub(1)
+            }
+            Some(("tx", _)) if last.at < self.pre_images_from => {
+                let ends = ["{\"swept\"", "{\"aborted\""];
+                match ends.iter().any(|end| last.event.starts_with(end)) {
+                    true => records.len(),
+                    false => 0,
+                }
+            }
             // The last one keeps the count.
             Some(("event", _)) => {
                 let old = records.iter().take_while(|r| r.at < self.events_from);
@@ -405,6 +431,7 @@ mod tests {
             archives: None,
             events_from: Timestamp::from_micros(50 * 3_600_000_000),
             calls_from: day_ago,
+            pre_images_from: Timestamp::from_micros(10 * 3_600_000_000),
         };
         for (name, hours, outlived) in [
             ("call/0a", &[1, 74][..], 2),
@@ -412,6 +439,8 @@ mod tests {
             ("key/audit/0a", &[1, 2], 1),
             ("event/paid", &[1, 49, 50, 99], 2),
             ("event/paid", &[1, 2], 1),
+            ("doc/plan", &[1, 9, 10, 99], 1),
+            ("doc/plan", &[1], 0),
             ("run/r1", &[1, 2], 0),
             ("workflow/audit", &[1, 2], 0),
         ] {

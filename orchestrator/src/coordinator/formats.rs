@@ -34,6 +34,7 @@ fn facts_of_version_1_are_read_and_written_as_they_were() {
 {"schedule_skipped":{"instant":1795339800000000,"reason":{"overlap":{"run":"r1"}},"at":1795339800000001}}
 {"schedule_skipped":{"instant":1795339800000000,"reason":{"bad_inputs":{"message":"inputs.day: missing"}},"at":1}}
 {"schedule_passed":{"after":1795339800000000,"until":1795343400000000,"count":6,"reason":"missed","at":1795343400000001}}
+{"schedule_summed":{"definition":"7f3a","anchor":1795339800000000,"cursor":1795339800000000,"taken":[[1795339800000000,1795339800000000]],"queue":[],"paused":{"by":"dana","reason":null,"at":1795339800000000},"runs":["r1"],"past":[{"instant":1795339800000000,"at":1795339800000001,"run":"r1","skipped":null}],"at":1795339800000002}}
 {"backfill_requested":{"instants":[1795339800000000],"by":"dana","at":1795343400000001}}
 "#,
     );

@@ -65,8 +65,9 @@ pub(super) struct Locks {
 }
 
 impl Locks {
-    pub(super) fn replay(&mut self, name: FileId, event: &LockEvent) {
-        self.by_name.entry(name).or_default().apply(event);
+    pub(super) fn replay(&mut self, name: FileId, version: Version, event: &LockEvent) {
+        let lock = self.by_name.entry(name).or_default();
+        lock.replay_at(version, event);
     }
 
     /// Gives every holder a lease of full length.
@@ -371,9 +372,10 @@ impl Coordinator {
 
     pub(super) fn reload_lock(&mut self, name: &FileId, now: Now) -> Result<(), Refusal> {
         let records = self.store.read(&lock_stream(name), 1)?;
-        let events = records.iter().map(recovery::decode::<LockEvent>);
-        let events: Vec<LockEvent> = events.collect::<Result<_, _>>()?;
-        let mut fresh = NamedLock::replay(&events);
+        let mut fresh = NamedLock::default();
+        for record in &records {
+            fresh.replay_at(record.version, &recovery::decode(record)?);
+        }
         if let Some(known) = self.locks.by_name.get(name) {
             for request in known.waiting() {
                 // It had room before.

@@ -139,11 +139,13 @@ impl Coordinator {
         } else if let Some(name) = stream.strip_prefix("event/") {
             self.events.replay(name, record.version, decode(record)?);
         } else if let Some(workflow) = stream.strip_prefix("trigger/") {
-            self.triggers.replay(workflow, &decode(record)?);
+            self.triggers
+                .replay(workflow, record.version, &decode(record)?);
         } else if stream.starts_with("slots/") {
-            self.slots.replay(stream, &decode(record)?);
+            self.slots.replay(stream, record.version, &decode(record)?);
         } else if let Some(name) = stream.strip_prefix("schedule/") {
-            self.schedules.replay(name, &decode(record)?);
+            self.schedules
+                .replay(name, record.version, &decode(record)?);
         } else if let Some(name) = stream.strip_prefix("agent/") {
             let event: AgentEvent = decode(record)?;
             self.replay_agent(name, &event, record.version);
@@ -159,7 +161,7 @@ impl Coordinator {
         } else if let Some(name) = stream.strip_prefix("lock/")
             && let Ok(name) = FileId::new(name)
         {
-            self.locks.replay(name, &decode(record)?);
+            self.locks.replay(name, record.version, &decode(record)?);
         }
         Ok(())
     }

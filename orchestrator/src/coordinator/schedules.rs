@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use phisync_state::{StreamName, Timestamp};
+use phisync_state::{StreamName, Timestamp, Version};
 use phisync_workflows::Machine;
 use phisync_workflows::machine::{Overlap, Schedule, Timing};
 
@@ -47,10 +47,12 @@ fn stream(key: &ScheduleKey) -> StreamName {
 
 impl Schedules {
     /// Takes in a fact of the stream `schedule/NAME`, where `name` is `WORKFLOW/ID`.
-    pub(super) fn replay(&mut self, name: &str, event: &ScheduleEvent) {
+    pub(super) fn replay(&mut self, name: &str, version: Version, event: &ScheduleEvent) {
         if let Some((workflow, id)) = name.split_once('/') {
             let key = (workflow.to_owned(), id.to_owned());
-            schedule::apply(&mut self.all.entry(key).or_default().state, event);
+            let state = &mut self.all.entry(key).or_default().state;
+            schedule::apply(state, event);
+            state.version = version;
         }
     }
 
@@ -202,6 +204,7 @@ impl Coordinator {
         let mut state = ScheduleState::default();
         for record in self.store.read(&stream(key), 1)? {
             schedule::apply(&mut state, &recovery::decode(&record)?);
+            state.version = record.version;
         }
         self.schedules.all.entry(key.clone()).or_default().state = state;
         self.settle_schedule(key);
@@ -260,9 +263,14 @@ impl Coordinator {
             now: now.wall,
             prepare: &mut prepare,
         };
-        let decision = schedule::decide(&plan, &mut state, input, &mut around)?;
+        let mut decision = schedule::decide(&plan, &mut state, input, &mut around)?;
         if decision.events.is_empty() {
             return Ok(());
+        }
+        if state.is_long() {
+            let summed = state.sum_up(now.wall);
+            schedule::apply(&mut state, &summed);
+            decision.events.push(summed);
         }
         if let Some(entry) = self.schedules.all.get_mut(key) {
             entry.state = state;

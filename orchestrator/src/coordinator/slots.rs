@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::engine::{Input, RunId};
 
+use super::sharing::Sharing;
 use super::starts::{NewRun, StartScope};
 use super::{Coordinator, Now, Refusal, recovery};
 
@@ -59,6 +60,10 @@ struct Queue {
 }
 
 impl Queue {
+    fn is_free(&self) -> bool {
+        self.holders.is_empty() && self.waiting.is_empty()
+    }
+
     fn apply(&mut self, event: &SlotEvent) {
         self.version += 1;
         match event {
@@ -75,6 +80,23 @@ impl Queue {
     }
 }
 
+/// How many of these, the first records of a key's stream, nobody needs: those up to the last moment
+/// before `since` at which nobody had the key.
+pub(super) fn outlived(records: &[Record], since: Timestamp) -> usize {
+    let mut queue = Queue::default();
+    let mut free = 0;
+    for (record, count) in records.iter().zip(1..) {
+        let Ok(event) = recovery::decode(record) else {
+            return 0;
+        };
+        queue.apply(&event);
+        if queue.is_free() && record.at < since {
+            free = count;
+        }
+    }
+    free
+}
+
 /// All concurrency keys, by the names of their streams.
 #[derive(Default)]
 pub(super) struct Slots {
@@ -83,7 +105,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    pub(super) fn replay(&mut self, stream: &str, event: &SlotEvent) {
+    pub(super) fn replay(&mut self, stream: &str, version: Version, event: &SlotEvent) {
         let run = match event {
             SlotEvent::SlotTaken { run, .. }
             | SlotEvent::SlotAwaited { run, .. }
@@ -96,6 +118,7 @@ impl Slots {
         }
         let queue = self.queues.entry(stream.to_owned()).or_default();
         queue.apply(event);
+        queue.version = version;
     }
 }
 
@@ -209,12 +232,36 @@ impl Coordinator {
     }
 
     fn note_slot(&mut self, stream: &str, event: &SlotEvent) {
-        let queue = self.slots.queues.get(stream);
-        let before = queue.map_or(0, |queue| queue.version);
         let name = StreamName::new(stream);
+        let queue = self.slots.queues.get(stream);
+        let before = match queue {
+            Some(queue) => queue.version,
+            None => self.pending_version(&name),
+        };
         self.batch.add(name, before, std::slice::from_ref(event));
         self.batch.slots.insert(stream.to_owned());
-        self.slots.replay(stream, event);
+        self.slots.replay(stream, before + 1, event);
+    }
+
+    /// Forgets the keys that nobody has: their streams know their versions. Where others write too, what is believed
+    /// of a key is worth nothing without the version that it was believed at.
+    pub(super) fn forget_free_slots(&mut self) {
+        if self.sharing == Sharing::Alone {
+            self.slots.queues.retain(|_, queue| !queue.is_free());
+        }
+    }
+
+    /// The version of a stream about which nothing is believed, with what the batch under way adds to it.
+    fn pending_version(&self, stream: &StreamName) -> Version {
+        let entries = self.batch.entries.iter();
+        let pending = entries.filter(|entry| entry.stream == *stream);
+        let pending: usize = pending.map(|entry| entry.events.len()).sum();
+        let known = match self.sharing {
+            Sharing::Alone => self.store.version(stream),
+            // If there is more, the race is lost, and it is read.
+            Sharing::Shared | Sharing::Reading => 0,
+        };
+        known + pending as Version
     }
 
     /// Enters a run that is there, but has not begun, under its key.
@@ -296,7 +343,8 @@ impl Coordinator {
             }
         }
         for record in self.store.read(&StreamName::new(stream), 1)? {
-            self.slots.replay(stream, &recovery::decode(&record)?);
+            self.slots
+                .replay(stream, record.version, &recovery::decode(&record)?);
         }
         let queue = self.slots.queues.get(stream).cloned().unwrap_or_default();
         for run in queue.holders.iter().chain(&queue.waiting) {

@@ -332,6 +332,15 @@ impl Coordinator {
         all
     }
 
+    /// After a snapshot: forgets what it has left out, transactions that were closed before `since` and concurrency keys
+    /// that nobody has.
+    pub fn forget_outlived(&mut self, since: Timestamp) {
+        self.forget_free_slots();
+        self.transactions
+            .closed
+            .retain(|_, closed| closed.at >= since);
+    }
+
     /// The transactions whose contents may still be needed: the open ones, and those that were
     /// closed after `since`.
     #[must_use]

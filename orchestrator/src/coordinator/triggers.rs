@@ -81,9 +81,9 @@ pub(super) struct Triggers {
 
 impl Triggers {
     /// Takes in a fact of the stream `trigger/WORKFLOW`.
-    pub(super) fn replay(&mut self, workflow: &str, fact: &TriggerFact) {
+    pub(super) fn replay(&mut self, workflow: &str, version: Version, fact: &TriggerFact) {
         let of = self.workflows.entry(workflow.to_owned()).or_default();
-        of.version += 1;
+        of.version = version;
         match fact {
             TriggerFact::TriggersSet { definition, .. } => of.definition = Some(definition.clone()),
             TriggerFact::TriggerFired {
@@ -131,7 +131,7 @@ impl Coordinator {
         self.batch
             .add(stream(workflow), before, std::slice::from_ref(fact));
         self.batch.triggers.insert(workflow.to_owned());
-        self.triggers.replay(workflow, fact);
+        self.triggers.replay(workflow, before + 1, fact);
     }
 
     /// Starts the runs that an event is to start, in the batch under way.
@@ -272,7 +272,8 @@ impl Coordinator {
     pub(super) fn reload_triggers(&mut self, workflow: &str) -> Result<(), Refusal> {
         self.triggers.workflows.remove(workflow);
         for record in self.store.read(&stream(workflow), 1)? {
-            self.triggers.replay(workflow, &recovery::decode(&record)?);
+            self.triggers
+                .replay(workflow, record.version, &recovery::decode(&record)?);
         }
         Ok(())
     }

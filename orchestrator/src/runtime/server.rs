@@ -382,6 +382,7 @@ impl Server {
             roots,
             project,
             Arc::clone(&clock),
+            options.snapshots.pre_images,
         );
         let app = App {
             handle: handle.clone(),

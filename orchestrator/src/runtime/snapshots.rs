@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use phisync_state::env::{Clock, Disk};
 use phisync_state::snapshot::{self, Archives, Keeping, SnapshotError, SnapshotInfo, Taken};
-use phisync_state::{FileStore, Seq, Store as _};
+use phisync_state::{FileStore, ReadError, Seq, Store as _};
 use tokio::sync::oneshot;
 
-use crate::coordinator::{Coordinator, Now, Refusal};
+use crate::coordinator::{Alarm, AlarmKind, Coordinator, Now, Refusal};
 
 use super::driver::Handle;
 
@@ -32,6 +32,9 @@ pub struct SnapshotPolicy {
     pub records: u64,
     /// What is kept.
     pub keeping: Keeping,
+    /// How long a closed transaction can be taken back: so long the contents from before it are kept, and
+    /// the versions of documents.
+    pub pre_images: Duration,
 }
 
 impl Default for SnapshotPolicy {
@@ -40,6 +43,7 @@ impl Default for SnapshotPolicy {
             every: Duration::from_secs(15 * 60),
             records: 100_000,
             keeping: Keeping::default(),
+            pre_images: Duration::from_secs(30 * 86_400),
         }
     }
 }
@@ -172,7 +176,7 @@ impl Taker {
                         "took a snapshot"
                     ),
                     Ok(None) => {}
-                    Err(error) => tracing::warn!(%error, "no snapshot was taken"),
+                    Err(error) => self.report(&error),
                 },
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Ask::Stop) | Err(RecvTimeoutError::Disconnected) => return,
@@ -190,13 +194,18 @@ impl Taker {
 
     fn take(&mut self) -> Result<Option<Taken>, SnapshotFailure> {
         self.last = self.clock.monotonic();
-        let projection = self.call(|c, now| Ok(c.projection(now)))?;
+        let pre_images = self.policy.pre_images;
+        let projection = self.call(move |c, now| Ok(c.projection(pre_images, now)))?;
         let keeping = &self.policy.keeping;
         let taken = self
             .store
             .snapshot(&projection, keeping, self.clock.now())?;
         if let Some(taken) = &taken {
             self.covered = taken.seq;
+            self.call(move |c, now| {
+                c.forget_outlived(now.wall.saturating_sub(pre_images));
+                Ok(())
+            })?;
         }
         // A few at a time, so that nobody waits long for the thread that decides.
         let mut from = None;
@@ -204,6 +213,23 @@ impl Taker {
             from = self.call(move |c, _| Ok(c.forget_archived(from.as_ref())))?;
             if from.is_none() {
                 return Ok(taken);
+            }
+        }
+    }
+
+    /// Says that no snapshot was taken; damage to what the store stands on is put on record.
+    fn report(&self, error: &SnapshotFailure) {
+        tracing::warn!(%error, "no snapshot was taken");
+        if let SnapshotFailure::Snapshot(SnapshotError::Read(ReadError::Corrupt { what, .. })) =
+            error
+        {
+            let alarm = Alarm {
+                kind: AlarmKind::SnapshotDamaged,
+                about: what.clone(),
+                says: format!("{error}; the next start passes it over"),
+            };
+            if let Err(refusal) = self.call(move |c, now| c.raise(alarm, now)) {
+                tracing::warn!(%refusal, "an alarm is not on record");
             }
         }
     }

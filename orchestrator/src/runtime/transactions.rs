@@ -29,9 +29,6 @@ const RETRY_PERIOD: Duration = Duration::from_secs(5);
 /// How often blobs that nobody needs are removed, in such periods: once an hour.
 const COLLECT_PERIODS: u32 = 720;
 
-/// How long a closed transaction can be taken back: so long its pre-images are kept.
-const PRE_IMAGES_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// Why a transaction was refused, or where it stands if nobody knows.
 #[derive(Debug, thiserror::Error)]
 pub enum TransactError {
@@ -92,6 +89,8 @@ pub struct Transactor {
     /// A directory could not be synced: what a later sync says proves nothing, only a restart does.
     unsynced: AtomicBool,
     clock: Arc<dyn Clock>,
+    /// How long a closed transaction can be taken back: so long its pre-images are kept.
+    pre_images: Duration,
 }
 
 /// Says that a transaction is driven, as long as it lives.
@@ -129,6 +128,7 @@ impl Transactor {
         roots: Roots,
         project: PathBuf,
         clock: Arc<dyn Clock>,
+        pre_images: Duration,
     ) -> Self {
         Self {
             handle,
@@ -141,6 +141,7 @@ impl Transactor {
             gate: tokio::sync::RwLock::new(()),
             unsynced: AtomicBool::new(false),
             clock,
+            pre_images,
         }
     }
 
@@ -405,7 +406,7 @@ impl Transactor {
     async fn collect(&self) -> Result<(), TransactError> {
         let _alone = self.gate.write().await;
         let now = self.clock.now().as_micros();
-        let kept = i64::try_from(PRE_IMAGES_KEPT.as_micros()).unwrap_or(i64::MAX);
+        let kept = i64::try_from(self.pre_images.as_micros()).unwrap_or(i64::MAX);
         let since = Timestamp::from_micros(now.saturating_sub(kept));
         let (ids, _) = self
             .handle

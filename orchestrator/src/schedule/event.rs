@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::RunId;
 
+use super::state::{Past, SchedulePause};
+
 /// Why an instant started nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -124,6 +126,29 @@ pub enum ScheduleEvent {
         count: u32,
         /// Why.
         reason: SkipReason,
+        /// When.
+        at: Timestamp,
+    },
+    /// Everything that the facts before this one come to: they are needed no more.
+    ScheduleSummed {
+        /// The version of the workflow that has it; absent: withdrawn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        definition: Option<String>,
+        /// Where `every` counts from.
+        anchor: Timestamp,
+        /// Instants up to here are decided.
+        cursor: Timestamp,
+        /// First and last of each stretch of instants that were taken.
+        taken: Vec<(Timestamp, Timestamp)>,
+        /// Instants that wait for a run to close.
+        queue: Vec<Timestamp>,
+        /// Why it is paused, if it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paused: Option<SchedulePause>,
+        /// Runs of it that are open.
+        runs: Vec<RunId>,
+        /// The last things that it did.
+        past: Vec<Past>,
         /// When.
         at: Timestamp,
     },

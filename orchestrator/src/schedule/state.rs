@@ -4,12 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 
 use phisync_state::{Timestamp, Version};
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::RunId;
 
 use super::event::{ScheduleEvent, SkipReason};
 
 /// So many facts are kept to be shown.
 const PAST_MAX: usize = 20;
+
+/// After so many facts one says everything again.
+const SUMMED_EVERY: u32 = 500;
+
+/// So many stretches of instants that were taken are told apart.
+const STRETCHES_MAX: usize = 1000;
 
 /// The instants that were taken: for each, a run was started or will be. Neighbours that were taken one
 /// after the other are kept as one stretch, so that a schedule that works as it should needs no space.
@@ -50,7 +58,7 @@ impl Taken {
 }
 
 /// Something that a schedule did, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
     /// The instant; `None` if it was set off by hand.
     pub instant: Option<Timestamp>,
@@ -63,7 +71,7 @@ pub struct Past {
 }
 
 /// Why a schedule is paused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SchedulePause {
     /// Who wanted it.
     pub by: String,
@@ -94,12 +102,46 @@ pub struct ScheduleState {
     pub runs: Vec<RunId>,
     /// The last things that it did, oldest first.
     pub past: VecDeque<Past>,
+    /// Facts since the last one that says everything again.
+    pub since_summed: u32,
 }
 
 impl ScheduleState {
     /// A run of it has closed.
     pub fn forget_run(&mut self, run: &RunId) {
         self.runs.retain(|other| other != run);
+    }
+
+    /// Whether it has so many facts that one is due that says everything again.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.since_summed >= SUMMED_EVERY
+    }
+
+    /// The fact that says everything again: those before it are needed no more.
+    #[must_use]
+    pub fn sum_up(&self, at: Timestamp) -> ScheduleEvent {
+        let stretches = self.taken.stretches.iter();
+        let skip = stretches.len().saturating_sub(STRETCHES_MAX);
+        let mut stretches: Vec<_> = stretches.map(|(first, last)| (*first, *last)).collect();
+        // What lies between the oldest counts as taken too: nothing ever starts twice.
+        if let Some(first) = stretches.first().copied().filter(|_| skip > 0) {
+            stretches.drain(..skip);
+            if let Some(oldest) = stretches.first_mut() {
+                oldest.0 = first.0;
+            }
+        }
+        ScheduleEvent::ScheduleSummed {
+            definition: self.definition.clone(),
+            anchor: self.anchor,
+            cursor: self.cursor,
+            taken: stretches,
+            queue: self.queue.iter().copied().collect(),
+            paused: self.paused.clone(),
+            runs: self.runs.clone(),
+            past: self.past.iter().cloned().collect(),
+            at,
+        }
     }
 
     fn remember(&mut self, past: Past) {
@@ -118,7 +160,29 @@ impl ScheduleState {
 /// Folds one journalled fact. Total: replaying a valid journal cannot fail.
 pub fn apply(state: &mut ScheduleState, event: &ScheduleEvent) {
     state.version += 1;
+    state.since_summed += 1;
     match event {
+        ScheduleEvent::ScheduleSummed {
+            definition,
+            anchor,
+            cursor,
+            taken,
+            queue,
+            paused,
+            runs,
+            past,
+            at: _,
+        } => {
+            state.definition.clone_from(definition);
+            state.anchor = *anchor;
+            state.cursor = *cursor;
+            state.taken.stretches = taken.iter().copied().collect();
+            state.queue = queue.iter().copied().collect();
+            state.paused.clone_from(paused);
+            state.runs.clone_from(runs);
+            state.past = past.iter().cloned().collect();
+            state.since_summed = 0;
+        }
         ScheduleEvent::ScheduleSet {
             definition,
             anchor,

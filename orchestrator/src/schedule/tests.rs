@@ -132,6 +132,16 @@ impl Story {
                 &serde_json::from_str(&text).expect("a fact reads"),
             );
         }
+        let summed = state.sum_up(Timestamp::from_micros(self.now));
+        let text = serde_json::to_string(&summed).expect("a fact prints");
+        let mut again = ScheduleState::default();
+        apply(
+            &mut again,
+            &serde_json::from_str(&text).expect("a fact reads"),
+        );
+        again.version = state.version;
+        again.since_summed = state.since_summed;
+        assert_eq!(again, state, "what is summed up is all there was");
         state.runs.retain(|run| self.open.contains(run));
         assert_eq!(state, self.state, "a replay gives the same state");
         self.state = state;
@@ -181,6 +191,7 @@ impl Story {
                 }
                 ScheduleEvent::ScheduleFired { instant: None, .. }
                 | ScheduleEvent::ScheduleSet { .. }
+                | ScheduleEvent::ScheduleSummed { .. }
                 | ScheduleEvent::ScheduleWithdrawn { .. }
                 | ScheduleEvent::SchedulePaused { .. }
                 | ScheduleEvent::ScheduleResumed { .. } => {}
@@ -372,6 +383,7 @@ fn words(story: &Story) -> Vec<String> {
             ..
         } => format!("{count} up to {} passed: {}", at(until), reason.words()),
         ScheduleEvent::SchedulePaused { .. } => "paused".to_owned(),
+        ScheduleEvent::ScheduleSummed { .. } => "summed up".to_owned(),
         ScheduleEvent::ScheduleResumed { .. } => "resumed".to_owned(),
         ScheduleEvent::BackfillRequested { instants, .. } => {
             format!("backfill of {}", instants.len())

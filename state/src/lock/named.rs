@@ -117,6 +117,12 @@ impl NamedLock {
         lock
     }
 
+    /// Folds an event that stands at this place of its stream; those before the last grant may be gone.
+    pub fn replay_at(&mut self, version: Version, event: &LockEvent) {
+        self.apply(event);
+        self.version = version;
+    }
+
     /// How many events it has.
     #[must_use]
     pub fn version(&self) -> Version {

@@ -19,6 +19,7 @@ mod files;
 mod handoffs;
 mod incidents;
 mod joins;
+mod keeping;
 mod leases;
 mod limits;
 mod pausing;

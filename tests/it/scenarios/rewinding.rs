@@ -1,7 +1,7 @@
 //! Rewind: all runs and documents as they stood, as one record.
 
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use phisync::coordinator::{Point, Refusal, RewindOrder, RewindRefusal};
 use phisync::engine::{RunId, RunStatus};
@@ -265,11 +265,8 @@ fn a_moment_that_is_none_or_no_reason_is_refused() {
 
 /// Everything that has happened is durable from now on.
 fn settle(w: &mut World) {
-    let (tell, told) = mpsc::channel();
-    let last = w.coordinator().last_seq();
-    let then = move |durable| tell.send(durable).expect("the test waits");
-    w.store().when_durable(last, Box::new(then));
-    told.recv().expect("it is told").expect("the disk works");
+    let settled = w.coordinator().wait_until_durable();
+    settled.expect("the disk works");
 }
 
 fn on_disk(disk: &SimDisk) -> World {
