@@ -16,6 +16,7 @@ mod examples;
 mod files;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod hostile;
 #[cfg(unix)]
 mod lifecycle;
 #[cfg(unix)]

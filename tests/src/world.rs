@@ -306,6 +306,17 @@ impl World {
             .expect("it is taken back");
     }
 
+    /// The holder gives the task back without having begun.
+    ///
+    /// # Errors
+    /// The coordinator's.
+    pub fn try_release(&mut self, claim: &Claim) -> Result<(), Refusal> {
+        let now = self.now();
+        let (agent, task) = (&claim.agent, &claim.task);
+        self.coordinator
+            .release(agent, &task.id, task.token, false, now)
+    }
+
     /// The holder says that it still works.
     ///
     /// # Errors

@@ -307,7 +307,8 @@ impl Coordinator {
         })
     }
 
-    /// A token proves who holds the task, not who calls: the caller must be the holder.
+    /// A token proves who holds the task, not who calls: the caller must be the holder. That is also so of a token
+    /// whose word was taken already, or anybody who saw it would be told that their own word was.
     pub(super) fn check_caller(
         &self,
         run: &RunId,
@@ -316,20 +317,21 @@ impl Coordinator {
         token: u64,
         agent: &str,
     ) -> Result<(), Refusal> {
-        let Some(open) = self.open.get(run) else {
-            return Ok(());
-        };
-        let state = &open.state;
-        let index = state.slot_named(step);
-        let holder = index.and_then(|index| state.task(index, undo)?.holder.as_ref());
-        match holder {
-            Some(holder) if holder.token == token && holder.agent != agent => {
-                Err(Refusal::Forbidden(format!(
-                    "`{agent}` does not hold the task, `{}` does",
-                    holder.agent
-                )))
+        let closed;
+        let state = match self.open.get(run) {
+            Some(open) => &open.state,
+            None => {
+                closed = self.load(run)?;
+                &closed
             }
-            _ => Ok(()),
+        };
+        let index = state.slot_named(step);
+        let task = index.and_then(|index| state.task(index, undo));
+        match task.and_then(|task| task.given_to(token)) {
+            Some(holder) if holder != agent => Err(Refusal::Forbidden(format!(
+                "token {token} was given to `{holder}`, not to `{agent}`"
+            ))),
+            Some(_) | None => Ok(()),
         }
     }
 }

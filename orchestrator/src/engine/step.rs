@@ -80,6 +80,27 @@ pub struct TaskState {
     pub waker: Option<Waker>,
 }
 
+impl TaskState {
+    /// The agent that `token` was given to, as long as something is known of it: while it holds the task, and
+    /// once its word was taken.
+    #[must_use]
+    pub fn given_to(&self, token: u64) -> Option<&str> {
+        if let Some(holder) = self.holder.as_ref().filter(|holder| holder.token == token) {
+            return Some(&holder.agent);
+        }
+        if self
+            .accepted
+            .as_ref()
+            .is_some_and(|(under, _)| *under == token)
+        {
+            return self.last_agent.as_deref();
+        }
+        let ended = self.last_error.as_ref();
+        let ended = ended.filter(|ended| ended.token == Some(token))?;
+        ended.agent.as_deref()
+    }
+}
+
 /// One decision about an approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
