@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod access;
 mod asking;
+mod calls;
 mod chaos;
 #[cfg(unix)]
 mod control;

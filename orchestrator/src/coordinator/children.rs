@@ -86,7 +86,11 @@ impl Coordinator {
         version: Option<&str>,
         inputs: &RawJson,
     ) -> Result<NewRun, Refusal> {
-        let machine = self.definitions.newest_within(workflow, version);
+        let caller = self.open.get(parent).map(|run| &run.state.machine);
+        let machine = match caller {
+            Some(caller) => self.definitions.called_by(caller, workflow, version),
+            None => self.definitions.newest_within(workflow, version),
+        };
         let machine = machine.ok_or_else(|| Refusal::NotFound {
             what: "workflow",
             id: match version {

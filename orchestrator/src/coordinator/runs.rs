@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use phisync_state::snapshot::Standing;
-use phisync_workflows::Machine;
+use phisync_workflows::{CatalogWorkflow, Machine};
 use serde_json::{Map, Value};
 
 use crate::engine::{Input, RunId, RunState};
@@ -102,19 +102,47 @@ impl Coordinator {
 
     fn register_in_batch(&mut self, machine: &Arc<Machine>) {
         let newest = self.definitions.newest(machine.name());
-        if newest.is_some_and(|newest| newest.hash() == machine.hash()) {
+        let calls = self.definitions.choose_calls(machine);
+        if newest.is_some_and(|newest| newest.hash() == machine.hash())
+            && calls == self.definitions.calls_of(machine.hash())
+        {
             return;
         }
         let event = DefinitionEvent::DefinitionRegistered {
             hash: machine.hash().to_owned(),
             source: machine.source().to_owned(),
+            calls: calls.clone(),
         };
         let version = self.definitions.version(machine.name());
         let stream = Definitions::stream(machine.name());
         self.batch.add(stream, version, &[event]);
         self.batch.workflows.insert(machine.name().to_owned());
-        self.definitions.add(Arc::clone(machine));
+        self.definitions.add(Arc::clone(machine), calls);
         self.stale_views.definition_registered(machine);
+    }
+
+    /// Every version of every workflow, as callers have to know it.
+    #[must_use]
+    pub fn callable(&self) -> Vec<CatalogWorkflow> {
+        let all = self.definitions.in_order();
+        let all = all.map(|machine| CatalogWorkflow {
+            name: machine.name().to_owned(),
+            version: machine.version().to_owned(),
+            interface: machine.interface(),
+        });
+        all.collect()
+    }
+
+    /// What a definition calls, and in which version; calls that are chosen when they are made are not
+    /// among it.
+    #[must_use]
+    pub fn calls_of(&self, machine: &Machine) -> BTreeMap<String, String> {
+        let calls = self.definitions.calls_of(machine.hash()).into_iter();
+        let named = calls.filter_map(|(call, hash)| {
+            let callee = self.definitions.get(&hash)?;
+            Some((call, callee.version().to_owned()))
+        });
+        named.collect()
     }
 
     /// The newest version of every workflow.

@@ -1,5 +1,7 @@
 //! Workflows on the wire.
 
+use std::collections::BTreeMap;
+
 use phisync_workflows::Machine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,16 +35,20 @@ pub struct WorkflowDetail {
     pub hash: String,
     /// The definition, as it was given.
     pub source: String,
+    /// What it calls (`NAME`, or `NAME RANGE`), and the version that was chosen when it was registered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub calls: BTreeMap<String, String>,
 }
 
 impl WorkflowDetail {
     /// A version as it is told.
-    pub(crate) fn of(machine: &Machine) -> Self {
+    pub(crate) fn of(machine: &Machine, calls: BTreeMap<String, String>) -> Self {
         Self {
             name: machine.name().to_owned(),
             version: machine.version().to_owned(),
             hash: machine.hash().to_owned(),
             source: machine.source().to_owned(),
+            calls,
         }
     }
 }

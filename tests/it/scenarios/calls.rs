@@ -128,3 +128,32 @@ fn a_child_that_somebody_else_cancels_fails_the_call() {
         format!("call.failed: run `{child}` was cancelled")
     );
 }
+
+#[test]
+fn a_call_stays_with_the_version_that_was_there_when_its_caller_was_registered() {
+    let text = parent("{ workflow: child, version: '^1' }");
+    let mut w = World::new(&text, TEAM);
+    let now = w.now();
+    let (first, caller) = (compiled(CHILD), compiled(&text));
+    for machine in [&first, &caller] {
+        w.coordinator()
+            .register(machine, now)
+            .expect("it registers");
+    }
+    let later = compiled(
+        &CHILD
+            .replace("1.2.0", "1.3.0")
+            .replace("inputs.n * 2", "inputs.n * 3"),
+    );
+    w.coordinator().register(&later, now).expect("it registers");
+    // The same caller again changes nothing: the same definition calls the same for ever.
+    w.coordinator()
+        .register(&caller, now)
+        .expect("it registers");
+    let calls = w.coordinator().calls_of(&caller);
+    assert_eq!(calls["child ^1"], "1.2.0");
+    w.crash_and_reopen();
+    let run = w.start();
+    play(&mut w, |_| Ok(json!(null)));
+    assert_eq!(outputs(&w.run(&run)), json!({ "got": { "twice": 42 } }));
+}

@@ -48,7 +48,7 @@ pub(super) async fn start(
     });
     let target = match (&request.workflow, &request.definition) {
         (Some(name), None) => Target::Named(name.clone()),
-        (None, Some(text)) => Target::Compiled(compile_one(&app, "<definition>", text)?),
+        (None, Some(text)) => Target::Compiled(compile_one(&app, "<definition>", text).await?),
         _ => {
             let detail = "give either `workflow` or `definition`";
             let status = StatusCode::UNPROCESSABLE_ENTITY;

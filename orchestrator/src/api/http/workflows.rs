@@ -16,9 +16,19 @@ use super::problem::Problem;
 use super::roles::Operator;
 
 /// Compiles the text of one workflow, as a client sent it.
-pub(super) fn compile_one(app: &App, name: &str, text: &str) -> Result<Arc<Machine>, Problem> {
+pub(super) async fn compile_one(
+    app: &App,
+    name: &str,
+    text: &str,
+) -> Result<Arc<Machine>, Problem> {
     let source = SourceText::new(name, text);
-    let compiled = compile(&source, Some(&app.catalog));
+    let mut catalog = app.catalog.clone();
+    // Whoever calls nobody does not have to know whom it could.
+    if text.contains("call") {
+        let (callable, _) = app.handle.call(|c, _| Ok(c.callable())).await?;
+        catalog.workflows = Some(callable);
+    }
+    let compiled = compile(&source, Some(&catalog));
     let invalid = |detail: String| {
         let diagnostics = render::json(&source, &compiled.diagnostics);
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_workflow", detail)
@@ -40,7 +50,7 @@ pub(super) async fn register(
     _operator: Operator,
     Text(text): Text,
 ) -> Result<Answer<Registered>, Problem> {
-    let machine = compile_one(&app, "<request>", &text)?;
+    let machine = compile_one(&app, "<request>", &text).await?;
     let register = app.answer(move |c, now| c.register(&machine, now));
     Ok(register.await?.created())
 }
@@ -63,7 +73,7 @@ pub(super) async fn show(
 ) -> Result<Answer<WorkflowDetail>, Problem> {
     let show = app.answer(move |c, _| {
         let machine = c.workflow(&name)?;
-        Ok(WorkflowDetail::of(&machine))
+        Ok(WorkflowDetail::of(&machine, c.calls_of(&machine)))
     });
     show.await
 }
