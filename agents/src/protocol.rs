@@ -38,6 +38,13 @@ pub struct Task {
     pub prompt: Option<String>,
     /// What to work on.
     pub input: Box<RawValue>,
+    /// What comes along with the input: references of artefacts, names of files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Value>,
+    /// Names of the secrets that the work needs. Their values are known where the agent runs, and
+    /// never sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// JSON schema that the output must satisfy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,

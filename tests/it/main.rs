@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod access;
 mod asking;
+#[cfg(unix)]
 mod calls;
 mod chaos;
 #[cfg(unix)]
@@ -18,6 +19,8 @@ mod files;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod hostile;
+#[cfg(unix)]
+mod language;
 #[cfg(unix)]
 mod lifecycle;
 #[cfg(unix)]
@@ -38,6 +41,8 @@ mod queue;
 mod races;
 mod replay;
 mod scenarios;
+#[cfg(unix)]
+mod secrets;
 #[cfg(unix)]
 mod transactions;
 mod wakers;

@@ -118,6 +118,11 @@ impl Attempt<'_> {
         let child = match Worked::start(self.program, task, self.stdin, mirror, tell_life) {
             Ok(child) => child,
             Err(StartError::Program(cause)) => return Ended::Unstartable(cause),
+            // Trying again finds the same: somebody has to say what it is.
+            Err(StartError::Secret(missing)) => {
+                let failure = Failure::new("policy", missing.to_string());
+                return Ended::Report(Report::Fail(failure));
+            }
             Err(StartError::Machine(cause)) => return short_of(&cause),
             Err(StartError::Thread(cause)) => return Ended::Unattended(cause),
         };

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
+use super::secrets::Secrets;
+
 /// Longest line shown in one piece, in bytes.
 const LINE_BYTES_MAX: usize = 4096;
 
@@ -108,6 +110,7 @@ pub(super) struct Mirror {
     screen: Screen,
     prefix: String,
     line: Vec<u8>,
+    secrets: Secrets,
 }
 
 impl Mirror {
@@ -116,7 +119,13 @@ impl Mirror {
             screen,
             prefix,
             line: Vec::new(),
+            secrets: Secrets::default(),
         }
+    }
+
+    /// The same, which shows no value of these.
+    pub(super) fn without(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
     }
 
     fn show(&mut self, chunk: &[u8]) {
@@ -134,7 +143,7 @@ impl Mirror {
         if self.line.is_empty() {
             return;
         }
-        let line = std::mem::take(&mut self.line);
+        let line = self.secrets.mask(std::mem::take(&mut self.line));
         let mut words = String::with_capacity(line.len() + self.prefix.len());
         words.push_str(&self.prefix);
         for c in String::from_utf8_lossy(&line)

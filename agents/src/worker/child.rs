@@ -13,8 +13,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::capture::{Capture, Mirror};
+use super::capture::{Capture, Captured, Mirror};
 use super::outcome::{Ending, Exit, OutputFile, RESULT_BYTES_MAX, STDERR_BYTES_MAX};
+use super::secrets::{SecretError, Secrets};
 use crate::protocol::{PROGRESS_BYTES_MAX, Task};
 use crate::tree::{Life, Pipes, Tree};
 
@@ -69,11 +70,14 @@ pub(super) struct Worked {
     stdout: Capture,
     stderr: Capture,
     directory: TempDir,
+    secrets: Secrets,
 }
 
 /// Why no command runs.
 #[derive(Debug)]
 pub(super) enum StartError {
+    /// A secret of the task is not known here.
+    Secret(SecretError),
     /// The program cannot be started, now or for any other task.
     Program(io::Error),
     /// This machine is short of something; nothing was started.
@@ -94,6 +98,7 @@ impl Worked {
         let mut text =
             serde_json::to_vec(task).map_err(|cause| StartError::Machine(cause.into()))?;
         text.push(b'\n');
+        let secrets = Secrets::of(&task.secrets).map_err(StartError::Secret)?;
         let directory = task_directory(&text).map_err(StartError::Machine)?;
         let mut command = Command::new(&program.path);
         command
@@ -106,6 +111,8 @@ impl Worked {
             .env("PHISYNC_TASK_FILE", task_file(directory.path()))
             .env("PHISYNC_OUTPUT_FILE", output_file(directory.path()))
             .env("PHISYNC_PROGRESS_FILE", progress_file(directory.path()));
+        secrets.hand_to(&mut command);
+        let mirror = mirror.map(|mirror| mirror.without(secrets.clone()));
         let (tree, pipes) = Tree::spawn(command).map_err(|cause| match cause.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::OutOfMemory => StartError::Machine(cause),
             _ => StartError::Program(cause),
@@ -132,12 +139,16 @@ impl Worked {
             stdout,
             stderr,
             directory,
+            secrets,
         })
     }
 
     /// Where the command may say how far it is.
-    pub(super) fn progress_file(&self) -> PathBuf {
-        progress_file(self.directory.path())
+    pub(super) fn progress_file(&self) -> ProgressFile {
+        ProgressFile {
+            path: progress_file(self.directory.path()),
+            secrets: self.secrets.clone(),
+        }
     }
 
     /// The number of the command's process.
@@ -153,11 +164,19 @@ impl Worked {
     /// Collects a command that ended, and kills what it left running.
     pub(super) fn collect(self) -> Ending {
         let exit = self.tree.collect().map_or(Exit::Unknown, exit);
+        let masked = |captured: Captured| Captured {
+            bytes: self.secrets.mask(captured.bytes),
+            ..captured
+        };
+        let file = match read_output(&output_file(self.directory.path())) {
+            OutputFile::Bytes(bytes) => OutputFile::Bytes(self.secrets.mask(bytes)),
+            other => other,
+        };
         Ending {
             exit,
-            file: read_output(&output_file(self.directory.path())),
-            stdout: self.stdout.finish(STREAMS_WITHIN),
-            stderr: self.stderr.finish(STREAMS_WITHIN),
+            file,
+            stdout: masked(self.stdout.finish(STREAMS_WITHIN)),
+            stderr: masked(self.stderr.finish(STREAMS_WITHIN)),
         }
     }
 }
@@ -174,11 +193,20 @@ fn progress_file(directory: &Path) -> PathBuf {
     directory.join("progress.json")
 }
 
-/// What the command says of how far it is, if that is JSON and not too long. It may be in the middle of
-/// writing it: the next look is soon enough.
-pub(super) fn read_progress(path: &Path) -> Option<Value> {
-    let bytes = read_limited(path, PROGRESS_BYTES_MAX).ok()?;
-    (bytes.len() <= PROGRESS_BYTES_MAX).then(|| serde_json::from_slice(&bytes).ok())?
+/// Where a command says how far it is.
+pub(super) struct ProgressFile {
+    path: PathBuf,
+    secrets: Secrets,
+}
+
+impl ProgressFile {
+    /// What it says, if that is JSON and not too long. The command may be in the middle of writing it:
+    /// the next look is soon enough.
+    pub(super) fn read(&self) -> Option<Value> {
+        let bytes = read_limited(&self.path, PROGRESS_BYTES_MAX).ok()?;
+        let fits = bytes.len() <= PROGRESS_BYTES_MAX;
+        fits.then(|| serde_json::from_slice(&self.secrets.mask(bytes)).ok())?
+    }
 }
 
 /// A directory (0700) with the task file (0600) in it.

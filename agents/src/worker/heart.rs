@@ -1,6 +1,5 @@
 //! The heartbeat of one task: renews the lease while its child lives and does something.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use phisync_state::env::Clock;
 
 use super::attempt::Event;
-use super::child::read_progress;
+use super::child::ProgressFile;
 use super::fence::Fence;
 use crate::client::{CallError, Client};
 use crate::protocol::{HeartbeatRequest, Task};
@@ -31,7 +30,7 @@ pub(super) struct Heart {
     pub(super) task: Task,
     pub(super) fence: Fence,
     /// Where the child says how far it is.
-    pub(super) progress: Option<PathBuf>,
+    pub(super) progress: Option<ProgressFile>,
 }
 
 impl Heart {
@@ -87,7 +86,7 @@ impl Heart {
         }
         let request = HeartbeatRequest {
             token: self.task.token,
-            progress: self.progress.as_deref().and_then(read_progress),
+            progress: self.progress.as_ref().and_then(ProgressFile::read),
         };
         let within = left.min(self.fence.answer_within());
         match self.client.heartbeat(&self.task.id, &request, within) {

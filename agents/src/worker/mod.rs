@@ -15,6 +15,7 @@ mod fence;
 mod heart;
 mod nudge;
 mod outcome;
+mod secrets;
 mod slot;
 mod stop;
 mod warden;

@@ -157,6 +157,12 @@ impl Coordinator {
             task_type: rules.spec.task_type.clone(),
             prompt: state.prompt.clone(),
             input: state.input.to_boxed(),
+            attachments: state
+                .attachments
+                .iter()
+                .map(engine::RawJson::parse)
+                .collect(),
+            secrets: rules.spec.secrets.clone(),
             output_schema: schema,
             lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
             lease_expires_at: now.wall.saturating_add(lease).to_string(),

@@ -509,6 +509,9 @@ pub enum RunEvent {
         /// Instructions.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prompt: Option<String>,
+        /// What comes along with the input.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attachments: Vec<RawJson>,
         /// Idempotency key, the same for all attempts; absent: the task's id.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,

@@ -265,6 +265,12 @@ impl<'a> RunScope<'a> {
         entries.collect()
     }
 
+    /// Evaluates values one by one.
+    pub(super) fn list(&self, templates: &[Template]) -> Result<Vec<RawJson>, Failure> {
+        let values = templates.iter().map(|template| self.value(template));
+        values.map(|v| Ok(RawJson::from_value(&v?))).collect()
+    }
+
     pub(super) fn value(&self, template: &Template) -> Result<Json, Failure> {
         template
             .eval(self)

@@ -42,6 +42,8 @@ pub struct TaskState {
     pub input: RawJson,
     /// Instructions.
     pub prompt: Option<String>,
+    /// What comes along with the input.
+    pub attachments: Vec<RawJson>,
     /// Idempotency key; `None`: the task's id.
     pub key: Option<String>,
     /// When it was first ready.

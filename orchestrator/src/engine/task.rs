@@ -72,6 +72,7 @@ impl Draft<'_> {
                 Some(prompt) => Some(scope.text(prompt)?),
                 None => None,
             },
+            attachments: scope.list(&rules.spec.attachments)?,
             key: match &step.key {
                 Some(key) => Some(scope.text(key)?),
                 None => None,
@@ -103,6 +104,7 @@ impl Draft<'_> {
                 Some(prompt) => Some(scope.text(prompt)?),
                 None => None,
             },
+            attachments: scope.list(&rules.spec.attachments)?,
             key: None,
             at: self.moment.now,
             queue_deadline: self.after(rules.timeouts.queue),

@@ -441,9 +441,10 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
             (None, PassOutcome::Cancelled) => format!("run {run} was cancelled"),
             (None, _) => format!("run {run} has completed"),
         },
-        RunEvent::FilesWanted { order, .. } => {
-            format!("wants {} changes of files", order.changes.len())
-        }
+        RunEvent::FilesWanted { order, .. } => match &order.reverts {
+            Some(transaction) => format!("wants {transaction} put back"),
+            None => format!("wants {} changes of files", order.changes.len()),
+        },
         RunEvent::FilesDecided { transaction, .. } => format!("decided as {transaction}"),
         RunEvent::FilesRetried { error, at, due, .. } => {
             let wait = due.since(*at).as_secs_f64();

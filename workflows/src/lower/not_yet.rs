@@ -10,8 +10,7 @@ use crate::source::Span;
 /// The place as [`Keys`](super::keys::Keys) name it, and the keys (or values) that are refused
 /// there.
 const NOT_YET: &[(&str, &[&str])] = &[
-    ("a workflow", &["secrets", "config"]),
-    ("`task`", &["attachments", "secrets"]),
+    ("a workflow", &["config"]),
     ("`compat`", &["safe_points"]),
     ("`files`", &["verify"]),
 ];

@@ -234,6 +234,6 @@ pub(super) async fn workflow(
         id: run.to_string(),
     })?;
     let machine = machine_of(&app, &run, first).await?;
-    let answer = app.answer(move |_, _| Ok(WorkflowDetail::of(&machine)));
+    let answer = app.answer(move |c, _| Ok(WorkflowDetail::of(&machine, c.calls_of(&machine))));
     answer.await
 }

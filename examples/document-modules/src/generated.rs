@@ -1,0 +1,2 @@
+// @generated
+pub fn three() {}
