@@ -8,6 +8,7 @@ mod calls;
 mod chaos;
 #[cfg(unix)]
 mod control;
+mod coverage;
 mod crashes;
 #[cfg(unix)]
 mod durability;

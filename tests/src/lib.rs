@@ -6,6 +6,7 @@
 //! and knows the binary only from outside.
 
 mod contested;
+pub mod coverage;
 pub mod explore;
 pub mod invariants;
 pub mod machines;

@@ -4,6 +4,7 @@
 //! never from what was said before. So a run that goes on after a cut has one way to its end: the
 //! one that it would have gone undisturbed. Every answer is waited for until it is durable.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use phisync::coordinator::{Coordinator, Decider, FilesErrand, Now, Order, Refusal, Said, Target};
 use phisync::engine::{
     Failure, FilesEnd, FilesStage, RawJson, Resolution, RunId, RunState, Slot, Source, StepStatus,
-    TaskId, TaskStatus,
+    TaskId, TaskStatus, apply,
 };
 use phisync_agents::registry::Registry;
 use phisync_state::env::{
@@ -197,6 +198,32 @@ impl Play {
         panic!("it goes in circles\n{}", stage.log());
     }
 
+    /// The states in which its runs stand between two moves of an undisturbed play, and at its end.
+    ///
+    /// # Panics
+    /// As [`Self::act`].
+    #[must_use]
+    pub fn states(&self) -> Vec<(RunState, Timestamp)> {
+        let disk = SimDisk::new();
+        let mut stage = self.open(&disk, BEGINNING).expect("the disk works");
+        let mut states = Vec::new();
+        for _ in 0..MOVES_MAX {
+            let now = stage.clock.now();
+            states.extend(stage.runs().map(|run| (run.clone(), now)));
+            let Some(next) = stage.next() else {
+                let open = states.iter().map(|(run, _)| (run.id.clone(), run));
+                let last: BTreeMap<_, _> = open.collect();
+                let closed = last.into_values().map(|run| stage.closed(run));
+                let closed: Vec<_> = closed.map(|run| (run, now)).collect();
+                states.extend(closed);
+                return states;
+            };
+            let performed = stage.perform(next);
+            performed.unwrap_or_else(|refusal| panic!("{refusal}\n{}", stage.log()));
+        }
+        panic!("it goes in circles\n{}", stage.log());
+    }
+
     /// Cuts the power at every operation of an undisturbed play, and goes on with what may be left
     /// of the disk: the end is the same, and nothing that was told is lost.
     ///
@@ -295,6 +322,15 @@ impl Stage<'_> {
 
     fn runs(&self) -> impl Iterator<Item = &RunState> {
         self.coordinator.open_runs()
+    }
+
+    /// A run that has closed, from its journal.
+    fn closed(&self, run: &RunState) -> RunState {
+        let mut closed = RunState::new(Arc::clone(&run.machine), run.id.clone());
+        for record in self.store.read(&run.id.stream(), 1).expect("readable") {
+            apply(&mut closed, &replay::fact(&record.event));
+        }
+        closed
     }
 
     /// What follows from the state of all runs; `None`: they are closed.
@@ -422,7 +458,7 @@ impl Stage<'_> {
                     target: Target::Compiled(Arc::clone(&self.play.machine)),
                     id: Some("r1".to_owned()),
                     inputs: Map::new(),
-                    labels: std::collections::BTreeMap::new(),
+                    labels: BTreeMap::new(),
                     by: "dana".to_owned(),
                     key: None,
                     call: None,
@@ -510,7 +546,7 @@ fn files(
                 by: format!("run {}", errand.run),
                 reason: None,
                 reverts: None,
-                roots: std::collections::BTreeMap::new(),
+                roots: BTreeMap::new(),
                 stages: Vec::new(),
             };
             let output = RawJson::from_value(&json!({"txid": name, "files": []}));

@@ -11,6 +11,7 @@
 
 mod cli;
 mod diagnostics;
+mod events;
 mod guarantees;
 mod links;
 mod openapi;

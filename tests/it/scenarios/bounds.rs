@@ -62,6 +62,32 @@ fn a_run_that_waits_can_be_cancelled_and_the_next_one_has_its_turn() {
 }
 
 #[test]
+fn a_run_that_is_cancelled_while_it_waits_its_turn_tidies_up_without_waiting() {
+    // Bug: its clocks stood still until the run before it had ended.
+    let workflow = "
+workflow: deploy
+concurrency: { key: all, max: 1, on_conflict: queue }
+steps: [ { id: a, task: do, assign: DC } ]
+finally: [ { id: tidy, wait: 1m } ]
+";
+    let mut w = World::new(workflow, TEAM);
+    w.start();
+    let second = w.start();
+    w.cancel("not needed");
+    w.seconds(61);
+    assert_eq!(w.run(&second).status, RunStatus::Cancelled);
+    let third = w.start();
+    let claim = w.take("dc", "a");
+    w.complete(&claim, json!({}));
+    w.seconds(61);
+    assert_eq!(
+        w.run(&third).steps[0].status.as_str(),
+        "ready",
+        "its turn has come"
+    );
+}
+
+#[test]
 fn one_more_run_of_a_key_is_refused_where_the_workflow_says_so() {
     let text = deploy("reject");
     let mut w = World::new(&text, TEAM);

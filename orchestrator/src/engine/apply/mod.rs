@@ -64,7 +64,10 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             walk::stop_clock(run);
             run.listening.retain(|ear, _| !ear.contains('/'));
         }
-        RunEvent::RunCancelling { by, reason, .. } => {
+        RunEvent::RunCancelling { by, reason, at } => {
+            // It waits for no turn any more: what undoes it and tidies up needs its clocks.
+            run.held = false;
+            run.go_on(*at);
             run.phase = Phase::Cancelling;
             run.cancelled_by = Some((by.clone(), reason.clone()));
             block::stop(run, PassId::MAIN, CancelReason::RunCancelled);
