@@ -283,6 +283,7 @@ fn about_step(run: &RunState, slot: Slot, undo: bool) -> Vec<(&'static str, Inpu
         undo,
         token,
         output: output.clone(),
+        proof: Vec::new(),
     };
     let answer = |by: &str, decision: &str, shown: Option<&str>| Input::Decide {
         step: step.clone(),
