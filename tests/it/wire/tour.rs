@@ -127,10 +127,14 @@ fn tell(as_owner: &Http, as_agent: &Http, seen: &mut BTreeSet<(String, &'static 
         "/openapi.json",
         "/v1/me",
         "/v1/agents",
+        "/v1/agents/webc",
+        "/v1/alarms",
         "/v1/workflows",
     ] {
         let _shown = owner.get(path);
     }
+    let _drained = owner.post("/v1/agents/webc/drain", json!({ "reason": "a test" }));
+    let _undrained = owner.post("/v1/agents/webc/undrain", json!({}));
     let page = as_owner.send(
         "POST",
         "/v1/workflows",
@@ -160,7 +164,7 @@ fn tell(as_owner: &Http, as_agent: &Http, seen: &mut BTreeSet<(String, &'static 
     let start = json!({ "workflow": "page", "id": "p1", "key": "one", "on_open": "attach" });
     let _started = owner.post("/v1/runs", start.clone());
     let _attached = owner.post("/v1/runs", start);
-    for path in ["", "/events", "/wait?timeout_s=0", "/why"] {
+    for path in ["", "/events", "/wait?timeout_s=0", "/why", "/workflow"] {
         let _shown = owner.get(&format!("/v1/runs/p1{path}"));
     }
     let _paused = owner.post("/v1/runs/p1/pause", json!({}));
@@ -298,6 +302,8 @@ fn shared(as_owner: &Http, seen: &mut BTreeSet<(String, &'static str, u16)>) {
     let _released = owner.post("/v1/locks/press/release", token);
     let _taken = owner.post("/v1/snapshots", json!({}));
     let _listed = owner.get("/v1/snapshots");
+    let moment = owner.get("/healthz")["head_seq"].to_string();
+    let _what_if = owner.post("/v1/rewind", json!({ "to": moment, "reason": "a test" }));
     let made = owner.post("/v1/tokens", json!({ "role": "viewer" }));
     let id = made["id"].as_str().expect("an id");
     let other = owner.post(&format!("/v1/tokens/{id}/rotate"), json!({}));
