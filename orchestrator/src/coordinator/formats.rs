@@ -65,3 +65,17 @@ fn facts_of_version_1_are_read_and_written_as_they_were() {
 "#,
     );
 }
+
+#[test]
+fn facts_of_questions_progress_and_proof_are_read_and_written_as_they_were() {
+    check::<RunEvent>(
+        r#"
+{"task_asked":{"step":"text","token":4,"question":"Which?","shown_hash":"7f3a","at":1795339800000000,"deadline":1795944600000000}}
+{"task_asked":{"step":"text","undo":true,"token":9,"question":"How many?","form":{"type":"object"},"shown_hash":"7f3a","at":1,"deadline":2}}
+{"task_answered":{"step":"text","by":"dana","text":"This one.","at":1795339800000001,"queue_deadline":1795426200000001}}
+{"task_answered":{"step":"text","undo":true,"by":"owner","form":{"pages": 2},"at":1,"queue_deadline":2}}
+{"task_progressed":{"step":"text","token":4,"progress":{"page":3},"said_at":1795339800000000,"at":1795339860000000}}
+{"task_unproven":{"step":"text","token":4,"unmet":[{"what":"out/report.md","why":"there is no such file"}],"at":1795339800000000}}
+"#,
+    );
+}
