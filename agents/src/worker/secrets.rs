@@ -69,7 +69,7 @@ impl Secrets {
     /// Puts them into the environment of a command, and takes all others out.
     pub(super) fn hand_to(&self, command: &mut Command) {
         let others = env::vars_os().map(|(name, _)| name);
-        for name in others.filter(|name| is_secret(name)) {
+        for name in others.filter(is_secret) {
             command.env_remove(name);
         }
         command.env_remove(FILE);

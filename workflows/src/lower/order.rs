@@ -134,7 +134,7 @@ impl<'a, 'n> Closure<'a, 'n> {
                 match body.owner {
                     Owner::Block(step) if !handlers => inner[step.get()].push(index),
                     Owner::Handler(step) | Owner::Undo(step) if handlers => {
-                        inner[step.get()].push(index)
+                        inner[step.get()].push(index);
                     }
                     _ => {}
                 }

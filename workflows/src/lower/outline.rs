@@ -418,5 +418,5 @@ pub(super) fn is_recover(item: &Node) -> bool {
 /// Whether what undoes a step is a step of its own: anything but a task.
 fn is_step_body(compensate: &Map) -> bool {
     let has = |key: &&str| compensate.get(key).is_some();
-    UNDO_KINDS.iter().any(|kind| has(kind)) && !["task", "prompt"].iter().any(|kind| has(kind))
+    UNDO_KINDS.iter().any(&has) && !["task", "prompt"].iter().any(has)
 }
