@@ -38,14 +38,36 @@ fn the_journal_of_version_1_tells_the_same_as_ever() {
 
 #[test]
 fn the_runs_of_version_1_stand_where_they_stood() {
+    insta::assert_snapshot!(standing(fixture(), 600), @r"
+    r13 running forward (undo: none): waits for its open steps
+        step first: waits for DC to take it
+    r12 running forward (undo: none): waits for its open steps
+        step second: waits for its back-off to end
+    r11 running forward (undo: none): waits for its open steps
+        step second: waits for a result from webc, or the end of its lease
+    r10 running compensating (undo: none): waits for a person: `first` could not be undone (retry, skip or abandon)
+    r9 running forward (undo: none): waits for its open steps
+        step sign: waits for a decision by lead
+    r8 cancelled closed (undo: none): it is closed
+    r7 cancelled closed (undo: done): it is closed
+    r6 failed closed (undo: done): it is closed: app.no: it cannot be done
+    r5 failed closed (undo: abandoned): it is closed: app.no: it cannot be done
+    r4 failed closed (undo: partial): it is closed: app.no: it cannot be done
+    r3 failed closed (undo: done): it is closed: approval.rejected: rejected by dana
+    r2 failed closed (undo: none): it is closed: app.no: it cannot be done
+    r1 completed closed (undo: none): it is closed
+    ");
+}
+
+/// Where the runs and schedules of a store stand, so many seconds after the beginning.
+fn standing(store: Arc<MemoryStore>, seconds: u64) -> String {
     let now = Now {
-        wall: BEGINNING.saturating_add(Duration::from_secs(600)),
+        wall: BEGINNING.saturating_add(Duration::from_secs(seconds)),
         mono: Duration::ZERO,
     };
     let dice = Box::new(SeededEntropy::new(1));
     let team = "agents: { DC: , WEBC: }\npeople: { dana: { roles: [lead] } }";
     let registry = Registry::parse("agents.yaml", team).expect("a sound team");
-    let store = fixture();
     let coordinator = Coordinator::open(store, 1, registry, dice, None, now);
     let coordinator = coordinator.expect("the fixture can be read");
     let filter = ListFilter {
@@ -65,25 +87,11 @@ fn the_runs_of_version_1_stand_where_they_stood() {
         let because = why.because.iter();
         lines.extend(because.map(|below| format!("    {}: {}", below.subject, below.text)));
     }
-    insta::assert_snapshot!(lines.join("\n"), @r"
-    r13 running forward (undo: none): waits for its open steps
-        step first: waits for DC to take it
-    r12 running forward (undo: none): waits for its open steps
-        step second: waits for its back-off to end
-    r11 running forward (undo: none): waits for its open steps
-        step second: waits for a result from webc, or the end of its lease
-    r10 running compensating (undo: none): waits for a person: `first` could not be undone (retry, skip or abandon)
-    r9 running forward (undo: none): waits for its open steps
-        step sign: waits for a decision by lead
-    r8 cancelled closed (undo: none): it is closed
-    r7 cancelled closed (undo: done): it is closed
-    r6 failed closed (undo: done): it is closed: app.no: it cannot be done
-    r5 failed closed (undo: abandoned): it is closed: app.no: it cannot be done
-    r4 failed closed (undo: partial): it is closed: app.no: it cannot be done
-    r3 failed closed (undo: done): it is closed: approval.rejected: rejected by dana
-    r2 failed closed (undo: none): it is closed: app.no: it cannot be done
-    r1 completed closed (undo: none): it is closed
-    ");
+    for schedule in coordinator.schedules(now) {
+        let schedule = serde_json::to_string(&schedule).expect("it prints");
+        lines.push(format!("schedule {schedule}"));
+    }
+    lines.join("\n")
 }
 
 /// A journal of version 1 as a list of records, in memory.
@@ -116,4 +124,45 @@ fn blocks_of_version_1_tell_the_same_as_ever() {
 fn states_of_version_1_tell_the_same_as_ever() {
     let log = transition_log::render(&*listed("states.jsonl"), BEGINNING);
     insta::assert_snapshot!("states_v1", log);
+}
+
+/// What a journal tells, and where its runs and schedules stand an hour after its last record.
+fn told(name: &str) -> String {
+    let store = listed(name);
+    let log = transition_log::render(&*store, BEGINNING);
+    let last = transition_log::records(&*store)
+        .last()
+        .map(|record| record.at);
+    let last = last.expect("the fixture has records").since(BEGINNING);
+    format!("{log}\n\n{}", standing(store, last.as_secs() + 3600))
+}
+
+#[test]
+fn files_of_version_1_stand_as_ever() {
+    insta::assert_snapshot!("files_v1", told("files.jsonl"));
+}
+
+#[test]
+fn calls_of_version_1_stand_as_ever() {
+    insta::assert_snapshot!("calls_v1", told("calls.jsonl"));
+}
+
+#[test]
+fn sagas_of_version_1_stand_as_ever() {
+    insta::assert_snapshot!("sagas_v1", told("sagas.jsonl"));
+}
+
+#[test]
+fn events_of_version_1_stand_as_ever() {
+    insta::assert_snapshot!("events_v1", told("events.jsonl"));
+}
+
+#[test]
+fn schedules_of_version_1_stand_as_ever() {
+    insta::assert_snapshot!("schedules_v1", told("schedules.jsonl"));
+}
+
+#[test]
+fn questions_of_version_1_stand_as_ever() {
+    insta::assert_snapshot!("questions_v1", told("questions.jsonl"));
 }
