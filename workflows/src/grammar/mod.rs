@@ -3,7 +3,7 @@
 //!
 //! Two readers: [`crate::fmt`] orders keys by it, and `json_schema` publishes it for editors. It
 //! describes the whole language, also what this version refuses to run. What a value *means* is decided
-//! in [`crate::lower`]; a test holds the keys of both against each other.
+//! in [`crate::lower`]; a test in its `keys` holds the keys of both against each other.
 
 mod agents;
 mod json_schema;
@@ -147,10 +147,17 @@ impl Form {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    /// Every table of a workflow, once.
+    pub(crate) fn all_tables() -> Vec<&'static Table> {
+        let mut all = Vec::new();
+        tables(&ROOT, &mut all);
+        all
+    }
 
     /// Every table that can be reached from `form`, once.
     fn tables(form: &'static Form, found: &mut Vec<&'static Table>) {
@@ -170,10 +177,8 @@ mod tests {
 
     #[test]
     fn no_table_has_a_key_twice_and_no_two_tables_have_one_name() {
-        let mut all = Vec::new();
-        tables(&ROOT, &mut all);
         let mut names = BTreeSet::new();
-        for table in all {
+        for table in all_tables() {
             assert!(
                 names.insert(table.name),
                 "two tables are called {}",

@@ -9,12 +9,6 @@ pub(super) static STATE: Table = Table {
     name: "state",
     doc: "A state: what is done in it, and where it leads.",
     keys: &[&[
-        key("title", Form::Literal, "A name for people."),
-        key(
-            "description",
-            Form::Literal,
-            "What the state means, for people.",
-        ),
         key("entry", STEPS, "Steps in order before the activity."),
         key(
             "activity",

@@ -38,7 +38,10 @@ pub(crate) static STEP: Table = Table {
         WORDS,
         ORDER,
         KIND,
+        ENDS,
         COMMON,
+        FAILING,
+        UNDOING,
     ],
     exactly_one: KINDS,
 };
@@ -52,6 +55,7 @@ pub(super) static ACTIVITY: Table = Table {
         KIND,
         &[key("steps", STEPS, "A graph of steps.")],
         COMMON,
+        UNDOING,
     ],
     exactly_one: &[],
 };
@@ -237,6 +241,10 @@ const KIND: &[Key] = &[
         "Changes several files, all or none.",
     ),
     key("do", STEPS, "A named sequence."),
+];
+
+/// Kinds that end more than themselves: a state ends by its transitions instead.
+const ENDS: &[Key] = &[
     key("finish", FINISH, "Ends the run as completed, now."),
     key(
         "fail",
@@ -317,11 +325,16 @@ const COMMON: &[Key] = &[
         RETRIED,
         "How failed attempts are repeated; not at all.",
     ),
-    key(
-        "on_failure",
-        ON_FAILURE,
-        "What the step's failure means; fail.",
-    ),
+];
+
+/// Of steps only: what the failure of an activity means, the state's transitions say.
+const FAILING: &[Key] = &[key(
+    "on_failure",
+    ON_FAILURE,
+    "What the step's failure means; fail.",
+)];
+
+const UNDOING: &[Key] = &[
     key("saga", SAGA, "Whether the block is a saga of its own; off."),
     key(
         "compensate",

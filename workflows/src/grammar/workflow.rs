@@ -269,12 +269,6 @@ static TASK_TYPE: Table = Table {
     name: "task_type",
     doc: "What all tasks of a type have in common.",
     keys: &[&[
-        key("title", Form::Literal, "A name for people."),
-        key(
-            "description",
-            Form::Literal,
-            "What the tasks are for, for people.",
-        ),
         key("input", Form::Schema, "The type of the input."),
         key("output", Form::Schema, "The type of the result."),
         key(

@@ -429,3 +429,101 @@ impl Cx<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::grammar::tests::all_tables;
+
+    /// The tables of this file beside those of the grammar, by the grammar's names.
+    const PAIRS: &[(&str, &Keys)] = &[
+        ("workflow", &WORKFLOW),
+        ("step", &STEP),
+        ("activity", &ACTIVITY),
+        ("task", &TASK),
+        ("accept", &ACCEPT),
+        ("accepted_file", &ACCEPT_FILE),
+        ("ask", &ASK),
+        ("approval", &APPROVAL),
+        ("approvers", &APPROVERS),
+        ("escalate", &ESCALATE),
+        ("call", &CALL),
+        ("foreach", &FOREACH),
+        ("tolerate", &TOLERATE),
+        ("loop", &LOOP),
+        ("switch", &SWITCH),
+        ("case", &CASE),
+        ("parallel", &PARALLEL),
+        ("try", &TRY),
+        ("catch", &CATCH),
+        ("failure_handler", &HANDLER),
+        ("wait", &WAIT),
+        ("wait_for", &WAIT_FOR),
+        ("emit", &EMIT),
+        ("files", &FILES),
+        ("participant", &PARTICIPANT),
+        ("change", &CHANGE),
+        ("expect", &EXPECT),
+        ("failure", &FAIL),
+        ("finish", &FINISH),
+        ("recover", &RECOVER),
+        ("assign", &ASSIGN),
+        ("timeouts", &TIMEOUTS),
+        ("retry", &RETRY),
+        ("defaults", &DEFAULTS),
+        ("join", &JOIN),
+        ("compensation", &COMPENSATION),
+        ("saga", &SAGA),
+        ("concurrency", &CONCURRENCY),
+        ("schedule", &SCHEDULE),
+        ("dst", &DST),
+        ("trigger", &TRIGGER),
+        ("rate", &RATE),
+        ("limits", &LIMITS),
+        ("state", &STATE),
+        ("state_timeout", &STATE_TIMEOUT),
+        ("transition", &TRANSITION),
+        ("compat", &COMPAT),
+        ("task_type", &TASK_TYPE),
+    ];
+
+    #[test]
+    fn what_the_compiler_takes_is_what_the_published_schema_offers() {
+        let mut differences = Vec::new();
+        for table in all_tables() {
+            // `recover` stands alone in its map and is found by it: it has no table here.
+            if table.name == "recovery" {
+                continue;
+            }
+            let Some((_, keys)) = PAIRS.iter().find(|(name, _)| *name == table.name) else {
+                differences.push(format!("nothing here is `{}`", table.name));
+                continue;
+            };
+            let offered: BTreeSet<&str> = table.keys().map(|key| key.name).collect();
+            let taken: BTreeSet<&str> = keys.allowed.iter().copied().collect();
+            for key in offered.symmetric_difference(&taken) {
+                let by = match taken.contains(key) {
+                    true => "the compiler",
+                    false => "the schema",
+                };
+                differences.push(format!("only {by} knows `{key}` in `{}`", table.name));
+            }
+        }
+        assert!(differences.is_empty(), "{differences:#?}");
+    }
+
+    #[test]
+    fn every_table_of_the_compiler_is_held_against_one_of_the_schema() {
+        let here = include_str!("keys.rs").lines();
+        let declared = here
+            .filter(|line| line.starts_with("pub(super) const "))
+            .count();
+        assert_eq!(declared, PAIRS.len(), "a table is missing from `PAIRS`");
+        let known: BTreeSet<&str> = all_tables().iter().map(|table| table.name).collect();
+        for (name, _) in PAIRS {
+            assert!(known.contains(name), "the schema has no `{name}`");
+        }
+    }
+}
