@@ -4,6 +4,7 @@
 //! Works on machines, so what is said is about meaning: a reformatted text is the same version. A version
 //! that this program does not run yet can be compared all the same.
 
+mod output;
 mod places;
 mod schema;
 mod steps;
@@ -11,6 +12,7 @@ mod version;
 
 use crate::compile::compile_to_draw;
 use crate::diagnostic::{Diagnostic, Note, Severity, Sink};
+use crate::expr::Type;
 use crate::machine::Machine;
 use crate::source::SourceText;
 
@@ -71,6 +73,7 @@ pub fn compare(old: &SourceText, new: &SourceText) -> Result<Comparison, Compare
     let mut findings = Findings::default();
     inputs(&before, &after, &places.1, &mut findings);
     outputs(&before, &after, &places.0, &mut findings);
+    output_types(&before, &after, &places.1, &mut findings);
     steps::compare(&before, &after, &places, &mut findings);
     steps::compare_states(&before, &after, &places, &mut findings);
     let Findings {
@@ -182,5 +185,29 @@ fn outputs(before: &Machine, after: &Machine, places: &Places, findings: &mut Fi
                 ),
             );
         }
+    }
+}
+
+/// PHI903, of outputs that both have. Without types of a whole there is nothing to compare.
+fn output_types(before: &Machine, after: &Machine, places: &Places, findings: &mut Findings) {
+    let (was, is) = (before.interface().output, after.interface().output);
+    let (Type::Object(was), Type::Object(is)) = (&was, &is) else {
+        return;
+    };
+    for (name, known) in was.fields() {
+        let Some(field) = is.get(name) else { continue };
+        let wider = match (&known.absent, &field.absent) {
+            (None, Some(_)) => Some("it may be missing".to_owned()),
+            _ => output::widened(&known.ty, &field.ty),
+        };
+        let Some(difference) = wider else { continue };
+        findings.new.push(
+            Note::error(
+                "PHI903",
+                places.below("outputs", name),
+                format!("output `{name}` got wider: {difference}"),
+            )
+            .help("keep its type for those who read it, or make this a major version"),
+        );
     }
 }

@@ -51,6 +51,15 @@ fn one(old: &Step, new: &Step, places: &Places, findings: &mut Findings) {
             .push(Note::error("PHI905", span, message).help("give the new work an id of its own"));
         return;
     }
+    let is_told_by_events = matches!(new.kind, StepKind::WaitFor(_));
+    let lost = schema::narrowed(&old.output, &new.output).filter(|_| !is_told_by_events);
+    if let Some(difference) = lost {
+        let message = format!("`{id}` may not give what it gave: {difference}");
+        findings.new.push(
+            Note::error("PHI905", span, message)
+                .help("an instance that did it has such an output: keep the type, or give the new work an id of its own"),
+        );
+    }
     let undone = |step: &Step| match step.compensate {
         Compensate::Task(_) | Compensate::Body(_) => true,
         Compensate::Absent | Compensate::None => false,

@@ -687,7 +687,8 @@ const EXPLANATIONS: &[(&str, &str)] = &[
     ),
     (
         "PHI903",
-        "Somebody may read the output that is gone: a workflow that calls this one, or a person.",
+        "Somebody may read the output that is gone, or that may now be what it could not be before: a workflow \
+         that calls this one, or a person. An output that takes fewer values than before breaks nobody.",
     ),
     (
         "PHI904",
@@ -696,8 +697,8 @@ const EXPLANATIONS: &[(&str, &str)] = &[
     ),
     (
         "PHI905",
-        "The step of this name does other work now, so an outcome of the old one would be taken for it. \
-         Give the new work an id of its own.",
+        "The step of this name does other work now, so an outcome of the old one would be taken for it, \
+         or its `output` does not allow what the old one allowed. Give the new work an id of its own.",
     ),
     (
         "PHI906",

@@ -48,10 +48,10 @@ pub struct ObjectType {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Field {
-    pub(super) ty: Type,
+pub(crate) struct Field {
+    pub(crate) ty: Type,
     /// Why it may be missing; `None` if it is always there.
-    pub(super) absent: Option<String>,
+    pub(crate) absent: Option<String>,
 }
 
 impl ObjectType {
@@ -91,7 +91,7 @@ impl ObjectType {
         self
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Field> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Field> {
         self.fields.get(name)
     }
 
@@ -116,11 +116,11 @@ impl ObjectType {
         joined
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.open
     }
 
-    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &Field)> {
         self.fields
             .iter()
             .map(|(name, field)| (name.as_str(), field))

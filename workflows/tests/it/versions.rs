@@ -100,6 +100,33 @@ fn the_number_follows_what_changed() {
 }
 
 #[test]
+fn an_output_that_takes_fewer_values_breaks_nobody_who_reads_it() {
+    let text = |output: &str, read: &str| {
+        format!(
+            "workflow: w\nversion: \"1.0.0\"\noutputs: {{ x: \"${{{{ {read} }}}}\" }}\nsteps:\n  \
+             - {{ id: a, task: make.a, output: {output} }}\n"
+        )
+    };
+    let level = |old: &str, new: &str| {
+        let (old, new) = (SourceText::new("x", old), SourceText::new("y", new));
+        let comparison = compare(&old, &new).expect("both are workflows");
+        (comparison.level, codes(&comparison))
+    };
+    let (said, counted) = (
+        text("string", "steps.a.output"),
+        text("string", "size(steps.a.output)"),
+    );
+    assert_eq!(level(&said, &said), (Level::Same, vec![]));
+    assert_eq!(
+        level(&said, &counted),
+        (Level::Major, vec!["PHI911", "PHI903"])
+    );
+    let (any, some) = (text("any", "steps.a.output"), text("any", "'x'"));
+    assert_eq!(level(&any, &some), (Level::Patch, vec!["PHI911"]));
+    assert_eq!(level(&some, &any), (Level::Major, vec!["PHI911", "PHI903"]));
+}
+
+#[test]
 fn a_text_that_is_no_workflow_is_not_compared() {
     let good = SourceText::new("good", "workflow: w\nsteps:\n  - { id: a, prompt: x }\n");
     let bad = SourceText::new("bad", "steps: [\n");
