@@ -50,7 +50,7 @@ fn a_journal_that_may_not_grow_loses_nothing_and_the_same_call_finds_out_when_it
     let (status, body) = start(&owner, unknown + 1);
     assert_eq!(
         (status, &body["code"]),
-        (507, &json!("store_full")),
+        (507, &json!("disk_full")),
         "{body}"
     );
 
