@@ -14,7 +14,7 @@ use phisync_state::{StreamName, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::engine::{Delivery, Input, RawJson, RunEvent, RunId, Source, value_at};
+use crate::engine::{self, Delivery, Input, Phase, RawJson, RunEvent, RunId, Source, value_at};
 
 use super::keys::CALLS_KEPT;
 use super::{Coordinator, Now, Refusal, recovery};
@@ -247,7 +247,69 @@ impl Coordinator {
         self.follow_waits(id);
     }
 
-    /// Gives a run the signal that another one emitted. One for a run that is not open is lost.
+    /// The facts of a run, and after each signal that reaches nobody the fact that it is lost; `None` if
+    /// none is.
+    pub(super) fn with_lost_signals(
+        &mut self,
+        id: &RunId,
+        events: &[RunEvent],
+        now: Now,
+    ) -> Option<Vec<RunEvent>> {
+        let signals =
+            |event: &RunEvent| matches!(event, RunEvent::EventEmitted { to: Some(_), .. });
+        if !events.iter().any(signals) {
+            return None;
+        }
+        let mut noted = Vec::with_capacity(events.len() + 1);
+        for event in events {
+            noted.push(event.clone());
+            let RunEvent::EventEmitted {
+                step,
+                event: signal,
+                to: Some(to),
+                at,
+                ..
+            } = event
+            else {
+                continue;
+            };
+            let Some(why) = self.hears_nothing(to, now) else {
+                continue;
+            };
+            let lost = RunEvent::SignalLost {
+                step: step.clone(),
+                signal: signal.clone(),
+                to: to.clone(),
+                why,
+                at: *at,
+            };
+            if let Some(run) = self.open.get_mut(id) {
+                engine::apply(&mut run.state, &lost);
+            }
+            noted.push(lost);
+        }
+        Some(noted)
+    }
+
+    /// Why no signal can reach a run; `None` if one can.
+    fn hears_nothing(&mut self, to: &str, now: Now) -> Option<String> {
+        let Some(run) = RunId::parse(to) else {
+            return Some(format!("`{to}` is no id of a run"));
+        };
+        if let Err(refusal) = self.refresh(&run, now) {
+            return Some(format!("the run `{run}` cannot be read: {refusal}"));
+        }
+        let open = self.open.get(&run).map(|run| run.state.phase);
+        match open {
+            Some(Phase::Closed) => Some(format!("the run `{run}` is closed")),
+            Some(_) => None,
+            None if self.closed.contains(&run) => Some(format!("the run `{run}` is closed")),
+            None => Some(format!("there is no run `{run}`")),
+        }
+    }
+
+    /// Gives a run the signal that another one emitted. What is known to reach nobody is in the
+    /// journal of who sent it, see [`Self::with_lost_signals`].
     fn signal_aside(&mut self, to: &str, name: &str, data: &RawJson, by: String, now: Now) {
         let run = RunId::parse(to).filter(|run| self.open.contains_key(run));
         let input = Input::Signal {
@@ -257,7 +319,7 @@ impl Coordinator {
         };
         let taken = run.map(|run| self.decide(&run, input, now));
         if !matches!(taken, Some(Ok(()))) {
-            tracing::warn!(run = to, signal = name, "a signal reached no open run");
+            tracing::warn!(run = to, signal = name, "a signal reached nobody");
         }
     }
 

@@ -67,6 +67,13 @@ fn facts_of_version_1_are_read_and_written_as_they_were() {
 }
 
 #[test]
+fn a_lost_signal_is_read_and_written_as_it_was() {
+    check::<RunEvent>(
+        r#"{"signal_lost":{"step":"call","signal":"go","to":"r9","why":"there is no run `r9`","at":1795339800000000}}"#,
+    );
+}
+
+#[test]
 fn facts_of_questions_progress_and_proof_are_read_and_written_as_they_were() {
     check::<RunEvent>(
         r#"

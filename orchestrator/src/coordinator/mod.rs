@@ -230,6 +230,8 @@ impl Coordinator {
         if events.is_empty() {
             return;
         }
+        let noted = self.with_lost_signals(id, events, now);
+        let events = noted.as_deref().unwrap_or(events);
         self.batch.add(id.stream(), before, events);
         self.batch.touched.insert(id.clone());
         let facts = events.iter().filter_map(team::TaskFact::of);

@@ -293,6 +293,19 @@ pub enum RunEvent {
         /// When.
         at: Timestamp,
     },
+    /// The signal that a step sent reached nobody.
+    SignalLost {
+        /// The step.
+        step: String,
+        /// The signal's name.
+        signal: String,
+        /// The run that it was for, as it was written.
+        to: String,
+        /// Why it is lost.
+        why: String,
+        /// When.
+        at: Timestamp,
+    },
     /// A condition was false.
     StepSkipped {
         /// The step.
@@ -930,6 +943,7 @@ impl RunEvent {
             | Self::EventAwaited { step, .. }
             | Self::EventDelivered { step, .. }
             | Self::EventEmitted { step, .. }
+            | Self::SignalLost { step, .. }
             | Self::IncidentOpened { step, .. }
             | Self::IncidentResolved { step, .. } => Some(step),
             Self::RunStarted { .. }

@@ -119,6 +119,7 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         push(format!("step {id}"), before.as_str(), after.as_str(), own);
     } else if let RunEvent::ApprovalDecided { .. }
     | RunEvent::ApprovalEscalated { .. }
+    | RunEvent::SignalLost { .. }
     | RunEvent::IncidentResolved { .. }
     | RunEvent::BlockFailing { .. }
     | RunEvent::ChildEnded { .. }
@@ -339,6 +340,9 @@ fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> String {
             format!("{} number {number}", source.words())
         }
         RunEvent::EventEmitted { event, .. } => format!("event `{event}` sent"),
+        RunEvent::SignalLost { signal, why, .. } => {
+            format!("signal `{signal}` reached nobody: {why}")
+        }
         RunEvent::StepSkipped { .. } => "its condition is false".to_owned(),
         RunEvent::StepCompleted { .. } => match step.and_then(|index| decision(run, index)) {
             Some(decision) => decision,

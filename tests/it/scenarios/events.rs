@@ -133,3 +133,22 @@ steps:
     assert_eq!(heard, Some(json!(7)));
     insta::assert_snapshot!(w.log());
 }
+
+#[test]
+fn a_signal_that_reaches_nobody_is_told_by_the_run_that_sent_it() {
+    let workflow = "
+workflow: alone
+inputs: { to: string }
+steps:
+  - { id: call, emit: { event: go, to: '${{ inputs.to }}' } }
+";
+    let (mut w, first) = started(workflow, json!({ "to": "r9" }));
+    assert_eq!(w.run(&first).status, RunStatus::Completed);
+    let late = w.start_with(json!({ "to": first.to_string() }));
+    let own = w.start_with(json!({ "to": "No Run" }));
+    w.crash_and_reopen();
+    for run in [&first, &late, &own] {
+        assert_eq!(w.run(run).status, RunStatus::Completed, "{run}");
+    }
+    insta::assert_snapshot!(w.log());
+}

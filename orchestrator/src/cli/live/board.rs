@@ -210,6 +210,9 @@ impl Board {
             RunEvent::EventEmitted { step, event, .. } => {
                 Some(format!("{step}: event `{event}` sent"))
             }
+            RunEvent::SignalLost {
+                step, signal, why, ..
+            } => Some(format!("{step}: signal `{signal}` reached nobody: {why}")),
             RunEvent::SignalReceived { name, by, .. } => {
                 Some(format!("{}: signal `{name}` from {by}", self.run))
             }

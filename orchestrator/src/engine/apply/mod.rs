@@ -162,6 +162,8 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             });
         }
         RunEvent::StallResolved { .. } => run.stalled = None,
+        // For who reads the journal: the step has ended as if somebody had heard.
+        RunEvent::SignalLost { .. } => {}
         RunEvent::RunCompleted { outputs, at } => {
             run.outputs = Some(outputs.clone());
             close(run, RunStatus::Completed, run.undo, *at);
