@@ -3,7 +3,7 @@
 //! P1 drives a server over HTTP with many clients and agents, P2 with one client, P3 the coordinator
 //! and its store without HTTP; these three are framed by probes of the disk, so that a figure never
 //! stands without the floor that it was measured on, and CPU and syncs for each workflow stand beside
-//! every rate, because they survive a busy neighbour and the rate does not. P5 starts a server on a
+//! every rate, because they survive a busy neighbour and the rate does not. P4 holds a long run against short ones. P5 starts a server on a
 //! store with a long past, P6 looks at its memory, P7 lets thousands of agents wait for work, P8 lets many
 //! clients change one document, P10 kills a worker, J holds the journal alone against the disk.
 //! Nothing here judges: there is no timed test.
@@ -12,6 +12,7 @@ mod connection;
 mod contention;
 mod disk;
 mod figure;
+mod growth;
 mod journal;
 mod load;
 mod memory;
@@ -34,6 +35,7 @@ pub use connection::CallError;
 pub use contention::Contention;
 pub use disk::{DiskFloor, DiskProbes};
 pub use figure::{Figure, Measured};
+pub use growth::{Growth, Length};
 pub use journal::{Batched, JournalFigure, Single};
 pub use memory::{Held, Memory};
 pub use recovery::{Recovery, Started};
@@ -75,6 +77,8 @@ pub enum Bench {
     P2,
     /// Durable transitions a second in process.
     P3,
+    /// What a transition costs in a long run, against a short one.
+    P4,
     /// The start of a server with a long past.
     P5,
     /// The memory of a server: idle, with open runs, with closed ones.
@@ -95,6 +99,8 @@ pub enum Bench {
 pub enum Found {
     /// P1, P2, P3.
     Rate(Figure),
+    /// P4.
+    Growth(Growth),
     /// P5.
     Start(Recovery),
     /// P6.
@@ -115,6 +121,7 @@ impl Found {
     pub fn table(&self) -> String {
         match self {
             Self::Rate(figure) => figure.table(),
+            Self::Growth(growth) => growth.table(),
             Self::Start(recovery) => recovery.table(),
             Self::Memory(memory) => memory.table(),
             Self::Waiting(waiting) => waiting.table(),
@@ -136,6 +143,8 @@ pub struct Plan {
     pub closed_runs: u64,
     /// How many open runs that of P6 holds.
     pub open_runs: u64,
+    /// How many items the long run of P4 has: at least ten, at most 10,000.
+    pub items: u64,
     /// Where the data lies meanwhile; must be on the disk in question.
     pub dir: PathBuf,
     /// The program that is started as `serve`.
@@ -212,6 +221,7 @@ pub fn run(plan: &Plan, tell: &mut dyn FnMut(&Found)) -> Result<(), BenchError> 
             Bench::P1 => Found::Rate(rate(Rate::Crowd, plan)?),
             Bench::P2 => Found::Rate(rate(Rate::Alone, plan)?),
             Bench::P3 => Found::Rate(rate(Rate::InProcess, plan)?),
+            Bench::P4 => Found::Growth(growth::measure(plan)?),
             Bench::P5 => Found::Start(recovery::measure(plan)?),
             Bench::P6 => Found::Memory(memory::measure(plan)?),
             Bench::P7 => Found::Waiting(waiting::waiting(plan)?),

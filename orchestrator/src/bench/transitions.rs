@@ -89,19 +89,29 @@ pub(super) fn crew() -> String {
     team(AGENTS, RUNS)
 }
 
-fn open(data: &Path) -> Result<(Floor, Arc<dyn Store>), BenchError> {
+/// A coordinator on the file store in `data`.
+pub(super) fn coordinator(
+    data: &Path,
+    registry: Registry,
+    clock: &OsClock,
+) -> Result<(Coordinator, Arc<dyn Store>), BenchError> {
     let (store, opened) = FileStore::open(Arc::new(OsDisk), data, FileOptions::default())?;
     let store: Arc<dyn Store> = Arc::new(store);
-    let clock = OsClock::new();
-    let registry = Registry::parse("agents.yaml", &crew())?;
     let coordinator = Coordinator::open(
         Arc::clone(&store),
         opened.epoch,
         registry,
         Box::new(SeededEntropy::new(OsEntropy.next_u64())),
         None,
-        now(&clock),
+        now(clock),
     )?;
+    Ok((coordinator, store))
+}
+
+fn open(data: &Path) -> Result<(Floor, Arc<dyn Store>), BenchError> {
+    let clock = OsClock::new();
+    let registry = Registry::parse("agents.yaml", &crew())?;
+    let (coordinator, store) = coordinator(data, registry, &clock)?;
     let (durable, next) = channel();
     let floor = Floor {
         coordinator,
@@ -153,7 +163,7 @@ pub(super) fn measure(site: &Path, length: Duration) -> Result<Measured, BenchEr
     Ok(Measured::new(&counted, Vec::new()))
 }
 
-fn now(clock: &OsClock) -> Now {
+pub(super) fn now(clock: &OsClock) -> Now {
     Now {
         wall: clock.now(),
         mono: clock.monotonic(),

@@ -48,6 +48,8 @@ enum Which {
     P2,
     /// Durable transitions a second without HTTP, 1024 runs in flight
     P3,
+    /// Bytes and time for each transition in a run of 10,000 items against runs of 10, without HTTP
+    P4,
     /// Time to ready on a store with a long past, without a snapshot and with one
     P5,
     /// Memory: idle, with 10,000 open runs, with many closed ones
@@ -70,6 +72,7 @@ impl Which {
             Self::P1 => bench::Bench::P1,
             Self::P2 => bench::Bench::P2,
             Self::P3 => bench::Bench::P3,
+            Self::P4 => bench::Bench::P4,
             Self::P5 => bench::Bench::P5,
             Self::P6 => bench::Bench::P6,
             Self::P7 => bench::Bench::P7,
@@ -82,6 +85,12 @@ impl Which {
 
 /// Open runs in the store of P6.
 const OPEN_RUNS: u64 = 10_000;
+
+/// Items of the long run of P4.
+const ITEMS: u64 = 10_000;
+
+/// Of them, when it is only to be shown that it works.
+const QUICK_ITEMS: u64 = 500;
 
 /// Of both kinds of runs, when it is only to be shown that it works.
 const QUICK_RUNS: u64 = 2_000;
@@ -105,15 +114,16 @@ impl Bench {
             let words = format!("cannot find the program itself: {error}");
             Report::new(ExitCode::Unusable, words)
         })?;
-        let (seconds, closed_runs, open_runs) = match self.quick {
-            true => (0.25, QUICK_RUNS, QUICK_RUNS),
-            false => (self.seconds, self.runs, OPEN_RUNS),
+        let (seconds, closed_runs, open_runs, items) = match self.quick {
+            true => (0.25, QUICK_RUNS, QUICK_RUNS, QUICK_ITEMS),
+            false => (self.seconds, self.runs, OPEN_RUNS, ITEMS),
         };
         let plan = Plan {
             benches: which.into_iter().map(Which::bench).collect(),
             length: Duration::from_secs_f64(seconds),
             closed_runs,
             open_runs,
+            items,
             dir: self.dir,
             program,
         };

@@ -46,6 +46,32 @@ fn every_figure_is_one_json_line_with_its_floor_and_its_costs() {
 }
 
 #[test]
+fn a_long_run_is_held_against_short_ones_of_as_many_items() {
+    let project = Project::empty();
+    let figure = figure(&project, "P4");
+    let items = |length: &str| {
+        let count = |field: &str| figure[length][field].as_u64().unwrap_or_default();
+        count("items") * count("runs")
+    };
+    assert!(items("long") > 0, "{figure}");
+    assert_eq!(items("long"), items("short"), "{figure}");
+    let each = |length: &str| {
+        figure[length]["bytes_per_transition"]
+            .as_f64()
+            .unwrap_or_default()
+    };
+    let ratio = figure["bytes_ratio"].as_f64().unwrap_or_default();
+    assert!(
+        (each("long") / each("short") / ratio - 1.0).abs() < 1e-9,
+        "{figure}"
+    );
+    assert!(figure["value"].as_f64() >= Some(ratio), "{figure}");
+    assert!(figure["time_ratio"].as_f64() > Some(0.0), "{figure}");
+    let left = std::fs::read_dir(project.path(".")).expect("a directory");
+    assert_eq!(left.count(), 0, "nothing of the bench stays");
+}
+
+#[test]
 fn a_start_is_measured_without_a_snapshot_and_with_one() {
     let project = Project::empty();
     let figure = figure(&project, "P5");
