@@ -1,4 +1,4 @@
-//! `docs/guarantees.md`: the tests that it names are there.
+//! `docs/guarantees.md` and `docs/testing.md`: the tests that they name are there.
 
 use std::fs;
 use std::path::Path;
@@ -39,6 +39,23 @@ fn every_fault_names_tests_that_exist_or_says_that_there_is_none() {
             let there = sources.contains(&format!("fn {test}("))
                 || sources.contains(&format!("    {test}: "));
             assert!(there, "`{test}`, which {} names, does not exist", fault[0]);
+        }
+    }
+}
+
+#[test]
+fn every_kind_and_policy_names_a_test_that_holds_a_log() {
+    let sources = sources();
+    let rows = page::table(&page::text("docs/testing.md"), "## Which log holds what");
+    assert!(rows.len() >= 30, "the table has gone");
+    for row in rows {
+        let tests = page::code_words(&row[1]);
+        assert_eq!(tests.len(), 1, "{}", row[0]);
+        for test in tests {
+            let start = sources.find(&format!("fn {test}("));
+            let start = start.unwrap_or_else(|| panic!("`{test}`, of {}, does not exist", row[0]));
+            let body = sources[start..].split("\n}\n").next().unwrap_or_default();
+            assert!(body.contains("assert_snapshot!("), "`{test}` holds no log");
         }
     }
 }
