@@ -331,6 +331,8 @@ impl Coordinator {
     fn forget_undone(&mut self, batch: &Batch, now: Now) -> Result<(), Refusal> {
         self.polls.take_back_handed();
         self.restore_leases(&batch.leases);
+        // A verdict among it counts as given, and would be looked at again at the next one only.
+        self.next_doubt = Some(now.mono);
         for workflow in &batch.workflows {
             self.reload_definitions(workflow)?;
         }
