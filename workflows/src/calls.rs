@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, Interface};
+use crate::catalog::{Catalog, CatalogWorkflow, Interface};
 use crate::diagnostic::{Note, Sink};
 use crate::lower::Draft;
 use crate::machine::{CallSpec, StepKind};
@@ -38,13 +38,15 @@ pub(crate) enum Found<'f> {
 }
 
 impl<'c> Callees<'c> {
-    pub(crate) fn new(catalog: Option<&'c Catalog>) -> Self {
+    /// Those of the catalogue, then those of `others`: texts that are compiled together, which say
+    /// nothing about who else there is.
+    pub(crate) fn new(catalog: Option<&'c Catalog>, others: &'c [CatalogWorkflow]) -> Self {
         let deployed = catalog.and_then(|catalog| catalog.workflows.as_ref());
         let mut callees = Self {
             known: BTreeMap::new(),
             complete: deployed.is_some(),
         };
-        for workflow in deployed.into_iter().flatten() {
+        for workflow in deployed.into_iter().flatten().chain(others) {
             callees
                 .known
                 .entry(&workflow.name)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::calls::{self, Callees};
-use crate::catalog::{Catalog, Interface};
+use crate::catalog::{Catalog, CatalogWorkflow, Interface};
 use crate::check::{self, events};
 use crate::diagnostic::{Diagnostic, Note, Sink};
 use crate::fingerprint;
@@ -40,7 +40,7 @@ impl Compiled {
 pub fn compile_to_draw(source: &SourceText) -> Vec<Machine> {
     let mut sink = Sink::default();
     match syntax::read(source, &mut sink) {
-        Some(documents) => workflows(source, &documents, None, &mut sink, Purpose::Draw),
+        Some(documents) => workflows(source, &documents, (None, &[]), &mut sink, Purpose::Draw),
         None => Vec::new(),
     }
 }
@@ -63,10 +63,27 @@ impl Purpose {
 /// checked. Never panics, whatever the text is, and gives the same bytes for the same text.
 #[must_use]
 pub fn compile(source: &SourceText, catalog: Option<&Catalog>) -> Compiled {
+    compile_beside(source, catalog, &[])
+}
+
+/// As [`compile`], beside other texts: calls of their workflows are checked, those of others are
+/// not refused because of them.
+#[must_use]
+pub fn compile_beside(
+    source: &SourceText,
+    catalog: Option<&Catalog>,
+    others: &[CatalogWorkflow],
+) -> Compiled {
     let mut sink = Sink::default();
     let mut pragmas = Pragmas::read(source, &mut sink);
     let machines = match syntax::read(source, &mut sink) {
-        Some(documents) => workflows(source, &documents, catalog, &mut sink, Purpose::Run),
+        Some(documents) => workflows(
+            source,
+            &documents,
+            (catalog, others),
+            &mut sink,
+            Purpose::Run,
+        ),
         None => Vec::new(),
     };
     sink.retain(|diagnostic| !pragmas.allow(source, diagnostic));
@@ -108,7 +125,7 @@ pub fn compile_registered(hash: &str, text: &str) -> Option<Machine> {
 fn workflows(
     source: &SourceText,
     documents: &[Document],
-    catalog: Option<&Catalog>,
+    (catalog, others): (Option<&Catalog>, &[CatalogWorkflow]),
     sink: &mut Sink,
     purpose: Purpose,
 ) -> Vec<Machine> {
@@ -137,7 +154,7 @@ fn workflows(
         .map(|draft| Some(draft.as_ref()?.identity()))
         .collect();
     let emitted = events::emitted(&drafts);
-    let mut callees = Callees::new(catalog);
+    let mut callees = Callees::new(catalog, others);
     for (name, version) in identities.iter().flatten() {
         callees.declare(name, version.as_deref());
     }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use phisync_workflows::{
-    Applied, Catalog, Compiled, Diagnostic, Severity, SourceText, compile, fix, render,
+    Applied, Catalog, CatalogWorkflow, Compiled, Diagnostic, Severity, SourceText, compile,
+    compile_beside, fix, render,
 };
 use serde_json::Value;
 
@@ -17,7 +18,8 @@ use super::{Context, definition, output};
 /// Compile workflows and say what is wrong with them.
 ///
 /// Ends with 6 if there is an error in any of them. Agents and people are checked against the team, if
-/// one is found. With --fix the changes that the help offers are written into the files, each is
+/// one is found. Files that are given together know each other's workflows, so that their calls are checked
+/// too; what a server has is not asked: it checks calls of all that it knows when it gets the file. With --fix the changes that the help offers are written into the files, each is
 /// shown, and what is left is told.
 #[derive(Debug, Args)]
 #[command(
@@ -70,14 +72,26 @@ impl Check {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
         let mut count = Count::default();
         let mut reports = Vec::new();
+        let mut sources = Vec::with_capacity(self.files.len());
         for file in &self.files {
-            let mut source = definition::read(file)?;
+            sources.push(definition::read(file)?);
+        }
+        let known: Vec<_> = match &sources[..] {
+            [_] => Vec::new(),
+            several => several.iter().map(interfaces).collect(),
+        };
+        for (index, (file, mut source)) in self.files.iter().zip(sources).enumerate() {
             let team = Team::for_workflow(self.agents.as_deref(), file, &context.place)?;
             let catalog = team.as_ref().map(Team::catalog);
             if self.fix {
                 source = fixed(context, file, source, catalog.as_ref())?;
             }
-            let compiled = compile(&source, catalog.as_ref());
+            let others = known
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index);
+            let others: Vec<_> = others.flat_map(|(_, list)| list).cloned().collect();
+            let compiled = compile_beside(&source, catalog.as_ref(), &others);
             for diagnostic in &compiled.diagnostics {
                 match diagnostic.severity {
                     Severity::Error => count.errors += 1,
@@ -148,6 +162,18 @@ impl Check {
             number(count.warnings, "warning")
         )
     }
+}
+
+/// What others that are checked with it know of the workflows of a text: of those without errors, as
+/// far as the text alone tells.
+fn interfaces(source: &SourceText) -> Vec<CatalogWorkflow> {
+    let machines = compile(source, None).machines;
+    let known = machines.iter().map(|machine| CatalogWorkflow {
+        name: machine.name().to_owned(),
+        version: machine.version().to_owned(),
+        interface: machine.interface(),
+    });
+    known.collect()
 }
 
 /// The text with what can be mended mended, in the file too.

@@ -240,3 +240,35 @@ fn what_is_said_and_drawn_is_the_same_in_every_process() {
         assert_eq!(once, again, "{arguments:?}");
     }
 }
+
+#[test]
+fn files_that_are_checked_together_know_each_others_workflows() {
+    let project = Project::empty();
+    project.write(
+        "callee.yaml",
+        "workflow: callee\ninputs: { n: int }\nsteps:\n  - { id: wait, wait: 1m }\n",
+    );
+    project.write(
+        "caller.yaml",
+        "workflow: caller\nsteps:\n  - { id: one, call: { workflow: callee } }\n  \
+         - { id: two, call: { workflow: elsewhere } }\n",
+    );
+    let alone = project.output(&["check", "caller.yaml"], "");
+    assert_eq!(alone.status.code(), Some(0), "nobody is known");
+    for order in [
+        ["caller.yaml", "callee.yaml"],
+        ["callee.yaml", "caller.yaml"],
+    ] {
+        let both = project.output(&["check", order[0], order[1], "--format", "json"], "");
+        assert_eq!(both.status.code(), Some(6));
+        let found: Vec<serde_json::Value> =
+            serde_json::from_slice(&both.stdout).expect("an array of findings");
+        let errors: Vec<_> = found
+            .iter()
+            .filter(|one| one["severity"] == "error")
+            .collect();
+        assert_eq!(errors.len(), 1, "{found:#?}");
+        let message = errors[0]["message"].as_str().expect("words");
+        assert!(message.contains("`n`"), "{message}");
+    }
+}

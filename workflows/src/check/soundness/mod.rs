@@ -40,7 +40,7 @@ fn claims(text: &str) -> Claims {
     let mut cx = Cx::new(&source, &mut sink);
     let mut draft = lower::read(&mut cx, &documents[0].root).expect("generated text is a workflow");
     let order = Order::of(&draft.steps, draft.bodies());
-    lower::fill(&mut cx, &mut draft, &order, &Callees::new(None));
+    lower::fill(&mut cx, &mut draft, &order, &Callees::new(None, &[]));
     let wrong: Vec<_> = sink
         .finish()
         .into_iter()
