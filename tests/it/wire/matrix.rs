@@ -3,7 +3,7 @@
 //! The rows come from the description of the API and from the lists of tools, so a new route or tool cannot
 //! be forgotten; what each cell must be is the reviewed table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use phisync_tests::process::{Http, Project, Server};
@@ -115,7 +115,8 @@ fn every_route_and_every_tool_lets_in_whom_the_table_says_and_nobody_else() {
     }
     let callers = callers.map(Assistant::new);
     let mut tools = BTreeMap::new();
-    for caller in &callers[1..] {
+    let mut shown = BTreeSet::new();
+    for (caller, who) in callers[1..].iter().zip(&CALLERS[1..]) {
         for tool in caller.tools() {
             let name = tool["name"].as_str().expect("a name").to_owned();
             let schema = &tool["inputSchema"];
@@ -123,6 +124,7 @@ fn every_route_and_every_tool_lets_in_whom_the_table_says_and_nobody_else() {
             if !schema["properties"]["wait_s"].is_null() {
                 arguments["wait_s"] = json!(0);
             }
+            shown.insert((name.clone(), *who));
             tools.insert(name, arguments);
         }
     }
@@ -130,6 +132,10 @@ fn every_route_and_every_tool_lets_in_whom_the_table_says_and_nobody_else() {
         let cells = callers
             .each_ref()
             .map(|caller| caller.may(&tool, &arguments));
+        for (who, cell) in CALLERS.iter().zip(&cells) {
+            let listed = shown.contains(&(tool.clone(), *who));
+            assert_eq!(listed, cell == "in", "{tool} as it is listed to {who}");
+        }
         line(&mut table, &format!("tool {tool}"), cells);
     }
     insta::assert_snapshot!(table);
