@@ -339,9 +339,7 @@ impl Stage<'_> {
         let Some((version, closed)) = self.coordinator.progress(&first) else {
             return Some(Move::Start);
         };
-        if self.runs().next().is_none() {
-            return None;
-        }
+        self.runs().next()?;
         let plot = self.play.plot;
         let paused = self.runs().find(|run| run.paused.is_some());
         if let Some(run) = paused {
@@ -413,7 +411,7 @@ impl Stage<'_> {
             let fate = plot.fate(&name, work.attempt);
             let stage = Box::new(work.stage.clone());
             let waits = matches!(*stage, FilesStage::BackingOff) || fate == Fate::Silence;
-            return (!waits).then(|| (2, Move::Files(errand, stage, fate)));
+            return (!waits).then_some((2, Move::Files(errand, stage, fate)));
         }
         if step.status == StepStatus::Waiting && run.is_approval(slot) {
             let approval = step.approval.as_ref()?;
@@ -422,7 +420,7 @@ impl Stage<'_> {
             let fate = plot.fate(&name, u32::try_from(approval.verdicts.len()).ok()?);
             let yes = fate == Fate::Well;
             let approval = format!("{}.{name}", run.id);
-            return (fate != Fate::Silence).then(|| (2, Move::Decide { approval, by, yes }));
+            return (fate != Fate::Silence).then_some((2, Move::Decide { approval, by, yes }));
         }
         None
     }
