@@ -297,7 +297,7 @@ fn why_run(run: &RunState, around: &dyn Surroundings) -> Why {
     };
     Why {
         subject,
-        state: run.phase.as_str().to_owned(),
+        state: run.word().to_owned(),
         waker: word.to_owned(),
         text: format!("waits for {text}{}", rewound_words(run)),
         // The run's own clock stops when it begins to end.

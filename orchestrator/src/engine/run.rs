@@ -140,6 +140,18 @@ pub struct RunState {
 }
 
 impl RunState {
+    /// How it stands, in the one word that logs and people use.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match (self.status, self.phase) {
+            (RunStatus::Running, _) if self.paused.is_some() => "paused",
+            (RunStatus::Running, Phase::Forward) if self.held => "queued",
+            (RunStatus::Running, Phase::Forward) => "running",
+            (RunStatus::Running, phase) => phase.as_str(),
+            (status, _) => status.as_str(),
+        }
+    }
+
     /// A run before its first event.
     #[must_use]
     pub fn new(machine: Arc<Machine>, id: RunId) -> Self {

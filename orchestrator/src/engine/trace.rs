@@ -9,7 +9,7 @@ use phisync_workflows::machine::{OnTimeout, Owner, StepKind};
 use super::event::{BlockWork, PassOutcome, RunEvent, Then};
 use super::pass::Slot;
 use super::run::RunState;
-use super::status::{Phase, RunStatus, TaskStatus};
+use super::status::TaskStatus;
 use super::{RawJson, Resolution, apply};
 
 /// One thing that went from one state to another.
@@ -47,18 +47,14 @@ pub fn apply_traced(run: &mut RunState, event: &RunEvent) -> Vec<Transition> {
         Some(id) => run.slot_named(id),
         None => undone_by_pass(run, event),
     };
-    let run_before = if run.version == 0 {
-        "new"
-    } else {
-        run_word(run)
-    };
+    let run_before = if run.version == 0 { "new" } else { run.word() };
     let step_before = step.map(|index| run.step(index).status);
     let task_before = step.and_then(|index| run.task(index, undoes(event)));
     let task_before = task_before.map(|task| task.status);
     apply(run, event);
     let cause = cause(run, step, event);
     let mut transitions = Vec::new();
-    let run_after = run_word(run);
+    let run_after = run.word();
     let mut push = |subject: String, from, to, cause: &str| {
         transitions.push(Transition {
             subject,
@@ -167,16 +163,6 @@ fn pass_change<'e>(
     };
     let id = run.pass_named(name)?;
     Some((name, from, run.pass(id).status.as_str()))
-}
-
-fn run_word(run: &RunState) -> &'static str {
-    match (run.status, run.phase) {
-        (RunStatus::Running, _) if run.paused.is_some() => "paused",
-        (RunStatus::Running, Phase::Forward) if run.held => "queued",
-        (RunStatus::Running, Phase::Forward) => "running",
-        (RunStatus::Running, phase) => phase.as_str(),
-        (status, _) => status.as_str(),
-    }
 }
 
 fn tells_a_task(event: &RunEvent) -> bool {

@@ -77,7 +77,7 @@ steps:
     let third = w.start();
     insta::assert_snapshot!(told(&mut w, &third), @r"
     run r3 is queued: waits for its turn: others with the same concurrency key come first [turn]
-      run r1 is forward: waits for its open steps [steps] (with a deadline)
+      run r1 is running: waits for its open steps [steps] (with a deadline)
         step a is ready: waits for DC to take it [agent] (with a deadline)
           task a#1 is ready: waits for DC to take it [agent] (with a deadline)
       1 more is queued: they wait longer for the same [none]
@@ -108,9 +108,9 @@ steps:
     let child = w.coordinator().open_runs().find(|open| open.id != run);
     let child = child.expect("it has begun").id.to_string();
     insta::assert_snapshot!(text.replace(&child, "CHILD"), @r"
-    run r1 is forward: waits for its open steps [steps] (with a deadline)
+    run r1 is running: waits for its open steps [steps] (with a deadline)
       step c is running: waits for run CHILD to end [run]
-        run CHILD is forward: waits for its open steps [steps] (with a deadline)
+        run CHILD is running: waits for its open steps [steps] (with a deadline)
           step a is ready: waits for VSSC to take it [agent] (with a deadline)
             task a#1 is ready: waits for VSSC to take it [agent] (with a deadline)
     ");
@@ -139,7 +139,7 @@ steps:
     w.fail(&claim, "app.busy", "not now");
     w.seconds(2);
     insta::assert_snapshot!(told(&mut w, &run), @r"
-    run r1 is forward: waits for its open steps [steps] (with a deadline)
+    run r1 is running: waits for its open steps [steps] (with a deadline)
       step word is waiting: waits for signal `go` [event] (with a deadline)
       step news is waiting: waits for event `news.came` [event] (with a deadline)
       step rest is waiting: waits for its time to come [timer] (with a deadline)
@@ -166,7 +166,7 @@ states:
         json!({}),
     );
     insta::assert_snapshot!(told(&mut w, &run), @r"
-    run r1 is forward: waits for its open steps [steps] (with a deadline)
+    run r1 is running: waits for its open steps [steps] (with a deadline)
       step one.1 is ready: waits for DC to take it [agent] (with a deadline)
         task one.1#1 is ready: waits for DC to take it [agent] (with a deadline)
       state one.1 is visited: waits for signal `stop` [event]
@@ -182,7 +182,7 @@ steps:
     );
     play(&mut w, |_| Err("app.no"));
     insta::assert_snapshot!(told(&mut w, &run), @r"
-    run r1 is forward: waits for its open steps [steps] (with a deadline)
+    run r1 is running: waits for its open steps [steps] (with a deadline)
       step mend is ready: waits for VSSC to take it [agent] (with a deadline)
         task mend#1 is ready: waits for VSSC to take it [agent] (with a deadline)
     ");
