@@ -300,8 +300,9 @@ fn range(text: &str) -> Option<Range> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
-    use similar::TextDiff;
+    use proptest::sample::select;
 
     use super::{Patch, PatchError};
 
@@ -364,16 +365,107 @@ mod tests {
         assert_eq!(line("@@ -1 +1 @@\n-a\n+b\n--- c\n+++ d\n"), 4);
     }
 
+    struct Edit {
+        old: String,
+        new: String,
+        patch: String,
+    }
+
+    /// Both texts and the patch between them, written straight from a script of kept, deleted and inserted lines.
+    /// `ends` says whether the last line of the old and of the new text ends with a newline.
+    fn edit(script: &[(char, String)], ends: [bool; 2], context: usize) -> Edit {
+        let last = |gone: char| script.iter().rposition(|(mark, _)| *mark != gone);
+        let (last_old, last_new) = (last('+'), last('-'));
+        // A line that ends both texts ends them alike.
+        let ends_new = if last_old == last_new {
+            ends[0]
+        } else {
+            ends[1]
+        };
+        // An empty line without its newline would be no line at all.
+        let unended = |index: usize, mark: char| {
+            let ends_old = mark == '+' || last_old != Some(index) || ends[0];
+            let ends_new = mark == '-' || last_new != Some(index) || ends_new;
+            !(script[index].1.is_empty() || ends_old && ends_new)
+        };
+        // What ends one text alone is another line in the other: it cannot be kept.
+        let script: Vec<_> = script
+            .iter()
+            .enumerate()
+            .flat_map(|(index, (mark, line))| {
+                let half = *mark == ' '
+                    && (last_old == Some(index)) != (last_new == Some(index))
+                    && unended(index, ' ');
+                let marks = if half { vec!['-', '+'] } else { vec![*mark] };
+                marks
+                    .into_iter()
+                    .map(move |mark| (mark, line.as_str(), unended(index, mark)))
+            })
+            .collect();
+        let text = |gone: char| {
+            let lines = script.iter().filter(|(mark, ..)| *mark != gone);
+            lines
+                .map(|(_, line, unended)| format!("{line}{}", if *unended { "" } else { "\n" }))
+                .collect()
+        };
+        let changed = |index: usize| script[index].0 != ' ';
+        let shown = |index: usize| {
+            let near = index.saturating_sub(context)..(index + context + 1).min(script.len());
+            near.into_iter().any(changed)
+        };
+        let mut patch = String::from("--- a\n+++ b\n");
+        let (mut at, mut before) = (0, [0, 0]);
+        while at < script.len() {
+            let end = (at..script.len())
+                .find(|index| !shown(*index))
+                .unwrap_or(script.len());
+            if end == at {
+                // Outside of every hunk all lines are kept.
+                before = before.map(|lines| lines + 1);
+                at += 1;
+                continue;
+            }
+            let counts = ['+', '-'].map(|gone| {
+                script[at..end]
+                    .iter()
+                    .filter(|(mark, ..)| *mark != gone)
+                    .count()
+            });
+            let start = |side: usize| before[side] + usize::from(counts[side] > 0);
+            patch.push_str(&format!(
+                "@@ -{},{} +{},{} @@\n",
+                start(0),
+                counts[0],
+                start(1),
+                counts[1]
+            ));
+            for (mark, line, unended) in &script[at..end] {
+                let end = if *unended {
+                    "\n\\ No newline at end of file"
+                } else {
+                    ""
+                };
+                patch.push_str(&format!("{mark}{line}{end}\n"));
+            }
+            before = [before[0] + counts[0], before[1] + counts[1]];
+            at = end;
+        }
+        Edit {
+            old: text('+'),
+            new: text('-'),
+            patch,
+        }
+    }
+
     proptest! {
         #[test]
         fn the_diff_of_two_texts_turns_one_into_the_other(
-            old in "([abc ]{0,3}(\r?\n)?){0,12}",
-            new in "([abc ]{0,3}(\r?\n)?){0,12}",
+            script in vec((select(vec![' ', ' ', '-', '+']), "[abc ]{0,3}\r?"), 1..14),
+            ends in any::<[bool; 2]>(),
             context in 0_usize..4,
         ) {
-            prop_assume!(old != new);
-            let diff = TextDiff::from_lines(&old, &new);
-            let patch = diff.unified_diff().context_radius(context).header("a", "b").to_string();
+            prop_assume!(script.iter().any(|(mark, _)| *mark != ' '));
+            let Edit { old, new, patch } = edit(&script, ends, context);
             let applied = apply(&old, &patch);
             prop_assert_eq!(applied.as_ref(), Ok(&new), "{}", patch);
         }
