@@ -4,6 +4,14 @@
 //! holds journals that every later version must replay. Events are externally tagged
 //! (`{"task_claimed":{...}}`), because payloads stay raw text and serde cannot keep raw text
 //! inside an internally tagged enum.
+//!
+//! [`RunEvent`] is one long enum on purpose: the page of formats is written from it, and a reader
+//! finds every fact of a run in one place. What its fields are made of stands in `event/`.
+
+mod ending;
+mod field;
+mod subject;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -12,168 +20,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{FilesOrder, RawJson, RunId, Source, Subscription, Trigger, Unmet};
+use field::{is_false, is_one, one, present};
 
-/// A payload that is there and `null` is there: without this, serde reads it as absent, and a replay
-/// would know less than the run that wrote it.
-fn present<'de, D: serde::Deserializer<'de>>(json: D) -> Result<Option<RawJson>, D::Error> {
-    RawJson::deserialize(json).map(Some)
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
-/// Why an attempt, a step or a run failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// A code of the language's list, as `timeout.run` or `app.no_seats`.
-    pub code: String,
-    /// For people.
-    pub message: String,
-    /// More, if the one who failed gave it.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "present"
-    )]
-    pub data: Option<RawJson>,
-}
-
-impl Failure {
-    /// A failure without data.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-            data: None,
-        }
-    }
-
-    /// Whether the world may have changed though nobody reported it: the attempt ended by
-    /// silence, not by an answer.
-    #[must_use]
-    pub fn leaves_effect_unknown(&self) -> bool {
-        matches!(
-            self.code.as_str(),
-            "timeout.run" | "timeout.total" | "agent.lost" | "cancelled"
-        )
-    }
-}
-
-/// What follows the end of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Then {
-    /// Back into the queue at once.
-    Requeue {
-        /// When somebody must have taken it.
-        queue_deadline: Timestamp,
-    },
-    /// Back into the queue later.
-    Retry {
-        /// When.
-        at: Timestamp,
-    },
-    /// The task has failed.
-    Fail,
-}
-
-/// Why a step was cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CancelReason {
-    /// What it needs cannot come any more.
-    Upstream,
-    /// The run has failed.
-    RunFailed,
-    /// The run was cancelled.
-    RunCancelled,
-    /// Another branch of a `join: first` was faster.
-    Outrun,
-    /// The body that it stands in, or the block around that, has failed.
-    BodyFailed,
-    /// The run was finished by a step.
-    RunFinished,
-    /// Its state was left.
-    StateLeft,
-}
-
-/// What a block works on, fixed when it begins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BlockWork {
-    /// A body, once.
-    Do,
-    /// A body and its handlers.
-    Try,
-    /// All branches.
-    Parallel,
-    /// One of the cases.
-    Switch {
-        /// The case's id, or `default`.
-        case: String,
-    },
-    /// A body per item.
-    Foreach {
-        /// The items, a list.
-        items: RawJson,
-    },
-    /// A body again and again.
-    Loop {
-        /// What the first iteration gets.
-        carry: RawJson,
-    },
-    /// A run of another workflow.
-    Call {
-        /// Its name.
-        run: RunId,
-        /// Of which workflow.
-        workflow: String,
-        /// Which versions fit; absent: the newest.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        version: Option<String>,
-        /// Its inputs, not checked yet.
-        inputs: RawJson,
-        /// The closed run that it undoes the steps of, instead of running any.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        undoes: Option<RunId>,
-    },
-}
-
-/// How a pass ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PassOutcome {
-    /// Well.
-    Succeeded,
-    /// Badly.
-    Failed,
-    /// Not at all: it was stopped.
-    Cancelled,
-}
-
-fn is_one(number: &u32) -> bool {
-    *number == 1
-}
-
-fn one() -> u32 {
-    1
-}
-
-/// How far a closed run was undone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Undo {
-    /// Nothing was to be undone.
-    #[default]
-    None,
-    /// Everything that was to be undone is.
-    Done,
-    /// Some undoing was skipped by a person.
-    Partial,
-    /// A person gave the undoing up.
-    Abandoned,
-}
+pub use ending::{CancelReason, Failure, PassOutcome, Then, Undo};
+pub use work::BlockWork;
 
 /// One fact of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -906,68 +756,4 @@ pub enum RunEvent {
         /// When.
         at: Timestamp,
     },
-}
-
-impl RunEvent {
-    /// The step that the fact is about; `None` if it is about the run or a pass.
-    #[must_use]
-    pub fn step(&self) -> Option<&str> {
-        match self {
-            Self::StepSkipped { step, .. }
-            | Self::StepCompleted { step, .. }
-            | Self::StepFailed { step, .. }
-            | Self::StepCancelled { step, .. }
-            | Self::BlockStarted { step, .. }
-            | Self::BlockFailing { step, .. }
-            | Self::BlockCancelling { step, .. }
-            | Self::BlockRetried { step, .. }
-            | Self::ChildEnded { step, .. }
-            | Self::FilesWanted { step, .. }
-            | Self::FilesDecided { step, .. }
-            | Self::FilesRetried { step, .. }
-            | Self::TimerSet { step, .. }
-            | Self::TaskReady { step, .. }
-            | Self::TaskClaimed { step, .. }
-            | Self::TaskCompleted { step, .. }
-            | Self::TaskFailed { step, .. }
-            | Self::TaskReleased { step, .. }
-            | Self::TaskRetried { step, .. }
-            | Self::TaskAsked { step, .. }
-            | Self::TaskAnswered { step, .. }
-            | Self::TaskProgressed { step, .. }
-            | Self::TaskUnproven { step, .. }
-            | Self::TaskCancelRequested { step, .. }
-            | Self::ApprovalRequested { step, .. }
-            | Self::ApprovalDecided { step, .. }
-            | Self::ApprovalEscalated { step, .. }
-            | Self::EventAwaited { step, .. }
-            | Self::EventDelivered { step, .. }
-            | Self::EventEmitted { step, .. }
-            | Self::SignalLost { step, .. }
-            | Self::IncidentOpened { step, .. }
-            | Self::IncidentResolved { step, .. } => Some(step),
-            Self::RunStarted { .. }
-            | Self::RunPaused { .. }
-            | Self::RunRewound { .. }
-            | Self::RunHeld { .. }
-            | Self::RunAdmitted { .. }
-            | Self::RunResumed { .. }
-            | Self::SignalReceived { .. }
-            | Self::PassOpened { .. }
-            | Self::PassFailing { .. }
-            | Self::PassStopping { .. }
-            | Self::PassEnded { .. }
-            | Self::RunFinishing { .. }
-            | Self::StateEntered { .. }
-            | Self::StateLeft { .. }
-            | Self::RunFailing { .. }
-            | Self::RunCancelling { .. }
-            | Self::UndoStarted { .. }
-            | Self::StallFound { .. }
-            | Self::StallResolved { .. }
-            | Self::RunCompleted { .. }
-            | Self::RunFailed { .. }
-            | Self::RunCancelled { .. } => None,
-        }
-    }
 }
