@@ -1,40 +1,44 @@
 //! A whole server: store, coordinator, sockets; started and stopped in order.
 
+mod directory;
+mod sockets;
+mod start_error;
+mod surroundings;
+mod views;
+
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use phisync_agents::registry::{Registry, RegistryError};
-use phisync_state::env::{self, read_all, replace_file};
+use phisync_state::env::{self, replace_file};
 use phisync_state::env::{
     Clock, Disk, Entropy as _, OsClock, OsDisk, OsEntropy, ReadOnlyDisk, SeededEntropy,
 };
-use phisync_state::transaction::{Blobs, Roots, RootsError, Workspace};
-use phisync_state::{
-    Durability, FileOptions, FileStore, FsckError, Head, JournalEnd, OpenError, Opened, ReadError,
-    Store, Unknown, ViewName, ViewWriter, Witness, fsck,
-};
-use phisync_workflows::{Catalog, CatalogAgent, CatalogPerson};
+use phisync_state::transaction::{Blobs, Workspace};
+use phisync_state::{Durability, FileOptions, FileStore, Head, Opened, Store, Unknown, ViewWriter};
 use tokio::sync::watch;
 
-use crate::api::http::{App, Counts, Doors, router, serve};
-use crate::coordinator::{Alarm, AlarmKind, Coordinator, Now, Refusal};
+use crate::api::http::{App, Counts, Doors};
+use crate::coordinator::{Coordinator, Now};
 use crate::engine::RunId;
-use crate::identity::{TokenStore, TokenStoreError};
+use crate::identity::TokenStore;
 
-use super::driver::{self, Guard, Handle, ViewSink};
+use super::driver::{self, Handle, ViewSink};
 use super::paths::DataPaths;
 use super::proof::Prover;
 use super::snapshots::{self, SnapshotPolicy, Snapshots};
 use super::transactions::{self, Transactor};
 use super::view_check::ViewCheck;
+use directory::{check_head, guard, raise_what_was_found};
+use sockets::{listen, start_sockets};
+use surroundings::{catalog, declare, read_team};
+use views::view_sink;
 
-/// Agents files are small.
-const AGENTS_FILE_BYTES_MAX: u64 = 256 << 10;
+pub use start_error::StartError;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -71,140 +75,6 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub struct OpenReport {
     /// See [`Opened`].
     pub opened: Opened,
-}
-
-/// Why a server did not start. Nothing was changed, but for a torn tail that was cut.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The address cannot be had.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// An address that other machines reach.
-    #[error("{0} is not a loopback address")]
-    NotLoopback(SocketAddr),
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    /// The journal does not go through a head that was seen before.
-    #[error("the data directory is not the one that `{expected}` was seen in: {how}")]
-    RolledBack {
-        /// That head.
-        expected: Head,
-        /// How it shows.
-        how: &'static str,
-    },
-    /// The directory cannot be held against a head.
-    #[error(transparent)]
-    Fsck(#[from] FsckError),
-    /// The store opened but cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The team cannot be read.
-    #[error(transparent)]
-    Agents(#[from] RegistryError),
-    /// The file of the team cannot be read.
-    #[error("cannot read `{}`: {source}", path.display())]
-    AgentsFile {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The tokens cannot be read.
-    #[error(transparent)]
-    Tokens(#[from] TokenStoreError),
-    /// A working tree that is not there.
-    #[error("cannot use the root `{}`: {source}", path.display())]
-    Root {
-        /// Where it should be.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// A working tree that cannot be declared.
-    #[error(transparent)]
-    Roots(#[from] RootsError),
-    /// A run id that is none.
-    #[error("`{0}` is not a run id")]
-    BadRunId(String),
-    /// The system refuses a thread or a file.
-    #[error("cannot {what}: {source}")]
-    System {
-        /// What.
-        what: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl StartError {
-    /// The exit code of a program that ends with this.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Listen { .. }
-            | Self::NotLoopback(_)
-            | Self::BadRunId(_)
-            | Self::Roots(_)
-            | Self::Root { .. } => 2,
-            Self::Store(OpenError::NotUsable { .. }) => 74,
-            Self::Store(OpenError::Held { .. }) => 75,
-            Self::Store(OpenError::Corrupt(_)) | Self::Read(ReadError::Corrupt { .. }) => 76,
-            Self::RolledBack { .. } => 77,
-            Self::Fsck(FsckError::Corrupt(_)) => 76,
-            Self::Fsck(FsckError::Io { .. }) => 74,
-            Self::Fsck(FsckError::Newer { .. })
-            | Self::Store(OpenError::Newer { .. })
-            | Self::Read(ReadError::Newer { .. }) => 78,
-            Self::Agents(_) => 6,
-            Self::AgentsFile { .. } => 3,
-            Self::Tokens(_) | Self::Read(ReadError::Io { .. }) | Self::System { .. } => 74,
-        }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let text = match self {
-            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                "another program listens there; `--listen 127.0.0.1:0` picks a free port"
-            }
-            Self::NotLoopback(_) => {
-                "tokens would cross the network in plain text; listen on 127.0.0.1 and put a \
-                 TLS proxy in front"
-            }
-            Self::Store(OpenError::Held { .. }) => {
-                "commands talk to the running server by themselves; stop it to open the \
-                 directory otherwise"
-            }
-            Self::Store(OpenError::NotUsable { source, .. })
-                if matches!(
-                    source.kind(),
-                    io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
-                ) =>
-            {
-                "nothing was changed; `phisync serve --read-only` shows what is in it"
-            }
-            Self::Store(OpenError::Corrupt(_)) | Self::Read(ReadError::Corrupt { .. }) => {
-                "nothing was changed; `phisync doctor` says what can be done"
-            }
-            Self::RolledBack { .. } => {
-                "an older copy of the directory was put back, or it is another one; nothing was \
-                 changed"
-            }
-            Self::Store(OpenError::Newer { .. }) | Self::Read(ReadError::Newer { .. }) => {
-                "use the newer phisync that wrote it"
-            }
-            Self::Agents(error) => return error.hint.clone(),
-            _ => return None,
-        };
-        Some(text.to_owned())
-    }
 }
 
 /// Why a running server cannot go on.
@@ -543,248 +413,4 @@ impl Drop for Server {
             tracing::error!(%unknown, "the store did not close in order");
         }
     }
-}
-
-/// Puts on record what opening the store dealt with by itself. What does not fit on a full disk is found again
-/// by the next start, or was logged.
-fn raise_what_was_found(
-    coordinator: &mut Coordinator,
-    opened: &Opened,
-    now: Now,
-) -> Result<(), Refusal> {
-    let torn = opened.torn.iter().map(|torn| Alarm {
-        kind: AlarmKind::TailCut,
-        about: torn.file.clone(),
-        says: format!(
-            "{} bytes at {} were no whole batch ({}); they are kept in {}",
-            torn.length, torn.offset, torn.reason, torn.kept
-        ),
-    });
-    let damaged = opened.damaged_snapshots.iter().map(|damaged| Alarm {
-        kind: AlarmKind::SnapshotDamaged,
-        about: damaged.file.clone(),
-        says: format!("{}; the start passed it over", damaged.reason),
-    });
-    for alarm in torn.chain(damaged) {
-        match coordinator.raise(alarm, now) {
-            Err(Refusal::Full(_)) => return Ok(()),
-            raised => raised?,
-        }
-    }
-    coordinator.wait_until_durable()
-}
-
-/// Stops all writing when the lock of the directory is not ours any more.
-fn guard(store: &Arc<FileStore>, failing: watch::Sender<Option<ServerFailure>>) -> Guard {
-    let store = Arc::downgrade(store);
-    Box::new(move || {
-        let Some(store) = store.upgrade() else {
-            return false;
-        };
-        match store.still_ours() {
-            Ok(true) => true,
-            Ok(false) => {
-                let failure = ServerFailure::LockLost;
-                let reason = failure.to_string();
-                // First the cause, as the store's end is told too.
-                failing.send_replace(Some(failure));
-                store.abandon(&reason);
-                false
-            }
-            // Only a clear answer stops a server that may well be alone.
-            Err(error) => {
-                tracing::warn!(%error, "the lock of the data directory could not be looked at");
-                true
-            }
-        }
-    })
-}
-
-/// Refuses a journal that does not go through a head that was seen before.
-fn check_head(disk: &dyn Disk, data: &Path, expected: &Head) -> Result<(), StartError> {
-    let how = match fsck(disk, data, Some(expected)) {
-        Ok(report) => match (report.end, report.witness) {
-            // Opening says it better; and what was compacted away cannot be told from.
-            (JournalEnd::Corrupt(_), _)
-            | (_, None | Some(Witness::Matches | Witness::Compacted)) => return Ok(()),
-            (_, Some(Witness::Behind)) => "it ends before",
-            (_, Some(Witness::Differs)) => "it has other content there",
-        },
-        Err(FsckError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-            "there is no journal"
-        }
-        Err(other) => return Err(other.into()),
-    };
-    let expected = expected.clone();
-    Err(StartError::RolledBack { expected, how })
-}
-
-/// The declared working trees, where they really lie.
-fn declare(declared: &[(String, PathBuf)], data: &Path) -> Result<Roots, StartError> {
-    let mut roots = Roots::new();
-    let system = |what| move |source| StartError::System { what, source };
-    let data = std::fs::canonicalize(data).map_err(system("find the data directory"))?;
-    for (name, path) in declared {
-        let real = std::fs::canonicalize(path).map_err(|source| StartError::Root {
-            path: path.clone(),
-            source,
-        })?;
-        roots.declare(name, &real, &data)?;
-    }
-    Ok(roots)
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let listener = TcpListener::bind(address);
-    let listener = listener.and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    listener.map_err(|source| StartError::Listen { address, source })
-}
-
-fn read_team(disk: &dyn Disk, options: &ServeOptions) -> Result<Registry, StartError> {
-    let beside = options.data.parent().unwrap_or(Path::new("."));
-    let path = options.agents_file.clone();
-    let named = path.is_some();
-    let path = path.unwrap_or_else(|| beside.join("agents.yaml"));
-    let bytes = match read_all(disk, &path, AGENTS_FILE_BYTES_MAX) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
-            return Ok(Registry::default());
-        }
-        Err(source) => return Err(StartError::AgentsFile { path, source }),
-    };
-    let text = String::from_utf8(bytes).map_err(|error| StartError::AgentsFile {
-        path: path.clone(),
-        source: io::Error::new(io::ErrorKind::InvalidData, error),
-    })?;
-    Ok(Registry::parse(&path.display().to_string(), &text)?)
-}
-
-/// What workflows may name, as the compiler wants it.
-fn catalog(registry: &Registry) -> Catalog {
-    Catalog {
-        agents: registry
-            .agents
-            .iter()
-            .map(|agent| CatalogAgent {
-                name: agent.name.declared().to_owned(),
-                capabilities: agent.capabilities.clone(),
-                pool: agent.pool.clone(),
-                concurrency: agent.concurrency,
-            })
-            .collect(),
-        workflows: None,
-        people: registry
-            .people
-            .iter()
-            .map(|person| CatalogPerson {
-                name: person.name.declared().to_owned(),
-                roles: person.roles.clone(),
-            })
-            .collect(),
-    }
-}
-
-fn start_sockets(
-    listener: TcpListener,
-    app: App,
-    doors: Doors,
-    stop: watch::Receiver<bool>,
-) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("http")
-        .enable_all()
-        .build()?;
-    std::thread::Builder::new()
-        .name("sockets".to_owned())
-        .spawn(move || {
-            let served = runtime.block_on(async move {
-                let transactor = Arc::clone(&app.transactor);
-                tokio::spawn(Arc::clone(&transactor).serve_steps());
-                tokio::spawn(async move { transactor.upkeep().await });
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                serve(listener, router(Arc::new(app)), doors, stop).await
-            });
-            if let Err(error) = served {
-                tracing::error!(%error, "the listening socket failed");
-            }
-        })
-}
-
-/// Writes views once what they show is durable, and readable copies of new definitions.
-fn view_sink(
-    views: Arc<ViewWriter>,
-    disk: Arc<dyn Disk>,
-    paths: DataPaths,
-    store: &Arc<dyn Store>,
-) -> ViewSink {
-    let store = Arc::downgrade(store);
-    Box::new(move |coordinator: &mut Coordinator, now: Now, all: bool| {
-        for machine in coordinator.take_new_definitions() {
-            if let Err(error) = copy_definition(&*disk, &paths, &machine) {
-                tracing::warn!(%error, "a readable copy of a definition was not written");
-            }
-        }
-        for name in coordinator.take_dropped_views() {
-            if let Ok(name) = ViewName::new(&name) {
-                // One that is left out stays a file that nobody reads.
-                let _queued = views.remove(&name);
-            }
-        }
-        let stale = coordinator.take_stale_views(now, all);
-        let documents = coordinator.take_stale_documents();
-        let seq = coordinator.last_seq();
-        let Some(store) = store
-            .upgrade()
-            .filter(|_| !stale.is_empty() || !documents.is_empty())
-        else {
-            return;
-        };
-        let views = Arc::clone(&views);
-        let (done, written) = std::sync::mpsc::sync_channel(1);
-        store.when_durable(
-            seq,
-            Box::new(move |durable| {
-                if durable.is_ok() {
-                    for view in stale {
-                        if let Ok(name) = ViewName::new(&view.name) {
-                            // A view that is left out is written with its next change.
-                            let _queued = views.put(&name, seq, move || view.body.to_string());
-                        }
-                    }
-                    for (name, body) in documents {
-                        let name = ViewName::document(&name);
-                        let _queued = match body {
-                            Some(body) => views.put(&name, seq, move || body.to_string()),
-                            None => views.remove(&name),
-                        };
-                    }
-                }
-                // Only the last call waits for it.
-                let _unread = done.send(());
-            }),
-        );
-        // At the end the caller flushes the views next: they must have been handed in.
-        if all && written.recv().is_err() {
-            tracing::debug!("the last views were not handed in");
-        }
-    })
-}
-
-fn copy_definition(
-    disk: &dyn Disk,
-    paths: &DataPaths,
-    machine: &phisync_workflows::Machine,
-) -> io::Result<()> {
-    let directory = paths.definitions();
-    match disk.make_dir(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    let path = directory.join(format!("{}.yaml", machine.hash()));
-    let temporary = path.with_extension("yaml.tmp");
-    replace_file(disk, &path, &temporary, machine.source().as_bytes(), false)
 }
