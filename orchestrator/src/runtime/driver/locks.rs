@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 
 use crate::coordinator::{LockAnswer, LockGrant, Refusal, ServedWaiter};
 
-use super::{Answer, Desk, Handle, Job, Reply, answer_with, stopping};
+use super::answer::{answer_with, stopping};
+use super::desk::Desk;
+use super::{Answer, Handle, Job, Reply};
 
 /// One who waits for a lock.
 pub(super) struct LockWaiter {
