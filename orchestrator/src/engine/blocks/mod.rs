@@ -1,21 +1,21 @@
 //! Steps that run bodies: how they begin, go on when something inside has ended, and end.
 //!
 //! A block does nothing by itself. Whenever one of its passes ends, or a time comes that it waits
-//! for, [`Draft::go_on`] looks at how far it is and says what follows: another pass, or its verdict.
-//! A verdict passes three stages before it becomes the step's outcome: a block with a saga of its
-//! own is undone, a `try` runs its `finally`, and a block with a `retry` may begin anew.
+//! for, [`Draft::go_on`] looks at how far it is and says what follows: another pass, or its verdict
+//! (`verdict` tells what becomes of that).
 
 mod foreach;
 mod parallel;
 mod rounds;
 mod trying;
+mod verdict;
 
 use std::time::Duration;
 
 use phisync_workflows::machine::{
-    OnFailure, Saga, SagaMode, Step, StepKind, SwitchDefault, SwitchSpec, Template, Then,
+    OnFailure, Step, StepKind, SwitchDefault, SwitchSpec, Template, Then,
 };
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::block::{Block, PassEnd, Progress};
 use super::decide::{Draft, Work};
@@ -23,15 +23,9 @@ use super::event::{BlockWork, CancelReason, PassOutcome, RunEvent};
 use super::pass::{PassId, PassStatus, Slot};
 use super::scope::{Extra, RunScope};
 use super::status::StepStatus;
-use super::step::UndoOf;
-use super::{Failure, RawJson, retry};
+use super::{Failure, RawJson};
 
-/// How a block ends.
-pub(super) enum Verdict {
-    Succeeded(RawJson),
-    Failed(Failure),
-    Cancelled(CancelReason),
-}
+pub(super) use verdict::{Verdict, saga_of};
 
 /// What a pass gives its block.
 #[derive(Default)]
@@ -331,155 +325,6 @@ impl Draft<'_> {
         })
     }
 
-    /// Takes a verdict through its stages.
-    fn end_block(&mut self, slot: Slot, verdict: Verdict) {
-        if self.undo_first(slot, &verdict) || self.clean_up_first(slot) {
-            return;
-        }
-        if let Verdict::Failed(error) = &verdict
-            && self.retry_block(slot, error)
-        {
-            return;
-        }
-        let (step, at) = (self.run.name(slot), self.moment.now);
-        self.emit(match verdict {
-            Verdict::Succeeded(output) => RunEvent::StepCompleted { step, output, at },
-            Verdict::Failed(error) => RunEvent::StepFailed { step, error, at },
-            Verdict::Cancelled(reason) => RunEvent::StepCancelled { step, reason, at },
-        });
-        self.follow(slot);
-    }
-
-    /// Undoes a block that is a saga of its own. `false`: there is nothing left to undo.
-    fn undo_first(&mut self, slot: Slot, verdict: &Verdict) -> bool {
-        let whose = UndoOf::Block(slot);
-        if let Some(undoing) = self.run.undoing.get(&whose) {
-            return !undoing.is_through();
-        }
-        let Some(saga) = saga_of(self.run.spec(slot)) else {
-            return false;
-        };
-        let (wanted, error) = match verdict {
-            Verdict::Succeeded(_) => (false, None),
-            Verdict::Failed(error) if error.code.starts_with("timeout.") => {
-                (saga.triggers.timeout, Some(error.clone()))
-            }
-            Verdict::Failed(error) => (saga.triggers.failure, Some(error.clone())),
-            Verdict::Cancelled(_) => (saga.triggers.cancel, None),
-        };
-        wanted && self.begin_undo_of(whose, error)
-    }
-
-    /// Enters the `finally` of a `try`. `false`: there is none, or it has ended.
-    fn clean_up_first(&mut self, slot: Slot) -> bool {
-        let StepKind::Try(spec) = &self.run.spec(slot).kind else {
-            return false;
-        };
-        if spec.finally.is_none() {
-            return false;
-        }
-        match self.block(slot).map(|block| &block.finally) {
-            Some(None) => {
-                self.enter(Some(slot), "finally", None);
-                true
-            }
-            Some(Some(end)) => end.is_none(),
-            None => false,
-        }
-    }
-
-    /// Lets a block that failed begin anew, as far as its policy allows.
-    fn retry_block(&mut self, slot: Slot, error: &Failure) -> bool {
-        let machine = self.machine();
-        let policy = &machine.step(self.run.step(slot).spec).retry;
-        let Some(block) = self.block(slot) else {
-            return false;
-        };
-        let failed = block.failures + 1;
-        let wanted = self.caught_to_retry(slot) || self.covers(slot, policy, error, None, failed);
-        if failed >= policy.max_attempts || !wanted || error.code == "timeout.total" {
-            return false;
-        }
-        let wait = retry::wait(policy, failed, self.moment.dice, None);
-        let due = self.after(wait);
-        let last = policy.max_elapsed;
-        let last = last.map(|elapsed| block.first_started_at.saturating_add(elapsed));
-        let ends = [last, block.deadline].into_iter().flatten();
-        if ends.into_iter().any(|end| due > end) {
-            return false;
-        }
-        self.emit(RunEvent::BlockRetried {
-            step: self.run.name(slot),
-            error: error.clone(),
-            at: self.moment.now,
-            due,
-        });
-        self.work.push_back(Work::Block(slot));
-        true
-    }
-
-    /// Ends a block because of the clock over all its attempts.
-    pub(super) fn expire_block(&mut self, slot: Slot) {
-        let error = Failure::new("timeout.total", "the block took too long");
-        self.fail_block(slot, error);
-    }
-
-    /// Ends a block as failed as soon as what is open in it has ended.
-    fn fail_block(&mut self, slot: Slot, error: Failure) {
-        self.emit(RunEvent::BlockFailing {
-            step: self.run.name(slot),
-            error,
-            at: self.moment.now,
-        });
-        self.stop_passes(slot, CancelReason::BodyFailed);
-        self.work.push_back(Work::Block(slot));
-    }
-
-    /// Tells a block to stop.
-    pub(super) fn cancel_block(&mut self, slot: Slot, reason: CancelReason) {
-        if self
-            .block(slot)
-            .is_none_or(|block| block.cancelling.is_some())
-        {
-            return;
-        }
-        self.emit(RunEvent::BlockCancelling {
-            step: self.run.name(slot),
-            reason,
-            at: self.moment.now,
-        });
-        self.stop_passes(slot, reason);
-        self.work.push_back(Work::Block(slot));
-    }
-
-    /// Tells the open passes of a block to stop; its `finally` runs to its end.
-    fn stop_passes(&mut self, slot: Slot, reason: CancelReason) {
-        let Some(block) = self.block(slot) else {
-            return;
-        };
-        let cleaning = block.finally.is_some();
-        let open: Vec<_> = block.open.iter().copied().filter(|_| !cleaning).collect();
-        for pass in open {
-            self.stop_pass(pass, reason);
-        }
-    }
-
-    /// Tells a pass to stop.
-    pub(super) fn stop_pass(&mut self, pass: PassId, reason: CancelReason) {
-        if self.run.pass(pass).status != PassStatus::Forward {
-            return;
-        }
-        self.emit(RunEvent::PassStopping {
-            pass: self.run.pass_name(pass),
-            reason,
-            at: self.moment.now,
-        });
-        self.stop_open_steps(pass, reason);
-        if self.run.pass(pass).open == 0 {
-            self.work.push_back(Work::Pass(pass));
-        }
-    }
-
     /// Emits the first fact of a block, and puts what follows on the work list.
     pub(super) fn begin_with(&mut self, slot: Slot, event: Result<RunEvent, Failure>) {
         match event {
@@ -496,28 +341,4 @@ impl Draft<'_> {
             self.work.push_back(Work::Block(slot));
         }
     }
-}
-
-impl PassEnd {
-    pub(super) fn into_verdict(self) -> Verdict {
-        let null = || RawJson::from_value(&Json::Null);
-        match self.outcome {
-            PassOutcome::Succeeded => Verdict::Succeeded(self.output.unwrap_or_else(null)),
-            PassOutcome::Failed => {
-                let unknown = || Failure::new("task.failed", "it failed");
-                Verdict::Failed(self.error.unwrap_or_else(unknown))
-            }
-            PassOutcome::Cancelled => Verdict::Cancelled(CancelReason::BodyFailed),
-        }
-    }
-}
-
-/// The rules of a block's own saga.
-pub(super) fn saga_of(step: &Step) -> Option<&Saga> {
-    let saga = match &step.kind {
-        StepKind::Do(spec) => &spec.saga,
-        StepKind::Try(spec) => &spec.saga,
-        _ => return None,
-    };
-    (saga.mode == SagaMode::Auto).then_some(saga)
 }
