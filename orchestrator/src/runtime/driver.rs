@@ -27,6 +27,7 @@ use answer::{answer_with, hand_over};
 use desk::{Desk, Watch};
 use patience::Patience;
 
+pub(super) use answer::stopping;
 pub use desk::Until;
 pub use handle::Handle;
 pub(super) use handle::ViewRenewer;

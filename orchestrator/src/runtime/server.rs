@@ -203,7 +203,7 @@ impl Server {
             raise_what_was_found(&mut coordinator, &opened, now)
                 .map_err(io::Error::other)
                 .map_err(system("record what the start has found"))?;
-            transactions::recover(&mut coordinator, &*shared, &workspace, now)
+            transactions::recover(&mut coordinator, &workspace, now)
                 .map_err(io::Error::other)
                 .map_err(system("complete the transactions that were left open"))?;
         }

@@ -9,7 +9,7 @@ use super::{Answer, Handle, Job, Reply};
 use crate::coordinator::Refusal;
 
 /// For whoever asks a server that ends.
-pub(super) fn stopping() -> Refusal {
+pub(in crate::runtime) fn stopping() -> Refusal {
     Refusal::Unknown(Unknown {
         reason: Arc::from("the server is stopping"),
     })
