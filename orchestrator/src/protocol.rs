@@ -45,8 +45,9 @@ pub use snapshots::{
 pub use system::{AlarmList, AlarmSummary, Health, Me};
 pub use tasks::{Asked, Progress, TaskDetail};
 pub use team::{
-    AgentDetail, AgentList, AgentSummary, AgentWork, DrainRequest, Drained, HeldTask, Judgement,
-    Rhythm, UndrainRequest,
+    AgentDetail, AgentList, AgentRegistered, AgentRegistration, AgentRemoved, AgentSummary,
+    AgentWork, DrainRequest, Drained, HeldTask, Judgement, RegisterAgentRequest,
+    RemoveAgentRequest, Rhythm, UndrainRequest,
 };
 pub use tokens::{TokenCreated, TokenList, TokenRequest, TokenSummary};
 pub use workflows::{Registered, WorkflowDetail, WorkflowList};

@@ -32,6 +32,7 @@ mod mailbox;
 mod mcp;
 #[cfg(unix)]
 mod mcp_clients;
+mod membership;
 mod orchestrators;
 mod power;
 mod proving;
@@ -40,6 +41,8 @@ mod python;
 #[cfg(unix)]
 mod queue;
 mod races;
+#[cfg(unix)]
+mod registering;
 mod replay;
 mod scenarios;
 #[cfg(unix)]

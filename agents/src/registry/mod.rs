@@ -4,6 +4,7 @@
 //! file is read whole or refused whole, with the place of the first fault (`parse.rs`). Who is alive
 //! stands elsewhere: [`crate::heartbeat`].
 
+mod description;
 mod duration;
 mod limits;
 mod nearest;
@@ -15,6 +16,8 @@ use std::time::Duration;
 use crate::AgentName;
 use crate::detector::Detector;
 use crate::rate::Rate;
+
+pub use description::{BadDescription, Description};
 
 /// Longest silence of an agent that declares none.
 pub const SILENCE_DEFAULT: Duration = Duration::from_secs(60);

@@ -293,14 +293,7 @@ impl<'de> Reader<'de> for AgentReader<'_> {
                 agent.detector = map.next_value_seed(Scalar {
                     expected: "the name of a detector",
                     refusal,
-                    check: |text: &str| match text {
-                        "deadline" => Ok(Detector::Deadline),
-                        "phi" => Ok(Detector::Phi),
-                        _ => Err(format!(
-                            "`{}` is no detector; `deadline` and `phi` are",
-                            text.escape_debug()
-                        )),
-                    },
+                    check: detector,
                 })?;
             }
         }
@@ -379,7 +372,18 @@ pub(super) fn concurrency(text: &str) -> Result<u32, String> {
     })
 }
 
-fn silence(text: &str) -> Result<Duration, String> {
+pub(super) fn detector(text: &str) -> Result<Detector, String> {
+    match text {
+        "deadline" => Ok(Detector::Deadline),
+        "phi" => Ok(Detector::Phi),
+        _ => Err(format!(
+            "`{}` is no detector; `deadline` and `phi` are",
+            text.escape_debug()
+        )),
+    }
+}
+
+pub(super) fn silence(text: &str) -> Result<Duration, String> {
     let duration = duration::parse(text).filter(|duration| !duration.is_zero());
     duration.ok_or_else(|| {
         let shown = text.escape_debug();

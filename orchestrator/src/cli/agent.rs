@@ -2,6 +2,7 @@
 
 mod drain;
 mod list;
+mod register;
 mod show;
 mod warden;
 mod work;
@@ -17,6 +18,8 @@ use super::report::Report;
 pub(super) enum Agent {
     List(list::List),
     Show(show::Show),
+    Register(register::Register),
+    Remove(register::Remove),
     Drain(drain::Drain),
     Undrain(drain::Undrain),
     Work(work::Work),
@@ -30,6 +33,8 @@ impl Agent {
         match self {
             Self::List(command) => command.run(context),
             Self::Show(command) => command.run(context),
+            Self::Register(command) => command.run(context),
+            Self::Remove(command) => command.run(context),
             Self::Drain(command) => command.run(context),
             Self::Undrain(command) => command.run(context),
             Self::Work(command) => command.run(context),

@@ -30,6 +30,8 @@ pub(super) struct Batch {
     pub keys: BTreeSet<String>,
     /// The concurrency keys among them.
     pub slots: BTreeSet<String>,
+    /// The agents that were registered or removed by it.
+    pub members: BTreeSet<String>,
     /// What the facts say about the work on tasks.
     pub work: Vec<(RunId, TaskFact)>,
     /// The leases as they were before it, in the order in which they were first changed.

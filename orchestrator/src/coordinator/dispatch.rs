@@ -26,7 +26,7 @@ impl Coordinator {
             let Some(known) = self.agents.get(agent) else {
                 break;
             };
-            let narrowed = narrow(&known.capabilities, capabilities);
+            let narrowed = narrow(&known.spec.capabilities, capabilities);
             let candidate = candidate(agent, known, &narrowed, self.leases.count(agent), now);
             let closed = self.limits.closed(now.wall);
             let Some(task) = self.ready.best_for(&candidate, &closed) else {
@@ -109,7 +109,7 @@ impl Coordinator {
         else {
             return;
         };
-        let capabilities = narrow(&agent.capabilities, poll.capabilities.as_deref());
+        let capabilities = narrow(&agent.spec.capabilities, poll.capabilities.as_deref());
         let load = self.leases.count(name);
         let candidate = candidate(name, agent, &capabilities, load, now);
         if let Some(wait) = candidate.resting {
@@ -173,7 +173,7 @@ impl Coordinator {
         })
     }
 
-    /// What keeps each declared agent from a ready task: what it lacks, or that it does not ask.
+    /// What keeps each agent from a ready task: what it lacks, or that it does not ask.
     /// Empty if the task is not in the queue.
     pub(super) fn why_nobody_takes(&self, task: &TaskId, now: Now) -> Vec<(String, String)> {
         let Some(offer) = self.ready.get(task) else {
@@ -184,7 +184,7 @@ impl Coordinator {
             .iter()
             .map(|(name, agent)| {
                 let load = self.leases.count(name);
-                candidate(name, agent, &agent.capabilities, load, now)
+                candidate(name, agent, &agent.spec.capabilities, load, now)
             })
             .collect();
         let lacking = self.ready.lacks(task, &candidates);
@@ -223,7 +223,7 @@ impl Coordinator {
     }
 }
 
-/// The declared capabilities, or those of them that were asked for.
+/// An agent's capabilities, or those of them that were asked for.
 fn narrow<'a>(declared: &'a [String], asked: Option<&[String]>) -> Cow<'a, [String]> {
     match asked {
         None => Cow::Borrowed(declared),
@@ -244,10 +244,10 @@ fn candidate<'a>(
 ) -> Candidate<'a> {
     Candidate {
         name,
-        pool: &agent.pool,
+        pool: &agent.spec.pool,
         capabilities,
         load: u32::try_from(load).unwrap_or(u32::MAX),
-        concurrency: agent.concurrency,
+        concurrency: agent.spec.concurrency,
         alive: true,
         drained: agent.is_drained(),
         resting: agent.resting(now.wall),

@@ -12,6 +12,7 @@ use super::{Coordinator, Now, Refusal};
 impl Coordinator {
     /// Every word of an agent is a sign of life.
     pub(super) fn greet(&mut self, name: &str, now: Now) -> Result<(), Refusal> {
+        self.learn_agent(name)?;
         let Some(agent) = self.agents.get(name) else {
             return Err(Refusal::NotFound {
                 what: "agent",
@@ -54,7 +55,7 @@ impl Coordinator {
         };
         let unheard = Arrivals::default();
         let arrivals = self.ledger.arrivals(name).unwrap_or(&unheard);
-        let by_rhythm = agent.detector == Detector::Phi && to != Verdict::Alive;
+        let by_rhythm = agent.spec.detector == Detector::Phi && to != Verdict::Alive;
         let rhythm = arrivals.rhythm().filter(|_| by_rhythm);
         let event = AgentEvent::VerdictChanged {
             from: word(agent.verdict).to_owned(),

@@ -355,7 +355,7 @@ impl Coordinator {
             self.reload_schedule(schedule)?;
         }
         self.reload_limits(now)?;
-        self.reload_agents(now)
+        self.reload_agents(&batch.members, now)
     }
 
     fn forget_durably_closed(&mut self) {

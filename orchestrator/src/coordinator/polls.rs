@@ -160,6 +160,15 @@ impl Coordinator {
         std::mem::take(&mut self.polls.served)
     }
 
+    /// Ends the waiting polls of one agent, with nothing.
+    pub(super) fn end_polls_of(&mut self, agent: &str) {
+        while let Some((poll, _)) = self.polls.oldest_of(agent) {
+            self.polls.remove(poll);
+            let tasks = Vec::new();
+            self.polls.served.push(Handed { poll, tasks });
+        }
+    }
+
     /// The earliest end of a waiting poll.
     pub(super) fn next_poll_end(&self) -> Option<Duration> {
         self.polls.ends.first().map(|(until, _)| *until)

@@ -82,6 +82,7 @@ impl Coordinator {
         if let Some(problem) = problem {
             return Err(problem);
         }
+        coordinator.tell_resting_registrations();
         coordinator.schedules.asleep = only_run.is_some();
         coordinator.wake_schedules();
         coordinator.keys.forget_old(now.wall);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use phisync_agents::registry::BadDescription;
 use phisync_state::transaction::TransactionId;
 use phisync_state::{FileId, ReadError, StaleLock, Unknown};
 use phisync_workflows::schema::Violation;
@@ -178,6 +179,28 @@ pub enum Refusal {
         /// The transaction.
         by: TransactionId,
     },
+    /// A name that `agents.yaml` gives to somebody.
+    #[error("`{name}` is declared in agents.yaml as {what}")]
+    Declared {
+        /// The name.
+        name: String,
+        /// As what.
+        what: &'static str,
+    },
+    /// A description that describes no agent.
+    #[error(transparent)]
+    BadAgent(BadDescription),
+    /// An agent that cannot be removed yet.
+    #[error("`{agent}` holds {}", .tasks.join(", "))]
+    HoldsTasks {
+        /// Which.
+        agent: String,
+        /// What it holds.
+        tasks: Vec<String>,
+    },
+    /// As many registered agents as there may be.
+    #[error("{0} agents are registered, and no more may be")]
+    CrewFull(usize),
     /// More progress than is kept.
     #[error("the progress of `{task}` has {bytes} bytes, and {max} are kept")]
     LongProgress {
@@ -238,6 +261,9 @@ impl Refusal {
             | Self::Locked { .. }
             | Self::StaleLock { .. }
             | Self::FilesTaken { .. }
+            | Self::Declared { .. }
+            | Self::HoldsTasks { .. }
+            | Self::CrewFull(_)
             | Self::OtherVersion { .. } => RefusalClass::Conflict,
             Self::BadName { .. }
             | Self::BadTask(_)
@@ -248,6 +274,7 @@ impl Refusal {
             | Self::Rewind(_)
             | Self::Schedule(_)
             | Self::LongProgress { .. }
+            | Self::BadAgent(_)
             | Self::Unstorable(_) => RefusalClass::Invalid,
             Self::LostRace | Self::Busy => RefusalClass::Busy,
             Self::Full(_) => RefusalClass::Full,
@@ -305,6 +332,10 @@ impl Refusal {
             Self::FilesTaken { .. } => "files.taken",
             Self::OtherVersion { .. } => "version",
             Self::LongProgress { .. } => "progress_too_long",
+            Self::Declared { .. } => "declared",
+            Self::BadAgent(_) => "bad_agent",
+            Self::HoldsTasks { .. } => "holds_tasks",
+            Self::CrewFull(_) => "crew_full",
         }
     }
 

@@ -166,6 +166,21 @@ impl TokenStore {
         Ok(true)
     }
 
+    /// Ends every token of one agent or person; how many there were.
+    ///
+    /// # Errors
+    /// The file system's; the tokens are then still valid.
+    pub fn revoke_all_of(&mut self, role: Role, name: &str) -> Result<usize, TokenStoreError> {
+        let name = name.to_lowercase();
+        let mut tokens = self.entries.clone();
+        tokens.retain(|entry| entry.role != role || entry.name.as_ref() != Some(&name));
+        let ended = self.entries.len() - tokens.len();
+        if ended > 0 {
+            self.keep(tokens)?;
+        }
+        Ok(ended)
+    }
+
     /// Puts a new token in the place of another, for the same role and name and until the same end; the old
     /// one identifies nobody from now on. `None`: there is none of that id.
     ///

@@ -3,11 +3,16 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::TokenCreated;
+
 /// One line of `GET /v1/agents`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct AgentSummary {
-    /// As declared.
+    /// As declared or registered.
     pub name: String,
+    /// Where it comes from: `declared` in agents.yaml, or `registered` while a server ran.
+    #[serde(default = "declared")]
+    pub origin: String,
     /// `unseen alive suspect dead`.
     pub verdict: String,
     /// Whether it takes nothing more until somebody says otherwise.
@@ -41,6 +46,9 @@ pub struct AgentDetail {
     /// As in the list.
     #[serde(flatten)]
     pub summary: AgentSummary,
+    /// Who registered it last. Beside the origin `declared`: the file is followed, and this rests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_by: Option<AgentRegistration>,
     /// The group it belongs to.
     pub pool: String,
     /// How often it may take a task, such as `30/m`; absent: whenever it has room.
@@ -170,3 +178,76 @@ pub struct DrainRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UndrainRequest {}
+
+fn declared() -> String {
+    "declared".to_owned()
+}
+
+/// Who registered an agent.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AgentRegistration {
+    /// Who.
+    pub by: String,
+    /// When, RFC 3339.
+    pub at: String,
+}
+
+/// `POST /v1/agents`: an agent in the words of agents.yaml. What is not said has the default that it has
+/// there, also where the agent was registered before.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterAgentRequest {
+    /// Its name.
+    pub name: String,
+    /// What it can do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// The group it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// How many tasks it may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// The silence after which it counts as dead, as `90s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<String>,
+    /// `deadline phi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<String>,
+    /// How often it may take a task, as `30/m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+}
+
+/// The answer to [`RegisterAgentRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AgentRegistered {
+    /// The agent as it is now.
+    pub agent: AgentDetail,
+    /// Its token, if it was not there before: the only time that it is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenCreated>,
+}
+
+/// `POST /v1/agents/{name}/remove`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveAgentRequest {
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Whether the tasks that it holds are taken from it; without it an agent that holds some stays.
+    #[serde(default)]
+    pub at_once: bool,
+}
+
+/// The answer to [`RemoveAgentRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AgentRemoved {
+    /// Who is not in the team any more.
+    pub name: String,
+    /// What was taken from it and goes to others.
+    pub lost: Vec<String>,
+    /// How many tokens it had, which are good no more.
+    pub tokens: usize,
+}

@@ -133,6 +133,10 @@ fn tell(as_owner: &Http, as_agent: &Http, seen: &mut BTreeSet<(String, &'static 
     ] {
         let _shown = owner.get(path);
     }
+    let helper = json!({ "name": "helper" });
+    let _new = owner.post("/v1/agents", helper.clone());
+    let _same = owner.post("/v1/agents", helper);
+    let _removed = owner.post("/v1/agents/helper/remove", json!({}));
     let _drained = owner.post("/v1/agents/webc/drain", json!({ "reason": "a test" }));
     let _undrained = owner.post("/v1/agents/webc/undrain", json!({}));
     let page = as_owner.send(

@@ -50,7 +50,7 @@ pub(super) async fn decide(
         let decider = caller.decider(is_person);
         let decider = decider.map_err(|error| Refusal::Forbidden(error.0))?;
         if let Decider::Agent(name) = &decider
-            && c.registry().agent(name).is_none()
+            && !c.has_agent(name)
         {
             let (what, id) = ("agent or person", name.clone());
             return Err(Refusal::NotFound { what, id });

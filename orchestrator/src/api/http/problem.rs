@@ -57,6 +57,9 @@ pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
             "version",
             "not_committed",
             "owners_token",
+            "declared",
+            "holds_tasks",
+            "crew_full",
         ],
         "somebody was first, or it is over: the same again does not help",
     ),
@@ -82,6 +85,7 @@ pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
             "no_such_option",
             "bad_name",
             "bad_role",
+            "bad_agent",
             "bad_schedule",
             "other_body",
             "expr",
@@ -244,7 +248,14 @@ fn hint(refusal: &Refusal) -> Option<String> {
         Refusal::NotFound {
             what: "agent" | "agent or person",
             ..
-        } => "declare it in agents.yaml",
+        } => "declare it in agents.yaml, or register it: `phisync agent register`",
+        Refusal::Declared { .. } => {
+            "who is declared is changed in agents.yaml, which a server reads at its start"
+        }
+        Refusal::HoldsTasks { .. } => {
+            "drain it and come again when it holds nothing, or say that its tasks are to go to others: \
+             `at_once` (on the command line, `--at-once`)"
+        }
         Refusal::NotFound {
             what: "workflow", ..
         } => "register it, or start it from its file",

@@ -71,6 +71,8 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/tasks/{id}/release", "tasks.release", "Gives a task back for others to take.", tasks::release)
             .refuses(&[409, 410]),
         Route::get("/v1/agents", "agents.list", "The team: what each can do and holds, and whether it lives.", agents::list),
+        Route::post("/v1/agents", "agents.register", "Takes an agent into the team that agents.yaml does not declare, or describes one anew; 201 with its token if it was not there.", agents::register)
+            .answers(&[200, 201]).refuses(&[409, 422, 500]),
         Route::post("/v1/agents/heartbeat", "agents.heartbeat", "Says that an agent lives.", agents::heartbeat)
             .refuses(&[404]),
         Route::get("/v1/agents/{name}", "agents.show", "One agent: what it holds, what became of its last tasks, and the numbers behind the verdict on it.", agents::show),
@@ -78,6 +80,8 @@ pub fn routes() -> Vec<Route> {
             .refuses(&[409]),
         Route::post("/v1/agents/{name}/undrain", "agents.undrain", "Lets a drained agent take tasks again.", agents::undrain)
             .refuses(&[409]),
+        Route::post("/v1/agents/{name}/remove", "agents.remove", "Takes a registered agent out of the team, and ends its tokens.", agents::remove)
+            .refuses(&[409, 500]),
         Route::get("/v1/approvals", "approvals.list", "Approvals that wait, the next to expire first.", people::approvals),
         Route::get("/v1/approvals/{id}", "approvals.show", "One approval, open or not.", people::approval)
             .refuses(&[409, 410]),

@@ -17,7 +17,7 @@ use super::extract::Path;
 use super::problem::Problem;
 use super::roles::Owner;
 
-fn store(app: &App) -> MutexGuard<'_, TokenStore> {
+pub(super) fn store(app: &App) -> MutexGuard<'_, TokenStore> {
     // A thread that panicked while holding the lock left the table as it was.
     app.tokens.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -55,15 +55,24 @@ pub(super) async fn create(
             .handle
             .call(move |c, _| {
                 Ok(match role {
-                    Role::Agent => c.registry().agent(&name).is_some(),
+                    Role::Agent => c.has_agent(&name),
                     _ => c.registry().person(&name).is_some(),
                 })
             })
             .await?;
         if !declared {
             let name = request.name.unwrap_or_default();
-            let detail = format!("no {} `{name}` is declared", role.as_str());
-            return Err(invalid(detail).with_hint("declare it in agents.yaml"));
+            let (detail, hint) = match role {
+                Role::Agent => (
+                    format!("no agent `{name}` is declared or registered"),
+                    "declare it in agents.yaml, or register it: `phisync agent register`",
+                ),
+                _ => (
+                    format!("no {} `{name}` is declared", role.as_str()),
+                    "declare it in agents.yaml",
+                ),
+            };
+            return Err(invalid(detail).with_hint(hint));
         }
     }
     let now = app.clock.now();
@@ -71,7 +80,7 @@ pub(super) async fn create(
     let end = lifetime.map(|lifetime| now.saturating_add(lifetime));
     let name = request.name.as_deref();
     let token = store(&app).create(role, name, &mut OsEntropy, now, end)?;
-    Ok((StatusCode::CREATED, shown(&token)))
+    Ok((StatusCode::CREATED, Json(shown(&token))))
 }
 
 pub(super) async fn rotate(
@@ -81,7 +90,9 @@ pub(super) async fn rotate(
 ) -> Result<Json<TokenCreated>, Problem> {
     let now = app.clock.now();
     let token = store(&app).rotate(&id, &mut OsEntropy, now)?;
-    token.map(|token| shown(&token)).ok_or_else(|| unknown(&id))
+    token
+        .map(|token| Json(shown(&token)))
+        .ok_or_else(|| unknown(&id))
 }
 
 pub(super) async fn revoke(
@@ -101,11 +112,11 @@ pub(super) async fn revoke(
     }
 }
 
-fn shown(token: &Secret) -> Json<TokenCreated> {
-    Json(TokenCreated {
+pub(super) fn shown(token: &Secret) -> TokenCreated {
+    TokenCreated {
         id: token.id().to_owned(),
         token: token.reveal().to_owned(),
-    })
+    }
 }
 
 fn unknown(id: &str) -> Problem {

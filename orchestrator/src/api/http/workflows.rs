@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use phisync_workflows::{Machine, SourceText, compile, render};
+use phisync_agents::registry::AgentSpec;
+use phisync_workflows::{CatalogAgent, Machine, SourceText, compile, render};
 
 use crate::identity::Caller;
 use crate::protocol::{Registered, WorkflowDetail, WorkflowList};
@@ -28,7 +29,18 @@ pub(super) async fn compile_one(
         let (callable, _) = app.handle.call(|c, _| Ok(c.callable())).await?;
         catalog.workflows = Some(callable);
     }
-    let compiled = compile(&source, Some(&catalog));
+    let mut compiled = compile(&source, Some(&catalog));
+    // Whoever was registered is missed at most: what compiles without them compiles with them.
+    if compiled.has_errors() {
+        let registered = app
+            .handle
+            .call(|c, _| Ok(c.registered().map(member).collect::<Vec<_>>()));
+        let (registered, _) = registered.await?;
+        if !registered.is_empty() {
+            catalog.agents.extend(registered);
+            compiled = compile(&source, Some(&catalog));
+        }
+    }
     let invalid = |detail: String| {
         let diagnostics = render::json(&source, &compiled.diagnostics);
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_workflow", detail)
@@ -42,6 +54,16 @@ pub(super) async fn compile_one(
         (Some(machine), None) => Ok(Arc::new(machine)),
         (None, _) => Err(invalid("the text holds no workflow".to_owned())),
         (Some(_), Some(_)) => Err(invalid("the text holds several workflows".to_owned())),
+    }
+}
+
+/// An agent, as far as a workflow can ask for it.
+fn member(spec: &AgentSpec) -> CatalogAgent {
+    CatalogAgent {
+        name: spec.name.declared().to_owned(),
+        capabilities: spec.capabilities.clone(),
+        pool: spec.pool.clone(),
+        concurrency: spec.concurrency,
     }
 }
 

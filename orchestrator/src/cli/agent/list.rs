@@ -8,7 +8,7 @@ use crate::cli::exit_code::ExitCode;
 use crate::cli::output::Table;
 use crate::cli::report::Report;
 
-/// List the declared agents: alive or not, drained or not, and what they hold.
+/// List the agents: where each comes from, alive or not, drained or not, and what they hold.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct List {}
 
@@ -20,6 +20,7 @@ impl List {
         context.output.many(&list, &list.agents, |agents| {
             let mut table = Table::new([
                 "AGENT",
+                "FROM",
                 "STATE",
                 "CAN DO",
                 "HOLDS",
@@ -40,6 +41,7 @@ impl List {
                     |millis: Option<u64>| millis.map(|millis| format!("{} s", millis / 1000));
                 table.row([
                     agent.name.clone(),
+                    origin(agent).to_owned(),
                     state(agent),
                     agent.capabilities.join(", "),
                     holds,
@@ -50,6 +52,14 @@ impl List {
             table
         })?;
         Ok(ExitCode::Ok)
+    }
+}
+
+/// Where it comes from, as people look for it.
+pub(super) fn origin(agent: &AgentSummary) -> &str {
+    match agent.origin.as_str() {
+        "declared" => "agents.yaml",
+        other => other,
     }
 }
 

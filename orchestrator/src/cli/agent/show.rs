@@ -9,7 +9,7 @@ use crate::cli::Context;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::report::Report;
 
-use super::list::state;
+use super::list::{origin, state};
 
 /// Show one agent: what it holds, how it worked lately, and why it counts as alive or dead.
 #[derive(Debug, Args)]
@@ -40,7 +40,11 @@ fn time(millis: u64) -> String {
 
 fn text(agent: &AgentDetail) -> String {
     let summary = &agent.summary;
-    let mut lines = vec![("agent", summary.name.clone()), ("state", state(summary))];
+    let mut lines = vec![
+        ("agent", summary.name.clone()),
+        ("from", from(agent)),
+        ("state", state(summary)),
+    ];
     if let Some(drained) = &agent.drained_by {
         let why = drained.reason.as_ref().map(|reason| format!(": {reason}"));
         let why = why.unwrap_or_default();
@@ -93,6 +97,20 @@ fn text(agent: &AgentDetail) -> String {
         .iter()
         .map(|(what, words)| format!("{what:<10} {words}"));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+fn from(agent: &AgentDetail) -> String {
+    let from = origin(&agent.summary);
+    match &agent.registered_by {
+        None => from.to_owned(),
+        Some(who) if agent.summary.origin == "registered" => {
+            format!("{from} by {} at {}", who.by, who.at)
+        }
+        Some(who) => format!(
+            "{from}; what {} registered at {} rests while it stands there",
+            who.by, who.at
+        ),
+    }
 }
 
 fn last_seen(agent: &AgentDetail) -> String {

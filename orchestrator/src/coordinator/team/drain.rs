@@ -9,7 +9,7 @@ impl Coordinator {
     /// Gives an agent nothing more. Once more is harmless: the first word counts.
     ///
     /// # Errors
-    /// An agent that is not declared.
+    /// An agent that is not in the team.
     pub fn drain(
         &mut self,
         name: &str,
@@ -28,7 +28,7 @@ impl Coordinator {
     /// Lets a drained agent take tasks again. Once more is harmless.
     ///
     /// # Errors
-    /// An agent that is not declared.
+    /// An agent that is not in the team.
     pub fn undrain(&mut self, name: &str, by: &str, now: Now) -> Result<AgentDetail, Refusal> {
         let undrained = AgentEvent::Undrained {
             by: by.to_owned(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use phisync_agents::detector::Verdict;
+use phisync_agents::registry::Description;
 use phisync_state::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,25 @@ pub enum AgentEvent {
         /// When.
         at: Timestamp,
     },
+    /// Somebody took it into the team, or described it anew.
+    Registered {
+        /// What it is, with every default written out.
+        agent: Description,
+        /// Who.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody took it out of the team.
+    Removed {
+        /// Who.
+        by: String,
+        /// Why, if they said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
 }
 
 /// What a verdict by rhythm rests on.
@@ -95,6 +115,18 @@ impl AgentEvent {
             Self::Undrained { by, .. } => {
                 let cause = format!("may take tasks again, says {by}");
                 return Some(service(agent, "drained", "open", cause));
+            }
+            Self::Registered {
+                agent: words, by, ..
+            } => {
+                let can = words.capabilities.join(", ");
+                let cause = format!("registered by {by}, can do: {can}");
+                return Some(service(agent, "outside", "open", cause));
+            }
+            Self::Removed { by, reason, .. } => {
+                let why = reason.as_ref().map(|reason| format!(": {reason}"));
+                let cause = format!("removed by {by}{}", why.unwrap_or_default());
+                return Some(service(agent, "open", "outside", cause));
             }
             Self::TaskTaken { .. } => return None,
         };
@@ -146,6 +178,8 @@ mod tests {
             r#"{"task_taken":{"run":"r1","full_at":1795339802000000,"at":1795339800000000}}"#,
             r#"{"drained":{"by":"owner","reason":"updates","at":1795339800000000}}"#,
             r#"{"undrained":{"by":"owner","at":1795339800000000}}"#,
+            r#"{"registered":{"agent":{"name":"Helper","capabilities":["web"],"pool":"default","concurrency":2,"silence":"60s","detector":"deadline","rate":"30/m"},"by":"owner","at":1795339800000000}}"#,
+            r#"{"removed":{"by":"owner","reason":"done","at":1795339800000000}}"#,
         ] {
             let fact: AgentEvent = serde_json::from_str(line).expect(line);
             assert_eq!(serde_json::to_string(&fact).expect("a fact prints"), line);

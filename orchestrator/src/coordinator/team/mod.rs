@@ -1,18 +1,18 @@
-//! The declared agents: what each can do, what is believed about it, and the journal of that.
+//! The team: what each agent can do, what is believed about it, and the journal of that.
 //!
 //! When an agent counts as dead stands in `liveness.rs`, what it is given in `dispatch.rs`.
 
 mod drain;
 mod event;
+mod register;
 mod show;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use phisync_agents::detector::{Arrivals, Detector, Limits, Verdict};
-use phisync_agents::rate::Rate;
-use phisync_agents::registry::Registry;
+use phisync_agents::detector::{Arrivals, Limits, Verdict};
+use phisync_agents::registry::{AgentSpec, Registry};
 use phisync_state::{StreamName, Timestamp, Version};
 
 use crate::engine::RunId;
@@ -27,15 +27,13 @@ pub(super) use work::{TaskFact, WorkRecords};
 /// After a lost race the runs of so many claims before it are read again: more than one batch holds.
 pub(super) const RECENT: Version = 1024;
 
-/// What is known about a declared agent.
+/// What is known about an agent of the team.
 pub(super) struct Agent {
-    pub(super) declared: String,
-    pub(super) capabilities: Vec<String>,
-    pub(super) concurrency: u32,
-    pub(super) pool: String,
-    pub(super) silence: Duration,
-    pub(super) detector: Detector,
-    pub(super) rate: Option<Rate>,
+    pub(super) spec: AgentSpec,
+    /// Whether `agents.yaml` declares it. If not, it was registered.
+    pub(super) is_declared: bool,
+    /// The fact that registered it last. It rests while the file declares the name.
+    registered: Option<AgentEvent>,
     /// When the rate would be unused again.
     full_at: Timestamp,
     /// `None`: never seen.
@@ -49,15 +47,28 @@ pub(super) struct Agent {
 }
 
 impl Agent {
+    fn of(spec: AgentSpec, is_declared: bool) -> Self {
+        Self {
+            spec,
+            is_declared,
+            registered: None,
+            full_at: Timestamp::default(),
+            verdict: None,
+            judged: None,
+            drained: None,
+            version: 0,
+        }
+    }
+
     pub(super) fn stream(key: &str) -> StreamName {
         StreamName::new(format!("agent/{key}"))
     }
 
     pub(super) fn limits(&self, arrivals: &Arrivals) -> Limits {
-        self.detector.limits(arrivals, self.silence)
+        self.spec.detector.limits(arrivals, self.spec.silence)
     }
 
-    /// Folds one fact.
+    /// Folds one fact. Who belongs to the team stands in `register.rs`.
     pub(super) fn believe(&mut self, event: &AgentEvent) {
         match event {
             AgentEvent::VerdictChanged { to, .. } => {
@@ -69,15 +80,21 @@ impl Agent {
             AgentEvent::TaskTaken { full_at, .. } => {
                 self.full_at = full_at.unwrap_or(self.full_at);
             }
+            AgentEvent::Registered { .. } | AgentEvent::Removed { .. } => {}
         }
     }
 
-    /// Forgets every fact.
-    fn forget(&mut self) {
+    fn forget_beliefs(&mut self) {
         self.verdict = None;
         self.judged = None;
         self.drained = None;
         self.full_at = Timestamp::default();
+    }
+
+    /// Forgets every fact.
+    fn forget(&mut self) {
+        self.forget_beliefs();
+        self.registered = None;
         self.version = 0;
     }
 
@@ -87,29 +104,15 @@ impl Agent {
 
     /// How long its rate lets it take nothing more; `None`: it may.
     pub(super) fn resting(&self, now: Timestamp) -> Option<Duration> {
-        resting(self.rate, self.full_at, now)
+        resting(self.spec.rate, self.full_at, now)
     }
 }
 
 pub(super) fn team(registry: &Registry) -> BTreeMap<String, Agent> {
-    let agents = registry.agents.iter().map(|spec| {
-        let agent = Agent {
-            declared: spec.name.declared().to_owned(),
-            capabilities: spec.capabilities.clone(),
-            concurrency: spec.concurrency,
-            pool: spec.pool.clone(),
-            silence: spec.silence,
-            detector: spec.detector,
-            rate: spec.rate,
-            full_at: Timestamp::default(),
-            verdict: None,
-            judged: None,
-            drained: None,
-            version: 0,
-        };
-        (spec.name.key().to_owned(), agent)
-    });
-    agents.collect()
+    let agents = registry.agents.iter();
+    agents
+        .map(|spec| (spec.name.key().to_owned(), Agent::of(spec.clone(), true)))
+        .collect()
 }
 
 pub(super) fn word(verdict: Option<Verdict>) -> &'static str {
@@ -135,16 +138,19 @@ pub(super) fn millis(duration: Duration) -> u64 {
 }
 
 impl Coordinator {
-    /// Whether work may wait for `name`: it is declared, not dead, and not drained.
+    /// Whether work may wait for `name`: it is in the team, not dead, and not drained.
     pub(super) fn is_at_hand(&self, name: &str) -> bool {
         let agent = self.agents.get(name);
         agent.is_some_and(|agent| agent.verdict != Some(Verdict::Dead) && !agent.is_drained())
     }
 
     pub(super) fn replay_agent(&mut self, name: &str, event: &AgentEvent, version: Version) {
-        // An agent that is not declared any more has a past but no part in what follows.
+        let told = self.fold_membership(name, event);
+        // An agent that is not in the team any more has a past but no part in what follows.
         if let Some(agent) = self.agents.get_mut(name) {
-            agent.believe(event);
+            if !told {
+                agent.believe(event);
+            }
             agent.version = version;
         }
     }
@@ -155,11 +161,11 @@ impl Coordinator {
             return;
         };
         let stream = Agent::stream(name);
-        if self.sharing == Sharing::Alone && agent.rate.is_none() {
+        if self.sharing == Sharing::Alone && agent.spec.rate.is_none() {
             self.batch.guard(stream, agent.version);
             return;
         }
-        let full_at = agent.rate.map(|rate| {
+        let full_at = agent.spec.rate.map(|rate| {
             let full_at = rate.take(agent.full_at.as_micros(), now.wall.as_micros());
             Timestamp::from_micros(full_at)
         });
@@ -186,13 +192,35 @@ impl Coordinator {
         }
     }
 
+    /// Reads about an agent that is not known here: another orchestrator may have registered it.
+    pub(super) fn learn_agent(&mut self, name: &str) -> Result<(), Refusal> {
+        if self.sharing != Sharing::Shared || self.agents.contains_key(name) {
+            return Ok(());
+        }
+        for record in self.store.read(&Agent::stream(name), 1)? {
+            self.replay_agent(name, &recovery::decode(&record)?, record.version);
+        }
+        Ok(())
+    }
+
     /// Forgets what was believed about the agents and reads it again, with the runs whose tasks other
-    /// orchestrators gave them.
-    pub(super) fn reload_agents(&mut self, now: Now) -> Result<(), Refusal> {
-        let names: Vec<_> = self.agents.keys().cloned().collect();
+    /// orchestrators gave them. `members`: who was registered or removed by what did not happen.
+    pub(super) fn reload_agents(
+        &mut self,
+        members: &BTreeSet<String>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let versions = self.agents.iter();
+        let mut versions: BTreeMap<String, Version> = versions
+            .map(|(name, agent)| (name.clone(), agent.version))
+            .collect();
+        for member in members {
+            versions.entry(member.clone()).or_default();
+        }
+        // Those who were registered come back with the facts that say so.
+        self.agents.retain(|_, agent| agent.is_declared);
         let mut runs = BTreeSet::new();
-        for name in names {
-            let known = self.agents.get(&name).map_or(0, |agent| agent.version);
+        for (name, known) in versions {
             if let Some(agent) = self.agents.get_mut(&name) {
                 agent.forget();
             }

@@ -6,13 +6,15 @@ use phisync_state::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::coordinator::{Coordinator, Now, Refusal};
-use crate::protocol::{AgentDetail, AgentSummary, AgentWork, Drained, HeldTask, Judgement, Rhythm};
+use crate::protocol::{
+    AgentDetail, AgentRegistration, AgentSummary, AgentWork, Drained, HeldTask, Judgement, Rhythm,
+};
 
 use super::drain::no_agent;
 use super::{Agent, AgentEvent, millis, word};
 
 impl Coordinator {
-    /// Every declared agent.
+    /// Every agent, declared or registered.
     #[must_use]
     pub fn agents(&self, now: Now) -> Vec<AgentSummary> {
         let agents = self.agents.iter();
@@ -24,7 +26,7 @@ impl Coordinator {
     /// One agent, with the numbers that its verdict rests on.
     ///
     /// # Errors
-    /// An agent that is not declared.
+    /// An agent that is not in the team.
     pub fn agent(&self, name: &str, now: Now) -> Result<AgentDetail, Refusal> {
         let key = name.to_lowercase();
         let agent = self.agents.get(&key).ok_or_else(|| no_agent(name))?;
@@ -42,13 +44,14 @@ impl Coordinator {
         });
         Ok(AgentDetail {
             summary: self.agent_summary(&key, agent, now),
-            pool: agent.pool.clone(),
-            rate: agent.rate.map(|rate| rate.to_string()),
+            registered_by: agent.registered.as_ref().and_then(registration),
+            pool: agent.spec.pool.clone(),
+            rate: agent.spec.rate.map(|rate| rate.to_string()),
             resting_ms: agent.resting(now.wall).map(millis),
             last_seen: self.last_seen(&key, now).map(|at| at.to_string()),
             waits: self.polls.someone_waits_as(&key),
-            detector: agent.detector.as_str().to_owned(),
-            silence_ms: millis(agent.silence),
+            detector: agent.spec.detector.as_str().to_owned(),
+            silence_ms: millis(agent.spec.silence),
             suspect_after_ms: millis(limits.suspect),
             dead_after_ms: millis(limits.dead),
             rhythm,
@@ -69,18 +72,23 @@ impl Coordinator {
                 "drained": agent.is_drained(),
                 "holds": self.holds(key),
             });
-            (agent.declared.clone(), health)
+            (agent.spec.name.declared().to_owned(), health)
         });
         Value::Object(agents.collect::<Map<_, _>>())
     }
 
     fn agent_summary(&self, key: &str, agent: &Agent, now: Now) -> AgentSummary {
         AgentSummary {
-            name: agent.declared.clone(),
+            name: agent.spec.name.declared().to_owned(),
+            origin: if agent.is_declared {
+                "declared".to_owned()
+            } else {
+                "registered".to_owned()
+            },
             verdict: word(agent.verdict).to_owned(),
             drained: agent.is_drained(),
-            capabilities: agent.capabilities.clone(),
-            concurrency: agent.concurrency,
+            capabilities: agent.spec.capabilities.clone(),
+            concurrency: agent.spec.concurrency,
             holds: self.holds(key),
             silent_ms: self.ledger.silence(key, now.mono).map(millis),
             still_ms: self.still_for(key, now).map(millis),
@@ -94,7 +102,7 @@ impl Coordinator {
         Some(Timestamp::from_micros(at))
     }
 
-    fn holds(&self, key: &str) -> Vec<String> {
+    pub(super) fn holds(&self, key: &str) -> Vec<String> {
         let held = self.leases.held_by(key);
         let printed = held.iter().filter_map(|task| {
             let run = self.open.get(&task.run)?;
@@ -167,6 +175,16 @@ fn drained(event: &AgentEvent) -> Option<Drained> {
     Some(Drained {
         by: by.clone(),
         reason: reason.clone(),
+        at: at.to_string(),
+    })
+}
+
+fn registration(event: &AgentEvent) -> Option<AgentRegistration> {
+    let AgentEvent::Registered { by, at, .. } = event else {
+        return None;
+    };
+    Some(AgentRegistration {
+        by: by.clone(),
         at: at.to_string(),
     })
 }
