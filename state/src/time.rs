@@ -1,6 +1,7 @@
 //! Instants of the wall clock.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -63,14 +64,31 @@ impl fmt::Display for Timestamp {
         let day = day_of_year - (153 * mp + 2) / 5 + 1;
         let month = if mp < 10 { mp + 3 } else { mp - 9 };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-            of_day / 3_600_000,
-            of_day / 60_000 % 60,
-            of_day / 1000 % 60,
-            of_day % 1000
-        )
+        // Every task that is handed out names two instants, and `write!` takes ten times as long.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |place: Range<usize>, number: i64| {
+            let mut rest = number;
+            for digit in text[place].iter_mut().rev() {
+                *digit = b'0' + u8::try_from(rest % 10).expect("a digit is below 10");
+                rest /= 10;
+            }
+        };
+        put(5..7, month);
+        put(8..10, day);
+        put(11..13, of_day / 3_600_000);
+        put(14..16, of_day / 60_000 % 60);
+        put(17..19, of_day / 1000 % 60);
+        put(20..23, of_day % 1000);
+        let four_digits = (0..=9999).contains(&year);
+        if four_digits {
+            put(0..4, year);
+        }
+        let text = str::from_utf8(&text).expect("digits are ASCII");
+        if four_digits {
+            f.write_str(text)
+        } else {
+            write!(f, "{year:04}{}", &text[4..])
+        }
     }
 }
 
@@ -85,5 +103,9 @@ mod tests {
         assert_eq!(leap.to_string(), "2024-02-29T12:34:56.789Z");
         let before = Timestamp::from_micros(-1);
         assert_eq!(before.to_string(), "1969-12-31T23:59:59.999Z");
+        let last = Timestamp::from_micros(i64::MAX);
+        assert_eq!(last.to_string(), "294247-01-10T04:00:54.775Z");
+        let first = Timestamp::from_micros(i64::MIN);
+        assert_eq!(first.to_string(), "-290308-12-21T19:59:05.224Z");
     }
 }

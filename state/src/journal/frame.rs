@@ -13,7 +13,6 @@
 //! no payload can pass for one. A header's own hash covers the header before it; headers and seals
 //! are no links of the chain, so a head does not depend on where segments end.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -83,11 +82,11 @@ fn hex_digit(digit: u8) -> Result<u8, Malformed> {
 
 /// Two lower-case digits a byte.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    text
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| DIGITS[usize::from(digit)]).collect()
 }
 
 /// SHA-256 of `bytes` in 64 lower-case digits.
