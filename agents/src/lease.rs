@@ -15,11 +15,15 @@ pub struct Leases<K: Ord + Clone> {
     by_agent: BTreeMap<String, BTreeSet<K>>,
 }
 
-#[derive(Clone, Debug)]
-struct Lease {
-    agent: String,
-    ttl: Duration,
-    expires: Duration,
+/// Who holds something, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The holder.
+    pub agent: String,
+    /// Its full length.
+    pub ttl: Duration,
+    /// When it ends unless renewed.
+    pub expires: Duration,
 }
 
 impl<K: Ord + Clone> Default for Leases<K> {
@@ -83,6 +87,12 @@ impl<K: Ord + Clone> Leases<K> {
             }
         }
         true
+    }
+
+    /// The lease on `key`, expired or not.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<&Lease> {
+        self.by_key.get(key)
     }
 
     /// The agent that holds `key`, expired or not.

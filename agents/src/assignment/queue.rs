@@ -34,13 +34,17 @@ impl Selector {
             (None, only) => (only.clone(), None),
             (agent, only) => (agent.clone(), only.clone()),
         };
-        let sorted = |names: BTreeSet<&String>| names.into_iter().cloned().collect();
+        let sorted = |mut names: Vec<String>| {
+            names.sort_unstable();
+            names.dedup();
+            names
+        };
         let selector = Self {
             limited: offer.limited.clone(),
             only,
             pool: offer.pool.clone(),
-            capabilities: sorted(offer.capabilities.iter().collect()),
-            barred: sorted(offer.exclude.iter().chain(&offer.not).collect()),
+            capabilities: sorted(offer.capabilities.clone()),
+            barred: sorted(offer.exclude.iter().chain(&offer.not).cloned().collect()),
         };
         (bound, selector)
     }

@@ -1,8 +1,8 @@
 //! What one operation appends: all of it, or nothing.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
+use phisync_agents::lease::Lease;
 use phisync_state::{Entry, Expected, StreamName, Version};
 use serde::Serialize;
 
@@ -42,8 +42,8 @@ pub(super) struct Batch {
 pub(super) struct LeaseBefore {
     /// What is held.
     pub task: TaskId,
-    /// The holder, the full length, and the end; `None`: nobody held it.
-    pub lease: Option<(String, Duration, Duration)>,
+    /// `None`: nobody held it.
+    pub lease: Option<Lease>,
 }
 
 impl Batch {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use phisync_agents::assignment::Offer;
+use phisync_agents::lease::Lease;
 use phisync_agents::registry::POOL_DEFAULT;
 use phisync_workflows::machine::{Effects, Reassign};
 
@@ -38,10 +39,7 @@ impl Coordinator {
     }
 
     pub(super) fn remember_lease(&mut self, task: &TaskId) {
-        let holder = self.leases.holder(task).map(str::to_owned);
-        let lease = holder.zip(self.leases.expires(task));
-        let lease = lease.zip(self.lease_length(task));
-        let lease = lease.map(|((agent, end), length)| (agent, length, end));
+        let lease = self.leases.get(task).cloned();
         let task = task.clone();
         self.batch.leases.push(LeaseBefore { task, lease });
     }
@@ -51,9 +49,14 @@ impl Coordinator {
     pub(super) fn restore_leases(&mut self, leases: &[LeaseBefore]) {
         for LeaseBefore { task, lease } in leases.iter().rev() {
             self.revoke_lease(task);
-            if let Some((agent, length, end)) = lease {
-                let begun = end.saturating_sub(*length);
-                self.grant_lease(task, agent, *length, begun);
+            if let Some(Lease {
+                agent,
+                ttl,
+                expires,
+            }) = lease
+            {
+                let begun = expires.saturating_sub(*ttl);
+                self.grant_lease(task, agent, *ttl, begun);
             }
         }
     }

@@ -77,6 +77,7 @@ impl TaskFact {
 
 /// An attempt under way.
 struct Held {
+    task: (String, bool),
     agent: String,
     since: Timestamp,
 }
@@ -84,7 +85,8 @@ struct Held {
 /// See the module.
 #[derive(Default)]
 pub(in crate::coordinator) struct WorkRecords {
-    held: BTreeMap<RunId, BTreeMap<(String, bool), Held>>,
+    /// Of runs that are open; few of their tasks are held at once.
+    held: BTreeMap<RunId, Vec<Held>>,
     by_agent: BTreeMap<String, Record>,
 }
 
@@ -92,20 +94,25 @@ impl WorkRecords {
     pub(in crate::coordinator) fn fold(&mut self, run: &RunId, fact: TaskFact) {
         match fact {
             TaskFact::Claimed { task, agent, at } => {
-                let held = Held { agent, since: at };
                 let tasks = self.held.entry(run.clone()).or_default();
-                tasks.insert(task, held);
+                tasks.retain(|held| held.task != task);
+                tasks.push(Held {
+                    task,
+                    agent,
+                    since: at,
+                });
             }
             TaskFact::Ended { task, outcome, at } => {
-                let held = self.held.get_mut(run).and_then(|tasks| tasks.remove(&task));
-                let Some(Held { agent, since }) = held else {
+                let tasks = self.held.get_mut(run);
+                let held = tasks.and_then(|tasks| {
+                    let place = tasks.iter().position(|held| held.task == task)?;
+                    Some(tasks.swap_remove(place))
+                });
+                let Some(Held { agent, since, .. }) = held else {
                     return;
                 };
                 let took: Duration = at.since(since);
                 self.by_agent.entry(agent).or_default().note(outcome, took);
-                if self.held.get(run).is_some_and(BTreeMap::is_empty) {
-                    self.held.remove(run);
-                }
             }
             TaskFact::RunEnded => {
                 self.held.remove(run);
@@ -115,7 +122,8 @@ impl WorkRecords {
 
     /// When the holder of a task claimed it.
     pub(super) fn since(&self, run: &RunId, step: &str, undo: bool) -> Option<Timestamp> {
-        let held = self.held.get(run)?.get(&(step.to_owned(), undo))?;
+        let mut tasks = self.held.get(run)?.iter();
+        let held = tasks.find(|held| held.task.0 == step && held.task.1 == undo)?;
         Some(held.since)
     }
 
