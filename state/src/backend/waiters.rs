@@ -15,8 +15,7 @@ impl Waiters {
     pub(crate) fn add(&mut self, seq: Seq, then: Durable) {
         let waiting = self.waiting.iter().rev();
         let later = waiting.take_while(|(other, _)| *other > seq).count();
-        self.waiting
-            .insert(self.waiting.len() - later, (seq, then));
+        self.waiting.insert(self.waiting.len() - later, (seq, then));
     }
 
     /// Takes everybody who waits for `seq` or less, in order.

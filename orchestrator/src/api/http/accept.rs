@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
@@ -20,7 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
-use super::auth::Peer;
+use super::gate::Gate;
 use super::problem::Problem;
 
 /// Headers must have come within this.
@@ -103,7 +102,7 @@ impl Doors {
 /// Never for a single connection; only if the listener itself is broken.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    gate: Gate,
     doors: Doors,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
@@ -133,9 +132,9 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no-delay was refused");
         }
-        let (router, doors, stop) = (router.clone(), Arc::clone(&doors), stop.clone());
+        let (gate, doors, stop) = (gate.clone(), Arc::clone(&doors), stop.clone());
         connections.spawn(async move {
-            connection(stream, peer.ip(), router, doors, stop).await;
+            connection(stream, peer.ip(), &gate, &doors, stop).await;
             drop(slot);
         });
     }
@@ -149,14 +148,12 @@ pub async fn serve(
 async fn connection(
     stream: TcpStream,
     peer: IpAddr,
-    router: Router,
-    doors: Arc<Doors>,
+    gate: &Gate,
+    doors: &Doors,
     mut stop: watch::Receiver<bool>,
 ) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
-        let doors = Arc::clone(&doors);
-        async move { Ok::<_, Infallible>(answer(request, peer, router, &doors).await) }
+    let service = service_fn(move |request: Request<Incoming>| async move {
+        Ok::<_, Infallible>(answer(request, peer, gate, doors).await)
     });
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STALL_MAX));
@@ -180,20 +177,13 @@ async fn connection(
 }
 
 async fn answer(
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     peer: IpAddr,
-    router: Router,
+    gate: &Gate,
     doors: &Doors,
 ) -> Response<Body> {
-    request.extensions_mut().insert(Peer(peer));
     let mut response = match doors.check(request.headers()) {
-        Ok(()) => {
-            let request = request.map(Body::new);
-            match tower_service::Service::call(&mut router.clone(), request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        }
+        Ok(()) => gate.answer(request.map(Body::new), Some(peer)).await,
         Err(problem) => problem.into_response(),
     };
     let nosniff = HeaderValue::from_static("nosniff");

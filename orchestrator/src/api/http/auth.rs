@@ -8,11 +8,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 
 use crate::identity::{Caller, Role, Secret};
 
@@ -35,10 +33,6 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Peers remembered; more are one.
 const PEERS_MAX: usize = 4096;
 
-/// The peer of a connection, as the accept loop saw it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) IpAddr);
-
 /// What is counted of callers.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -47,7 +41,7 @@ pub struct Counts {
 }
 
 /// One open request of a token.
-struct Open<'a> {
+pub(super) struct Open<'a> {
     counts: &'a Counts,
     token: String,
 }
@@ -99,14 +93,18 @@ impl Drop for Open<'_> {
     }
 }
 
-/// Finds out who calls, once, and leaves it with the request for the handler to ask.
-pub(super) async fn identify(
-    State(app): State<Arc<App>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+/// Finds out who calls, once, and leaves it with the request for the handler to ask. What it gives counts as
+/// an open request while it lives.
+///
+/// # Errors
+/// Too many wrong tokens from this peer; too many open requests of this token.
+pub(super) fn identify<'a>(
+    app: &'a App,
+    request: &mut Request,
+    peer: Option<IpAddr>,
+) -> Result<Option<Open<'a>>, Problem> {
     let Some(token) = bearer(request.headers()) else {
-        return next.run(request).await;
+        return Ok(None);
     };
     let known = {
         let tokens = app.tokens.lock();
@@ -115,26 +113,23 @@ pub(super) async fn identify(
         tokens.identify(token, app.clock.now())
     };
     let Some(caller) = known else {
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
         if app.counts.wrong(peer, app.clock.monotonic()) {
             let detail = "too many wrong tokens came from here";
-            return busy("wrong_tokens", detail, WINDOW).into_response();
+            return Err(busy("wrong_tokens", detail, WINDOW));
         }
-        return next.run(request).await;
+        return Ok(None);
     };
-    let id = Secret::from_text(token);
-    let unbounded = caller.role == Role::Admin;
-    request.extensions_mut().insert(caller);
-    if unbounded {
-        return next.run(request).await;
-    }
-    match app.counts.enter(id.id()) {
-        Some(_open) => next.run(request).await,
-        None => {
-            let detail = format!("this token has {OPEN_MAX} requests open already");
-            busy("too_many_requests", detail, Duration::from_secs(1)).into_response()
+    let open = match caller.role {
+        Role::Admin => None,
+        _ => {
+            let open = app.counts.enter(Secret::from_text(token).id());
+            let detail = || format!("this token has {OPEN_MAX} requests open already");
+            let wait = Duration::from_secs(1);
+            Some(open.ok_or_else(|| busy("too_many_requests", detail(), wait))?)
         }
-    }
+    };
+    request.extensions_mut().insert(caller);
+    Ok(open)
 }
 
 fn busy(code: &str, detail: impl Into<String>, wait: Duration) -> Problem {

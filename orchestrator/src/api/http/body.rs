@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use phisync_state::Head;
@@ -17,15 +17,15 @@ use crate::engine::RawJson;
 
 use super::about::{About, Part, Reply, schema_of};
 use super::problem::Problem;
-use super::unambiguous;
+use super::{BODY_BYTES_MAX, unambiguous};
 
 /// A body must have come within this.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A JSON body of a request, of a declared type and length.
-pub(super) struct Body<T>(pub T);
+/// A JSON body of a request, of a declared type and with no more than `MAX` bytes.
+pub(super) struct Body<T, const MAX: usize = BODY_BYTES_MAX>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned, S: Send + Sync, const MAX: usize> FromRequest<S> for Body<T, MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
@@ -37,7 +37,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::new(status, "media_type", detail));
         }
-        let bytes = read(request, state).await?;
+        let bytes = read(request, MAX, state).await?;
         let read = serde_json::from_slice(&bytes);
         let read = read.and_then(|body| unambiguous::check(&bytes).map(|()| Self(body)));
         read.map_err(|error| {
@@ -47,7 +47,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-impl<T: JsonSchema> Part for Body<T> {
+impl<T: JsonSchema, const MAX: usize> Part for Body<T, MAX> {
     fn describe(about: &mut About) {
         about.body = Some(("application/json", schema_of::<T>()));
         about.refusals.extend([400, 408, 413, 415]);
@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequest<S> for Text {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = read(request, state).await?;
+        let bytes = read(request, BODY_BYTES_MAX, state).await?;
         let text = String::from_utf8(bytes.into());
         text.map(Self).map_err(|error| {
             let detail = format!("the body is not UTF-8: {}", error.utf8_error());
@@ -77,8 +77,13 @@ impl Part for Text {
     }
 }
 
-/// The bytes of a request, up to the route's limit.
-async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+/// The bytes of a request, at most `max`.
+async fn read<S: Send + Sync>(
+    mut request: Request,
+    max: usize,
+    state: &S,
+) -> Result<Bytes, Problem> {
+    DefaultBodyLimit::max(max).apply(&mut request);
     read_within(BODY_TIMEOUT, request, state).await
 }
 

@@ -16,11 +16,11 @@ use rmcp::model::Extensions;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
-use tower_service::Service as _;
 
 use crate::api::mcp::{Answer, Ask, Door, DoorError, Identity, Server};
 use crate::identity::Caller;
 
+use super::gate::Gate;
 use super::{ACT_AS, App};
 
 /// Requests of the protocol may be this long: a result and its wrapping.
@@ -32,7 +32,7 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// The routes of this very server.
 #[derive(Clone)]
 struct Inside {
-    routes: Router,
+    routes: Gate,
 }
 
 impl Door for Inside {
@@ -62,10 +62,7 @@ impl Door for Inside {
             None => Body::empty(),
         };
         let request = request.body(body).map_err(|error| failed(&error))?;
-        let response = match self.routes.clone().call(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        };
+        let response = self.routes.answer(request, None).await;
         let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body(), ANSWER_BYTES_MAX).await;
         let bytes = bytes.map_err(|error| failed(&error))?;
@@ -88,7 +85,7 @@ pub(super) fn identity(caller: &Caller) -> Identity {
 }
 
 /// `/mcp` over `routes`, those of the API itself.
-pub(super) fn router(routes: Router) -> Router<Arc<App>> {
+pub(super) fn router(routes: Gate) -> Router<Arc<App>> {
     // `Host` and `Origin` have been checked for every route, against the real address; the check of
     // this service knows loopback names only.
     let config = StreamableHttpServerConfig::default()

@@ -1,7 +1,7 @@
 //! The HTTP API: `/healthz` and `/v1`, JSON in and out, RFC 9457 problems.
 //!
 //! Handlers translate; they decide nothing. Every request passes `accept` first (limits, `Host`,
-//! `Origin`), then names its caller by bearer token (`auth`). Every answer that comes from the
+//! `Origin`), then names its caller by bearer token (`gate`, `auth`). Every answer that comes from the
 //! store carries the witness `Phisync-Head: seq:hash`. What can be asked stands in `table`; from it and
 //! the types of the handlers `openapi` makes the description of the whole.
 
@@ -15,6 +15,7 @@ mod control;
 mod documents;
 mod events;
 mod extract;
+mod gate;
 mod locks;
 mod mcp;
 mod openapi;
@@ -40,12 +41,12 @@ mod workflows;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::from_fn;
 
 pub use accept::{Doors, serve};
 pub use app::App;
 pub use auth::{ACT_AS, Counts};
+pub use gate::Gate;
 pub use openapi::document;
 pub use problem::PROBLEMS;
 pub use route::Route;
@@ -57,21 +58,20 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// A task's result may be this long.
 const RESULT_BYTES_MAX: usize = 8 << 20;
 
-/// The service over all routes.
-pub fn router(app: Arc<App>) -> Router {
+/// The way to all routes.
+pub fn gate(app: Arc<App>) -> Gate {
     let router = routes().into_iter().fold(Router::new(), |router, route| {
         router.route(route.path, route.into_handler())
     });
     let api = router
-        // A limit that a route sets for itself lies further inside and counts.
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .fallback(problem::no_route)
-        .method_not_allowed_fallback(problem::no_method)
-        .layer(from_fn_with_state(Arc::clone(&app), read_only::refuse))
-        .layer(from_fn_with_state(Arc::clone(&app), auth::identify))
-        .with_state(Arc::clone(&app));
-    let mcp = mcp::router(api.clone())
-        .layer(from_fn_with_state(Arc::clone(&app), auth::identify))
-        .with_state(app);
-    api.merge(mcp)
+        .method_not_allowed_fallback(problem::no_method);
+    let api = match app.read_only {
+        true => api.layer(from_fn(read_only::refuse)),
+        false => api,
+    };
+    let api = api.with_state(Arc::clone(&app));
+    let mcp = mcp::router(Gate::new(Arc::clone(&app), api.clone()));
+    let mcp = mcp.with_state(Arc::clone(&app));
+    Gate::new(app, api.merge(mcp))
 }

@@ -1,18 +1,15 @@
 //! A server that only shows what is there refuses everything that asks for more, before its handler.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::App;
 use super::problem::Problem;
 
-pub(super) async fn refuse(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn refuse(request: Request, next: Next) -> Response {
     let looks = matches!(*request.method(), Method::GET | Method::HEAD);
-    if looks || !app.read_only {
+    if looks {
         return next.run(request).await;
     }
     let detail = "this server only shows what is there: nothing was done";

@@ -13,12 +13,12 @@ use phisync_state::Head;
 use crate::coordinator::{Coordinator, Outcome, Polled, Refusal};
 use crate::engine::{RawJson, Rejection};
 
-use super::App;
 use super::body::{Answer, Body};
 use super::extract::Path;
 use super::problem::Problem;
 use super::roles::AsAgent;
 use super::runs::bounded_wait;
+use super::{App, RESULT_BYTES_MAX};
 
 /// What proves a result is looked at again if other files turn out to be wanted; that ends.
 const LOOKS_MAX: usize = 3;
@@ -30,7 +30,7 @@ pub(super) async fn complete(
     State(app): State<Arc<App>>,
     AsAgent(agent): AsAgent,
     Path(id): Path<String>,
-    Body(request): Body<CompleteRequest>,
+    Body(request): Body<CompleteRequest, RESULT_BYTES_MAX>,
 ) -> Result<Answer<CompleteResponse>, Problem> {
     let mut outcome = Outcome {
         task: id,
@@ -88,7 +88,7 @@ async fn report(
 pub(super) async fn complete_many(
     State(app): State<Arc<App>>,
     AsAgent(agent): AsAgent,
-    Body(request): Body<CompleteManyRequest>,
+    Body(request): Body<CompleteManyRequest, RESULT_BYTES_MAX>,
 ) -> Result<Answer<CompleteManyResponse>, Problem> {
     if request.results.len() > RESULTS_MAX {
         let detail = format!(

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, get, post, put};
 
@@ -107,11 +106,6 @@ impl Route {
     /// It is also refused with these statuses.
     pub(super) fn refuses(mut self, statuses: &[u16]) -> Self {
         self.about.refusals.extend(statuses);
-        self
-    }
-
-    pub(super) fn body_max(mut self, bytes: usize) -> Self {
-        self.handler = self.handler.layer(DefaultBodyLimit::max(bytes));
         self
     }
 

@@ -2,8 +2,8 @@
 
 use super::route::Route;
 use super::{
-    RESULT_BYTES_MAX, agents, control, documents, events, locks, openapi, past, people, results,
-    runs, schedules, snapshots, system, tasks, tokens, transactions, workflows,
+    agents, control, documents, events, locks, openapi, past, people, results, runs, schedules,
+    snapshots, system, tasks, tokens, transactions, workflows,
 };
 
 /// All routes, in the order in which `docs/http-api.md` tells of them.
@@ -59,11 +59,11 @@ pub fn routes() -> Vec<Route> {
         Route::post("/v1/tasks/poll", "tasks.poll", "Hands out tasks; waits for one if asked, 204 if there is none.", tasks::poll)
             .refuses(&[404]),
         Route::post("/v1/tasks/complete", "tasks.complete_many", "Reports many results at once, each with its own answer.", results::complete_many)
-            .body_max(RESULT_BYTES_MAX).refuses(&[404, 422]),
+            .refuses(&[404, 422]),
         Route::post("/v1/tasks/{id}/heartbeat", "tasks.heartbeat", "Renews the lease of a task.", tasks::heartbeat)
             .refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/complete", "tasks.complete", "Reports a result, and takes the next task if asked.", results::complete)
-            .body_max(RESULT_BYTES_MAX).refuses(&[409, 410]),
+            .refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/fail", "tasks.fail", "Reports an error.", tasks::fail)
             .refuses(&[409, 410]),
         Route::post("/v1/tasks/{id}/ask", "tasks.ask", "Asks people; the task is parked until one of them answers.", tasks::ask)
@@ -92,7 +92,7 @@ pub fn routes() -> Vec<Route> {
             .refuses(&[409, 410]),
         Route::get("/v1/me", "me", "Whom the server takes the caller for.", system::me),
         Route::post("/v1/transactions", "transactions.apply", "Changes files and documents whole or not at all; 202: decided, and not on disk everywhere yet.", transactions::apply)
-            .body_max(RESULT_BYTES_MAX).answers(&[201, 202]).refuses(&[404, 409, 410, 422]),
+            .answers(&[201, 202]).refuses(&[404, 409, 410, 422]),
         Route::get("/v1/transactions", "transactions.list", "All transactions, by name.", transactions::list),
         Route::get("/v1/transactions/{id}", "transactions.show", "One transaction, open or not.", transactions::show)
             .refuses(&[409]),

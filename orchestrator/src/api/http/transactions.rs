@@ -16,16 +16,16 @@ use crate::protocol::{
 };
 use crate::runtime::{TransactError, Transacted};
 
-use super::App;
 use super::body::{Answer, Body};
 use super::extract::Path;
 use super::problem::Problem;
 use super::roles::{Member, Operator};
+use super::{App, RESULT_BYTES_MAX};
 
 pub(super) async fn apply(
     State(app): State<Arc<App>>,
     Member(caller): Member,
-    Body(TransactionRequest(request)): Body<TransactionRequest>,
+    Body(TransactionRequest(request)): Body<TransactionRequest, RESULT_BYTES_MAX>,
 ) -> Result<Answer<TransactionDetail>, Problem> {
     let transaction = read(&request, app.transactor.roots().only());
     let transaction = transaction.map_err(|faults| faulty(&faults))?;

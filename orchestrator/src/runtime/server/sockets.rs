@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use tokio::sync::watch;
 
 use super::StartError;
-use crate::api::http::{App, Doors, router, serve};
+use crate::api::http::{App, Doors, gate, serve};
 
 /// Binds the address before anything is opened, so that a taken one leaves nothing behind.
 pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -40,7 +40,7 @@ pub(super) fn start_sockets(
                 tokio::spawn(Arc::clone(&transactor).serve_steps());
                 tokio::spawn(async move { transactor.upkeep().await });
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                serve(listener, router(Arc::new(app)), doors, stop).await
+                serve(listener, gate(Arc::new(app)), doors, stop).await
             });
             if let Err(error) = served {
                 tracing::error!(%error, "the listening socket failed");
