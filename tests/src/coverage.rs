@@ -13,6 +13,8 @@ use phisync::engine::{
 use phisync_state::Timestamp;
 use serde_json::json;
 
+use crate::of_task;
+
 /// The machines, and the states of each.
 pub const STATES: [(&str, &[&str]); 5] = [
     (
@@ -270,21 +272,6 @@ fn about_step(run: &RunState, slot: Slot, undo: bool) -> Vec<(&'static str, Inpu
         .and_then(|task| task.holder.as_ref())
         .map_or(0, |holder| holder.token);
     let output = RawJson::from_value(&json!({"ok": true}));
-    let fail = |code: &str| Input::Fail {
-        step: step.clone(),
-        undo,
-        token,
-        error: Failure::new(code, "as it happens"),
-        retryable: None,
-        retry_after_ms: None,
-    };
-    let complete = |token| Input::Complete {
-        step: step.clone(),
-        undo,
-        token,
-        output: output.clone(),
-        proof: Vec::new(),
-    };
     let answer = |by: &str, decision: &str, shown: Option<&str>| Input::Decide {
         step: step.clone(),
         decision: decision.to_owned(),
@@ -318,38 +305,8 @@ fn about_step(run: &RunState, slot: Slot, undo: bool) -> Vec<(&'static str, Inpu
         wait.subscription.source.clone()
     });
     let number = heard.map_or(1, |wait| wait.heard.len() as u64 + 1);
-    vec![
-        (
-            "claim",
-            Input::Claim {
-                step: step.clone(),
-                undo,
-                agent: "a1".to_owned(),
-                epoch: 1,
-            },
-        ),
-        ("complete", complete(token)),
-        ("complete, stale", complete(token.wrapping_sub(1))),
-        ("fail, final", fail("app.broken")),
-        ("fail, transient", fail("transient.busy")),
-        (
-            "release",
-            Input::Release {
-                step: step.clone(),
-                undo,
-                token,
-                begun: false,
-            },
-        ),
-        (
-            "lose lease",
-            Input::LoseLease {
-                step: step.clone(),
-                undo,
-                token,
-                why: "silence".to_owned(),
-            },
-        ),
+    let mut inputs = Vec::from(of_task(&step, undo, token, false));
+    inputs.extend([
         (
             "ask",
             Input::Ask {
@@ -427,7 +384,8 @@ fn about_step(run: &RunState, slot: Slot, undo: bool) -> Vec<(&'static str, Inpu
         ("resolve: retry", resolve(Resolution::Retry)),
         ("resolve: skip", resolve(Resolution::Skip)),
         ("resolve: abandon", resolve(Resolution::Abandon)),
-    ]
+    ]);
+    inputs
 }
 
 fn about_run(run: &RunState, now: Timestamp) -> Vec<(&'static str, Input, Timestamp)> {

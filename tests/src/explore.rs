@@ -10,13 +10,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use phisync::engine::{
-    Failure, Input, Moment, Phase, RawJson, Resolution, RunEvent, RunId, RunState, Slot, Source,
-    Start, StepState, StepStatus, TaskState, TaskStatus, apply, decide, start,
+    Input, Moment, Phase, RawJson, Resolution, RunEvent, RunId, RunState, Slot, Source, Start,
+    StepState, StepStatus, TaskState, TaskStatus, apply, decide, start,
 };
 use phisync_state::Timestamp;
 use phisync_workflows::Machine;
 use serde_json::{Map, json};
 
+use crate::of_task;
 use crate::replay::fact;
 
 /// One state, and how it was reached first.
@@ -168,7 +169,7 @@ fn tries(run: &RunState, now: Timestamp) -> Vec<Try> {
     for (index, step) in run.slots().zip(&run.steps) {
         for undo in [false, true] {
             if let Some(task) = run.task(index, undo) {
-                tries_of_task(&mut tries, named(index), index, undo, task, now);
+                tries_of_task(&mut tries, &named(index), index, undo, task, now);
             }
         }
         if step.status == StepStatus::Waiting && run.is_approval(index) {
@@ -251,7 +252,7 @@ fn tries(run: &RunState, now: Timestamp) -> Vec<Try> {
 
 fn tries_of_task(
     tries: &mut Vec<Try>,
-    step: String,
+    step: &str,
     index: Slot,
     undo: bool,
     task: &TaskState,
@@ -260,67 +261,8 @@ fn tries_of_task(
     // Of a task that nobody holds, the last token that could exist is as stale as any.
     let holder = task.holder.as_ref();
     let token = holder.map_or(0, |holder| holder.token);
-    let output = RawJson::from_value(&json!({"ok": true}));
-    let fail = |code: &str| Input::Fail {
-        step: step.clone(),
-        undo,
-        token,
-        error: Failure::new(code, "as it happens"),
-        retryable: None,
-        retry_after_ms: None,
-    };
-    let inputs = [
-        (
-            "claim",
-            Input::Claim {
-                step: step.clone(),
-                undo,
-                agent: "a1".to_owned(),
-                epoch: 1,
-            },
-        ),
-        (
-            "complete",
-            Input::Complete {
-                step: step.clone(),
-                undo,
-                token,
-                output: output.clone(),
-                proof: Vec::new(),
-            },
-        ),
-        (
-            "complete, stale",
-            Input::Complete {
-                step: step.clone(),
-                undo,
-                token: token.wrapping_sub(1),
-                output,
-                proof: Vec::new(),
-            },
-        ),
-        ("fail, final", fail("app.broken")),
-        ("fail, transient", fail("transient.busy")),
-        (
-            "release",
-            Input::Release {
-                step: step.clone(),
-                undo,
-                token,
-                // Of an undo it changes nothing; of the other tasks it is the harder case.
-                begun: !undo,
-            },
-        ),
-        (
-            "lose lease",
-            Input::LoseLease {
-                step: step.clone(),
-                undo,
-                token,
-                why: "silence".to_owned(),
-            },
-        ),
-    ];
+    // Of an undo it changes nothing whether the work had begun; of the other tasks it is the harder case.
+    let inputs = of_task(step, undo, token, !undo);
     tries.extend(inputs.into_iter().map(|(name, input)| Try {
         name,
         about: Some((index, undo)),

@@ -161,22 +161,30 @@ mod tests {
 
     use crate::coordinator::{Coordinator, Now};
 
+    fn at(seconds: u64) -> Now {
+        Now {
+            wall: Timestamp::from_micros(0),
+            mono: Duration::from_secs(seconds),
+        }
+    }
+
+    /// The team begins on an empty store, at the first second.
+    fn opened(agents: &str) -> (Coordinator, Arc<MemoryStore>) {
+        let text = format!("phisync: 1\nagents: {agents}\n");
+        let registry = Registry::parse("agents.yaml", &text).expect("a team");
+        let store = Arc::new(MemoryStore::new());
+        let entropy = Box::new(SeededEntropy::new(1));
+        let shared = Arc::<MemoryStore>::clone(&store);
+        let coordinator = Coordinator::open(shared, 1, registry, entropy, None, at(0));
+        (coordinator.expect("an empty store"), store)
+    }
+
     /// Bug: what was due was asked for anew after each wait, and a verdict that had just turned
     /// had its next turn ahead of it. An agent without a task was thus never found dead. Now a
     /// doubt stays due until a tick has looked into it.
     #[test]
     fn a_doubt_stays_due_until_it_is_looked_into() {
-        let text = "phisync: 1\nagents:\n  dc: { silence: 10s }\n";
-        let registry = Registry::parse("agents.yaml", text).expect("a team");
-        let store = Arc::new(MemoryStore::new());
-        let entropy = Box::new(SeededEntropy::new(1));
-        let at = |seconds| Now {
-            wall: Timestamp::from_micros(0),
-            mono: Duration::from_secs(seconds),
-        };
-        let shared = Arc::<MemoryStore>::clone(&store);
-        let mut coordinator =
-            Coordinator::open(shared, 1, registry, entropy, None, at(0)).expect("an empty store");
+        let (mut coordinator, store) = opened("{ dc: { silence: 10s } }");
         coordinator.agent_heartbeat("dc", at(0)).expect("declared");
         for (seconds, verdict) in [(5, "suspect"), (10, "dead")] {
             assert_eq!(coordinator.next_due().1, Some(at(seconds).mono));
@@ -193,17 +201,8 @@ mod tests {
     /// the agents are watched, and whoever is silent from then on is found in time.
     #[test]
     fn a_standstill_of_the_server_makes_nobody_dead() {
-        let text = "phisync: 1\nagents:\n  dc: { silence: 10s }\n  webc: { silence: 10s, detector: phi }\n";
-        let registry = Registry::parse("agents.yaml", text).expect("a team");
-        let store = Arc::new(MemoryStore::new());
-        let at = |seconds| Now {
-            wall: Timestamp::from_micros(0),
-            mono: Duration::from_secs(seconds),
-        };
-        let entropy = Box::new(SeededEntropy::new(1));
-        let shared = Arc::<MemoryStore>::clone(&store);
-        let mut coordinator =
-            Coordinator::open(shared, 1, registry, entropy, None, at(0)).expect("an empty store");
+        let (mut coordinator, store) =
+            opened("{ dc: { silence: 10s }, webc: { silence: 10s, detector: phi } }");
         for beat in 0..20 {
             for name in ["dc", "webc"] {
                 coordinator
@@ -234,17 +233,7 @@ mod tests {
     /// and the journal says from which numbers.
     #[test]
     fn a_verdict_by_rhythm_comes_early_and_tells_its_numbers() {
-        let text = "phisync: 1\nagents:\n  dc: { silence: 60s, detector: phi }\n";
-        let registry = Registry::parse("agents.yaml", text).expect("a team");
-        let store = Arc::new(MemoryStore::new());
-        let at = |seconds| Now {
-            wall: Timestamp::from_micros(0),
-            mono: Duration::from_secs(seconds),
-        };
-        let entropy = Box::new(SeededEntropy::new(1));
-        let shared = Arc::<MemoryStore>::clone(&store);
-        let mut coordinator =
-            Coordinator::open(shared, 1, registry, entropy, None, at(0)).expect("an empty store");
+        let (mut coordinator, store) = opened("{ dc: { silence: 60s, detector: phi } }");
         for beat in 0..20 {
             coordinator
                 .agent_heartbeat("dc", at(5 * beat))

@@ -24,20 +24,14 @@ impl Coordinator {
         form: Option<&RawJson>,
         now: Now,
     ) -> Result<ApprovalSummary, Refusal> {
-        let (run, step, undo) = TaskId::split(task)?;
-        self.transact(now, |c| {
-            c.greet(agent, now)?;
-            c.check_caller(&run, step, undo, token, agent)?;
-            c.note_progress_of(&run, step, undo, token, now)?;
-            let input = Input::Ask {
-                step: step.to_owned(),
-                undo,
-                token,
-                question: question.to_owned(),
-                form: form.cloned(),
-            };
-            c.decide(&run, input, now)
+        self.holder_says(agent, task, token, now, |step, undo| Input::Ask {
+            step,
+            undo,
+            token,
+            question: question.to_owned(),
+            form: form.cloned(),
         })?;
+        let (run, step, undo) = TaskId::split(task)?;
         let asked = self.with_run(&run, |state| {
             report::question(state, state.slot_named(step)?, undo)
         })?;

@@ -233,20 +233,13 @@ impl Coordinator {
         retry_after_ms: Option<u64>,
         now: Now,
     ) -> Result<(), Refusal> {
-        let (run, step, undo) = TaskId::split(task)?;
-        self.transact(now, |c| {
-            c.greet(agent, now)?;
-            c.check_caller(&run, step, undo, token, agent)?;
-            c.note_progress_of(&run, step, undo, token, now)?;
-            let input = Input::Fail {
-                step: step.to_owned(),
-                undo,
-                token,
-                error: error.clone(),
-                retryable,
-                retry_after_ms,
-            };
-            c.decide(&run, input, now)
+        self.holder_says(agent, task, token, now, |step, undo| Input::Fail {
+            step,
+            undo,
+            token,
+            error: error.clone(),
+            retryable,
+            retry_after_ms,
         })
     }
 
@@ -263,18 +256,30 @@ impl Coordinator {
         begun: bool,
         now: Now,
     ) -> Result<(), Refusal> {
+        self.holder_says(agent, task, token, now, |step, undo| Input::Release {
+            step,
+            undo,
+            token,
+            begun,
+        })
+    }
+
+    /// Takes what the holder of a task says of it: under its token, from nobody else, and after how
+    /// far it had said it was.
+    pub(super) fn holder_says(
+        &mut self,
+        agent: &str,
+        task: &str,
+        token: u64,
+        now: Now,
+        input: impl Fn(String, bool) -> Input,
+    ) -> Result<(), Refusal> {
         let (run, step, undo) = TaskId::split(task)?;
         self.transact(now, |c| {
             c.greet(agent, now)?;
             c.check_caller(&run, step, undo, token, agent)?;
             c.note_progress_of(&run, step, undo, token, now)?;
-            let input = Input::Release {
-                step: step.to_owned(),
-                undo,
-                token,
-                begun,
-            };
-            c.decide(&run, input, now)
+            c.decide(&run, input(step.to_owned(), undo), now)
         })
     }
 

@@ -160,7 +160,7 @@ impl<D: Door> ServerHandler for Server<D> {
         match answer.status {
             404 | 410 => Err(unknown()),
             status if status < 300 => {
-                let text = serde_json::to_string_pretty(&answer.body).unwrap_or_default();
+                let text = format!("{:#}", answer.body);
                 let text =
                     ResourceContents::text(text, &request.uri).with_mime_type("application/json");
                 Ok(ReadResourceResult::new(vec![text]).into())

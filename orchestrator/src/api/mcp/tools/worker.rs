@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use phisync_agents::protocol::{AskRequest, HeartbeatRequest, TaskResult};
+use rmcp::model::JsonObject;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::arguments::{read, wait};
@@ -87,21 +90,7 @@ pub(super) static TOOLS: [Entry; 7] = [
                 "required": ["lease_ms", "cancel_requested"],
             })
         },
-        ask: |arguments| {
-            #[derive(Deserialize)]
-            #[serde(deny_unknown_fields)]
-            struct Arguments {
-                task: String,
-                token: u64,
-                progress: Option<Value>,
-            }
-            let given: Arguments = read(arguments)?;
-            let mut body = json!({ "token": given.token });
-            if let Some(progress) = given.progress {
-                body["progress"] = progress;
-            }
-            Ok(Ask::post(["tasks", &given.task, "heartbeat"], body))
-        },
+        ask: |arguments| about_task::<HeartbeatRequest>(arguments, "heartbeat"),
         shape: whole,
     },
     Entry {
@@ -119,14 +108,7 @@ pub(super) static TOOLS: [Entry; 7] = [
         },
         output: seq,
         ask: |arguments| {
-            #[derive(Deserialize)]
-            #[serde(deny_unknown_fields)]
-            struct Arguments {
-                task: String,
-                token: u64,
-                output: Value,
-            }
-            let given: Arguments = read(arguments)?;
+            let given: TaskResult = read(arguments)?;
             let body = json!({ "token": given.token, "output": given.output });
             Ok(Ask::post(["tasks", &given.task, "complete"], body))
         },
@@ -193,22 +175,7 @@ pub(super) static TOOLS: [Entry; 7] = [
                 "required": ["seq", "question", "deadline"],
             })
         },
-        ask: |arguments| {
-            #[derive(Deserialize)]
-            #[serde(deny_unknown_fields)]
-            struct Arguments {
-                task: String,
-                token: u64,
-                question: String,
-                form: Option<Value>,
-            }
-            let given: Arguments = read(arguments)?;
-            let mut body = json!({ "token": given.token, "question": given.question });
-            if let Some(form) = given.form {
-                body["form"] = form;
-            }
-            Ok(Ask::post(["tasks", &given.task, "ask"], body))
-        },
+        ask: |arguments| about_task::<AskRequest>(arguments, "ask"),
         shape: whole,
     },
     Entry {
@@ -282,6 +249,21 @@ pub(super) static TOOLS: [Entry; 7] = [
 
 fn seq() -> Value {
     json!({ "type": "object", "properties": { "seq": { "type": "integer", "description": "Sequence of the journal record." } }, "required": ["seq"] })
+}
+
+/// What is said about a task: its id is part of the path, the rest is read as the route reads it.
+fn about_task<Body: DeserializeOwned + Serialize>(
+    mut arguments: JsonObject,
+    verb: &str,
+) -> Result<Ask, String> {
+    #[derive(Deserialize)]
+    struct Named {
+        task: String,
+    }
+    let named = arguments.remove_entry("task").into_iter().collect();
+    let Named { task } = read(named)?;
+    let body: Body = read(arguments)?;
+    Ok(Ask::post(["tasks", &task, verb], json!(body)))
 }
 
 /// The schema of what is said about a task: its id, the token of the claim, and `more`.
