@@ -306,6 +306,7 @@ impl Mailbox {
                     }
                 }
                 Err(error) if error.may_retry() => {}
+                // Whatever else the server answers, the task is not ours any more.
                 Err(_) => over.push(name.clone()),
             }
         }

@@ -133,6 +133,7 @@ impl Drop for Tree {
     fn drop(&mut self) {
         if !self.collected {
             self.kill();
+            // Only so that no zombie stays: what it ended with interests nobody.
             self.child.wait().ok();
         }
     }

@@ -104,6 +104,7 @@ impl Attempt<'_> {
         let fence = heart.fence;
         let stop = tell.clone();
         let _on_stop = self.stop.on_request(move || {
+            // An attempt that has ended needs no stop.
             stop.send(Event::Stop).ok();
         });
         let life = tell.clone();

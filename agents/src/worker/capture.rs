@@ -73,6 +73,7 @@ impl Capture {
                     Ok(0) => break,
                     Ok(length) => buffer.get(..length).unwrap_or_default(),
                     Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+                    // A pipe that cannot be read says nothing more.
                     Err(_) => break,
                 };
                 lock(&shared).push(chunk);

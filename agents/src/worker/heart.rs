@@ -59,6 +59,7 @@ impl Heart {
                 Err(RecvTimeoutError::Timeout) => match self.beat() {
                     Beat::Renewed => {
                         due = self.fence.beat_at();
+                        // An attempt that has ended listens no more, and its pace ends with it.
                         tell.send(Event::Renewed(self.fence)).ok();
                     }
                     Beat::Unanswered => {

@@ -183,6 +183,7 @@ impl<'a> Shift<'a> {
         let (tell, told) = mpsc::channel();
         let stop = tell.clone();
         let _on_stop = self.closing.on_request(move || {
+            // A poll that was answered needs no stop.
             stop.send(Polled::Stop).ok();
         });
         let abandoned = Arc::new(Mutex::new(false));
@@ -198,6 +199,7 @@ impl<'a> Shift<'a> {
             if *abandoned {
                 give_back(&client, polled);
             } else {
+                // The listener is there: it says that it leaves under the same lock.
                 tell.send(polled).ok();
             }
         };

@@ -61,6 +61,7 @@ impl Warden {
 impl Drop for Warden {
     fn drop(&mut self) {
         drop(lock(&self.pipe).take());
+        // Only so that no zombie stays.
         self.process.wait().ok();
     }
 }

@@ -180,9 +180,9 @@ impl Place {
             })?;
             return Ok(Some(text.trim().to_owned()));
         }
-        Ok(std::env::var("PHISYNC_TOKEN")
-            .ok()
-            .filter(|token| !token.is_empty()))
+        // What is no text is no token that any server gave out.
+        let token = std::env::var("PHISYNC_TOKEN").ok();
+        Ok(token.filter(|token| !token.is_empty()))
     }
 }
 

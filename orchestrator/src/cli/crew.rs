@@ -116,7 +116,8 @@ impl Drop for Crew {
     }
 }
 
-/// What starts a warden of this very program.
+/// What starts a warden of this very program; `None` where the system does not say which that is, and
+/// work then goes on without.
 pub(crate) fn warden() -> Option<Vec<String>> {
     let program = std::env::current_exe().ok()?;
     let program = program.to_str()?.to_owned();

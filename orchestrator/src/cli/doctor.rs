@@ -3,6 +3,8 @@
 //! Looks only: it takes no lock and changes nothing, whether a server runs or not. Every finding
 //! names its remedy, so nobody has to know which command belongs to which damage.
 
+use std::io;
+
 use clap::Args;
 use phisync::coordinator::StoreEvent;
 use phisync_state::env::{Disk as _, OsDisk};
@@ -244,11 +246,23 @@ fn alarms(data: &DataDir) -> Vec<Finding> {
         .collect()
 }
 
+/// What lies in a directory of the store, if it is there; that it cannot be told is a finding.
+fn names_in(data: &DataDir, directory: &str, findings: &mut Vec<Finding>) -> Vec<String> {
+    match OsDisk.read_dir(&data.path().join(directory)) {
+        Ok(names) => names,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(cause) => {
+            let says = format!("{directory}/ cannot be looked at: {cause}");
+            findings.push(Finding::note("leftovers", says, None));
+            Vec::new()
+        }
+    }
+}
+
 /// What earlier accidents left.
 fn leftovers(data: &DataDir) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let names = OsDisk.read_dir(&data.path().join("journal"));
-    let torn = names.unwrap_or_default();
+    let torn = names_in(data, "journal", &mut findings);
     let torn = torn.iter().filter(|name| name.starts_with("torn-")).count();
     if torn > 0 {
         findings.push(Finding::note(
@@ -257,8 +271,7 @@ fn leftovers(data: &DataDir) -> Vec<Finding> {
             Some("remove them when nobody wants to look at them any more"),
         ));
     }
-    let aside = OsDisk.read_dir(&data.path().join("aside"));
-    for name in aside.unwrap_or_default() {
+    for name in names_in(data, "aside", &mut findings) {
         findings.push(Finding::note(
             "leftovers",
             format!("aside/{name} keeps the journal from before a restore"),

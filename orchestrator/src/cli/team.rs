@@ -68,6 +68,7 @@ impl Team {
             None if beside.is_file() => Some(beside),
             None => match DataDir::find(place.data.as_deref()) {
                 Ok(data) => data.agents_file()?,
+                // Without a project there is no team of one; a workflow can be looked at all the same.
                 Err(_) => None,
             },
         };

@@ -46,11 +46,17 @@ pub(super) struct LeaseBefore {
     pub lease: Option<Lease>,
 }
 
+/// A fact as text. One that is left out would be applied and never journalled, so there is no way on
+/// without it.
+pub(super) fn print<E: Serialize>(event: &E) -> String {
+    serde_json::to_string(event).expect("facts are plain data with text as keys")
+}
+
 impl Batch {
     /// Adds facts to a stream that had version `before` when the first of this batch was decided.
     pub(super) fn add<E: Serialize>(&mut self, stream: StreamName, before: Version, events: &[E]) {
         let events = events.iter();
-        let texts = events.filter_map(|event| serde_json::to_string(event).ok());
+        let texts = events.map(print);
         if let Some(entry) = self.entries.iter_mut().find(|e| e.stream == stream) {
             entry.events.extend(texts);
             return;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{self, RunEvent, RunId, RunState, RunStatus};
 use crate::protocol::{RunDetail, RunSummary, Started};
 
+use super::batch::print;
 use super::{Coordinator, ListFilter, Now, OpenRun, report};
 
 /// Everything that is known about a closed run without reading the store.
@@ -250,6 +251,7 @@ impl RunProjection {
         let Some(archives) = &self.archives else {
             return false;
         };
+        // A fact that names no run names none that is gone.
         let event: Option<BTreeMap<String, KeyTaken>> = serde_json::from_str(&record.event).ok();
         let taken = event.and_then(|event| event.into_values().next());
         taken.is_some_and(|taken| archives.standing(&taken.run.stream()) == Standing::Gone)
@@ -294,7 +296,7 @@ impl Projection for RunProjection {
         let row = Row {
             began: run.started_at,
             closed: run.closed_at?,
-            text: serde_json::to_string(&ArchivedRun { summary }).ok()?,
+            text: print(&ArchivedRun { summary }),
         };
         Some(row)
     }

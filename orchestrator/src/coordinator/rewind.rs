@@ -309,6 +309,7 @@ impl Coordinator {
         let mut rows = Vec::new();
         let names = cut.moved.iter().filter_map(|stream| {
             let name = stream.as_str().strip_prefix("doc/")?;
+            // Under another name nothing was ever written, and nothing is shown.
             FileId::new(name).ok()
         });
         for name in names {
@@ -360,6 +361,7 @@ impl Coordinator {
         let mut decided = Vec::new();
         let streams = cut.moved.iter();
         let names = streams.filter_map(|stream| stream.as_str().strip_prefix("tx/"));
+        // As with documents: there are no others.
         for id in names.filter_map(|name| TransactionId::parse(name).ok()) {
             let state = self.transaction(&id)?;
             if state

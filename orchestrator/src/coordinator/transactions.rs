@@ -14,6 +14,7 @@ use phisync_state::{Entry, Expected, Record, StreamName, Timestamp, Version};
 
 use crate::protocol::TransactionSummary;
 
+use super::batch::print;
 use super::documents::WrittenDocument;
 use super::{Coordinator, LOST_RACES_MAX, Now, Refusal, recovery};
 
@@ -117,6 +118,7 @@ impl Coordinator {
         name: &str,
         record: &Record,
     ) -> Result<(), phisync_state::ReadError> {
+        // Ids are ours: under another name there is nothing.
         if let Ok(id) = TransactionId::parse(name) {
             let event = recovery::decode(record)?;
             self.transactions.fold(&id, &event, record.at);
@@ -377,8 +379,6 @@ fn entry(id: &TransactionId, version: u64, events: &[TransactionEvent]) -> Entry
     Entry {
         stream: id.stream(),
         expected: Expected::Version(version),
-        events: events
-            .filter_map(|event| serde_json::to_string(event).ok())
-            .collect(),
+        events: events.map(print).collect(),
     }
 }

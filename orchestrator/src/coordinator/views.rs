@@ -114,10 +114,16 @@ impl Coordinator {
                 let Some(id) = run else { return false };
                 if self.open.contains_key(&id) {
                     self.stale_views.runs.insert(id);
-                } else if let Ok(run) = self.load(&id) {
-                    self.stale_views.closed.insert(id, body(&run));
                 } else {
-                    return false;
+                    match self.load(&id) {
+                        Ok(run) => {
+                            self.stale_views.closed.insert(id, body(&run));
+                        }
+                        Err(refusal) => {
+                            tracing::debug!(run = %id, %refusal, "a view shows nothing that can be read");
+                            return false;
+                        }
+                    }
                 }
             }
         }

@@ -167,6 +167,7 @@ impl Progress {
             },
             BlockWork::Parallel => Self::Many(Box::new(Many::new(branches, Vec::new()))),
             BlockWork::Foreach { items } => {
+                // A list, as whoever decided this saw to; a fold is total all the same.
                 let items: Vec<RawJson> = serde_json::from_str(items.text()).unwrap_or_default();
                 Self::Many(Box::new(Many::new(items.len(), items)))
             }

@@ -224,6 +224,7 @@ fn violations(question: &Question, said: &Said) -> Vec<Violation> {
         return vec![violation("comment", message)];
     }
     let schema = question.form.as_ref();
+    // A form that is no schema was refused when it was asked.
     let schema = schema.and_then(|form| Schema::from_json(&form.parse(), &|_| None).ok());
     match (schema, &said.form) {
         (Some(schema), Some(form)) => schema.violations("form", &form.parse()),

@@ -255,6 +255,7 @@ fn owners_token(
     let path = paths.admin_token();
     match read_all(disk, &path, 4096) {
         Ok(bytes) => {
+            // What is no text is no token either, and too short without it.
             let text = String::from_utf8(bytes).unwrap_or_default();
             if text.trim().len() < 32 {
                 return Err(TokenStoreError::Malformed {

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -316,10 +316,8 @@ fn place(name: &str, folder: &str, roots: &Roots, project: &Path) -> Result<Plac
     let (root, path) = around
         .max_by_key(|(_, path)| path.len())
         .ok_or_else(|| OrderError::Undeclared(folder.to_owned()))?;
-    let below: PathBuf = real
-        .strip_prefix(path)
-        .map(Path::to_owned)
-        .unwrap_or_default();
+    let below = real.strip_prefix(path);
+    let below = below.expect("the root was chosen because the folder lies in it");
     let parts = below.iter().map(|part| part.to_string_lossy());
     let parts: Vec<_> = parts.collect();
     let below = match parts.as_slice() {

@@ -316,6 +316,7 @@ impl Transactor {
                 tracing::warn!(transaction = %id, %error, "stages of an aborted transaction stay");
                 return;
             }
+            // The server is stopping; the next start aborts it.
             Err(_) => return,
         };
         if let Err(refusal) = self.record(&id, event).await {

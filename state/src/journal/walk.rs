@@ -105,7 +105,8 @@ pub(crate) fn walk(
     let note = disk.open(&data.join(DIRECTORY).join(RELAXED), Access::Read);
     let end = match note {
         Ok(_) => Last::Relaxed,
-        Err(_) => Last::SyncedByBatch,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Last::SyncedByBatch,
+        Err(error) => return Err(WalkError::Io(RELAXED.to_owned(), error)),
     };
     let last = segments.last().copied();
     for first in segments {

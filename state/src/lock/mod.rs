@@ -45,7 +45,7 @@ pub(crate) fn holder(pid: Option<u32>) -> String {
     )
 }
 
-/// Who has the directory, as it said itself.
+/// Who has the directory, as it said itself; the lock counts, so that nothing depends on it.
 fn noted_holder(disk: &dyn Disk, data: &Path) -> Option<u32> {
     let bytes = read_all(disk, &data.join(HOLDER), HOLDER_BYTES_MAX).ok()?;
     String::from_utf8(bytes).ok()?.trim().parse().ok()

@@ -102,6 +102,7 @@ impl Start {
         let mut start = Self::of_dump(disk, data)?;
         let first = first_segment(disk, data)?;
         if let Some(before) = first.0.checked_sub(1).filter(|before| *before > 0) {
+            // Another one does as well, and a damaged one is told by whoever lists them.
             start.base = base::open(disk, data, Seq(before)).ok().or(start.base);
         }
         Ok(start)

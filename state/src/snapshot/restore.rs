@@ -323,6 +323,7 @@ fn look_at_everything(
     let snapshots = base::snapshots(disk, data);
     for seq in snapshots.map_err(RestoreError::io("list", SNAPSHOT_DIRECTORY))? {
         seen.seq = seen.seq.max(seq);
+        // What a damaged one says is not known; the segments are looked through below all the same.
         if let Ok(base) = base::open(disk, data, seq) {
             seen.epoch = seen.epoch.max(base.anchor.epoch);
             // One of an interrupted restore knows of segments that are aside already.

@@ -180,6 +180,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, retry_after) = (self.status, self.retry_after);
         let body = self.body();
+        // Plain data always prints; if it did not, the status would still tell.
         let text = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, text).into_response();
         let json = HeaderValue::from_static("application/problem+json");

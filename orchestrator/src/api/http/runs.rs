@@ -87,7 +87,7 @@ fn asked_for(request: &StartRequest) -> String {
         wait_s: None,
         ..request.clone()
     };
-    serde_json::to_string(&request).unwrap_or_default()
+    serde_json::to_string(&request).expect("what was read as JSON prints as JSON")
 }
 
 #[derive(Deserialize, JsonSchema)]
