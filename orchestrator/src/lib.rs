@@ -6,7 +6,11 @@ pub mod coordinator;
 pub mod demo;
 pub mod engine;
 pub mod identity;
+mod paths;
 pub mod protocol;
 pub mod runtime;
 pub mod schedule;
+pub mod server;
 pub mod timer;
+
+pub use paths::DataPaths;

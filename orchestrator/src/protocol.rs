@@ -15,8 +15,6 @@ mod team;
 mod tokens;
 mod workflows;
 
-pub use crate::coordinator::{OnClosed, OnOpen};
-
 pub use control::{
     CancelRequest, ForkRequest, PauseRequest, Paused, ResumeRequest, RetryRequest, SignalRequest,
     Standing,
@@ -26,8 +24,8 @@ pub use people::{
     ResolveRequest,
 };
 pub use runs::{
-    EventList, EventRecord, Failure, RunDetail, RunList, RunSummary, StartRequest, Started,
-    StepDetail, Why,
+    EventList, EventRecord, Failure, OnClosed, OnOpen, RunDetail, RunList, RunSummary,
+    StartRequest, Started, StepDetail, Why,
 };
 pub use schedules::{
     BackfillRequest, EventRequest, EventSent, ScheduleDetail, ScheduleList, SchedulePast,

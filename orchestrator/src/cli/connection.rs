@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use phisync::protocol::Health;
-use phisync::runtime::{ANSWER_WITHIN, ServeOptions, Server, StartError};
+use phisync::server::{ANSWER_WITHIN, ServeOptions, Server, StartError};
 use phisync_state::Durability;
 
 use super::api::{Api, CallError};

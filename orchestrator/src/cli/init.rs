@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use phisync::DataPaths;
 use phisync::identity::TokenStore;
-use phisync::runtime::{DataPaths, StartError};
+use phisync::server::StartError;
 use phisync_state::env::{Disk, OsDisk, OsEntropy};
 use phisync_state::{FileOptions, FileStore, Store as _};
 use phisync_workflows::{agents_schema, workflow_schema};

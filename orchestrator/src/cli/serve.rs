@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use clap::Args;
-use phisync::runtime::{ANSWER_WITHIN, ServeOptions, Server, ServerFailure};
+use phisync::runtime::ServerFailure;
+use phisync::server::{ANSWER_WITHIN, ServeOptions, Server};
 use phisync_state::{Durability, Head};
 use serde::Serialize;
 

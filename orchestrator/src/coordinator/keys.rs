@@ -14,37 +14,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::RunId;
+use crate::protocol::{OnClosed, OnOpen};
 
 use super::{Coordinator, Now, Refusal, recovery};
 
 /// So long the answer to a call with an idempotency key is kept.
 pub(super) const CALLS_KEPT: Duration = Duration::from_hours(24);
-
-/// What a second start with the key of an open run means.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum OnOpen {
-    /// The answer is the open run.
-    #[default]
-    Attach,
-    /// It is refused.
-    Reject,
-}
-
-/// What a start with the key of a closed run means.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum OnClosed {
-    /// A new run takes the key.
-    #[default]
-    Start,
-    /// It is refused.
-    Reject,
-}
 
 /// The key of a start, and what it means where it is taken.
 #[derive(Clone, Debug)]

@@ -69,7 +69,7 @@ pub use closed::{
 };
 pub use files::FilesErrand;
 pub use forks::Cut;
-pub use keys::{BusinessKey, Call, OnClosed, OnOpen, body_hash};
+pub use keys::{BusinessKey, Call, body_hash};
 pub use locks::{LockAnswer, LockGrant, ServedWaiter};
 pub use notices::{Alarm, AlarmKind, StoreEvent};
 pub use people::{Decider, Said};

@@ -9,8 +9,8 @@ use phisync_state::env::{Disk, Entropy};
 use phisync_state::env::{read_all, replace_file};
 use serde::{Deserialize, Serialize};
 
+use crate::paths::DataPaths;
 use crate::protocol::TokenSummary;
-use crate::runtime::DataPaths;
 
 use super::{Caller, Role, Secret, hash_token};
 
@@ -296,7 +296,7 @@ mod tests {
     use phisync_state::env::{Disk as _, SeededEntropy, SimDisk};
 
     use super::{Role, TokenStore};
-    use crate::runtime::DataPaths;
+    use crate::paths::DataPaths;
 
     fn open(disk: &SimDisk) -> TokenStore {
         let paths = DataPaths::new(PathBuf::from("/data"));

@@ -7,7 +7,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::coordinator::{OnClosed, OnOpen};
+/// What a second start with the key of an open run means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnOpen {
+    /// The answer is the open run.
+    #[default]
+    Attach,
+    /// It is refused.
+    Reject,
+}
+
+/// What a start with the key of a closed run means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnClosed {
+    /// A new run takes the key.
+    #[default]
+    Start,
+    /// It is refused.
+    Reject,
+}
 
 /// `POST /v1/runs`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

@@ -22,7 +22,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::coordinator::{Coordinator, Now, Refusal};
 
-use super::server::ServerFailure;
+use super::failure::ServerFailure;
 use answer::{answer_with, hand_over};
 use desk::{Desk, Watch};
 use patience::Patience;
@@ -30,7 +30,7 @@ use patience::Patience;
 pub(super) use answer::stopping;
 pub use desk::Until;
 pub use handle::Handle;
-pub(super) use handle::ViewRenewer;
+pub(crate) use handle::ViewRenewer;
 
 /// Jobs that may wait; more are refused as busy.
 const QUEUE_MAX: usize = 16_384;
@@ -55,10 +55,10 @@ type Job = Box<dyn FnOnce(&mut Desk, Now) -> Option<Answer> + Send>;
 type Reply<T> = oneshot::Sender<Result<(T, Head), Refusal>>;
 
 /// Receives the coordinator about once a second, to write what is out of date.
-pub(super) type ViewSink = Box<dyn FnMut(&mut Coordinator, Now, bool) + Send>;
+pub(crate) type ViewSink = Box<dyn FnMut(&mut Coordinator, Now, bool) + Send>;
 
 /// Looks after the data directory; false once nothing may be written any more, which it has seen to.
-pub(super) type Guard = Box<dyn FnMut() -> bool + Send>;
+pub(crate) type Guard = Box<dyn FnMut() -> bool + Send>;
 
 enum Message {
     Job(Job),
@@ -77,7 +77,7 @@ impl Drop for PanicBell {
 }
 
 /// Starts the thread. An answer that the disk does not confirm within `answer_within` is unknown.
-pub(super) fn start(
+pub(crate) fn start(
     coordinator: Coordinator,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,

@@ -26,7 +26,7 @@ pub struct Prover {
 }
 
 impl Prover {
-    pub(super) fn new(project: &Path, data: &Path) -> Self {
+    pub(crate) fn new(project: &Path, data: &Path) -> Self {
         Self {
             project: project.to_owned(),
             data: data.to_owned(),

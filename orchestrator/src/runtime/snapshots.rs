@@ -104,7 +104,7 @@ impl Snapshots {
         &self.archives
     }
 
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         // A thread that is gone has stopped.
         if self.asks.send(Ask::Stop).is_err() {
             tracing::debug!("the thread of the snapshots was gone already");
@@ -126,7 +126,7 @@ struct Taker {
 }
 
 /// Starts the thread. `covered` is the last record of the newest snapshot.
-pub(super) fn start(
+pub(crate) fn start(
     store: Arc<FileStore>,
     disk: Arc<dyn Disk>,
     data: &Path,

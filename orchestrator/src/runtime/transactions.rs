@@ -24,7 +24,7 @@ use crate::coordinator::{Coordinator, FilesErrand, Refusal};
 use super::driver::{Handle, stopping};
 use super::files::{Errand, Errands};
 
-pub(super) use upkeep::recover;
+pub(crate) use upkeep::recover;
 
 /// Why a transaction was refused, or where it stands if nobody knows.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +118,7 @@ impl Drop for OnErrand<'_> {
 }
 
 impl Transactor {
-    pub(super) fn new(
+    pub(crate) fn new(
         handle: Handle,
         store: Arc<dyn Store>,
         workspace: Workspace,

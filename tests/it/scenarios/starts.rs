@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use phisync::coordinator::{
-    BusinessKey, Call, OnClosed, OnOpen, Order, Refusal, Target, body_hash,
-};
-use phisync::protocol::Started;
+use phisync::coordinator::{BusinessKey, Call, Order, Refusal, Target, body_hash};
+use phisync::protocol::{OnClosed, OnOpen, Started};
 use phisync_tests::{World, compiled};
 use serde_json::{Map, json};
 

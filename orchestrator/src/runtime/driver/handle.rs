@@ -24,12 +24,12 @@ pub struct Handle {
 }
 
 /// See [`Handle::view_renewer`].
-pub(in crate::runtime) struct ViewRenewer(SyncSender<Message>);
+pub(crate) struct ViewRenewer(SyncSender<Message>);
 
 impl ViewRenewer {
     /// Has a view written anew, for the reason that `alarm` tells; `unknown` is told if there is nothing that it
     /// could show.
-    pub(in crate::runtime) fn renew(
+    pub(crate) fn renew(
         &self,
         name: ViewName,
         alarm: Alarm,
@@ -241,12 +241,12 @@ impl Handle {
     }
 
     /// The way for whoever finds views that are not as written. It keeps nothing alive.
-    pub(in crate::runtime) fn view_renewer(&self) -> ViewRenewer {
+    pub(crate) fn view_renewer(&self) -> ViewRenewer {
         ViewRenewer(self.jobs.clone())
     }
 
     /// Ends the thread: what is queued is done first, waiting polls end empty.
-    pub(in crate::runtime) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let (done, stopped) = oneshot::channel();
         // A full queue empties by itself; a thread that is gone has stopped.
         if self.jobs.send(Message::Stop(done)).is_ok() && stopped.blocking_recv().is_err() {

@@ -103,7 +103,7 @@ fn digests(decision: &Decision) -> Vec<Digest> {
 ///
 /// # Errors
 /// The store's.
-pub(in crate::runtime) fn recover(
+pub(crate) fn recover(
     coordinator: &mut Coordinator,
     workspace: &Workspace,
     now: Now,

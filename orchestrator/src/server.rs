@@ -4,6 +4,7 @@ mod directory;
 mod sockets;
 mod start_error;
 mod surroundings;
+mod view_check;
 mod views;
 
 use std::io;
@@ -26,16 +27,15 @@ use crate::api::http::{App, Counts, Doors};
 use crate::coordinator::{Coordinator, Now};
 use crate::engine::RunId;
 use crate::identity::TokenStore;
-
-use super::driver::{self, Handle, ViewSink};
-use super::paths::DataPaths;
-use super::proof::Prover;
-use super::snapshots::{self, SnapshotPolicy, Snapshots};
-use super::transactions::{self, Transactor};
-use super::view_check::ViewCheck;
+use crate::paths::DataPaths;
+use crate::runtime::driver::{self, ViewSink};
+use crate::runtime::{
+    Handle, Prover, ServerFailure, SnapshotPolicy, Snapshots, Transactor, snapshots, transactions,
+};
 use directory::{check_head, guard, raise_what_was_found};
 use sockets::{listen, start_sockets};
 use surroundings::{catalog, declare, read_team};
+use view_check::ViewCheck;
 use views::view_sink;
 
 pub use start_error::StartError;
@@ -75,20 +75,6 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub struct OpenReport {
     /// See [`Opened`].
     pub opened: Opened,
-}
-
-/// Why a running server cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ServerFailure {
-    /// The journal cannot be written any more.
-    #[error(transparent)]
-    Store(Unknown),
-    /// Somebody put another file in the place of the lock: another server may have started.
-    #[error("the lock file of the data directory is not the one that this server locked")]
-    LockLost,
-    /// The thread that decides is gone. What it had not appended never happened.
-    #[error("a thread of the server panicked: this is a defect of phisync")]
-    Panicked,
 }
 
 /// Why a server did not stop in order. The journal recovers from it.
@@ -319,7 +305,7 @@ impl Server {
 
     /// The way to the thread that decides.
     #[cfg(test)]
-    pub(super) fn handle(&self) -> &Handle {
+    fn handle(&self) -> &Handle {
         &self.handle
     }
 
@@ -414,3 +400,6 @@ impl Drop for Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::{ServeOptions, Server, ServerFailure, SnapshotPolicy};
+use super::{ServeOptions, Server};
+use crate::runtime::{ServerFailure, SnapshotPolicy};
 
 fn server(data: &std::path::Path) -> Server {
     let options = ServeOptions {

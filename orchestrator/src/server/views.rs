@@ -7,8 +7,8 @@ use phisync_state::env::{Disk, replace_file};
 use phisync_state::{Store, ViewName, ViewWriter};
 
 use crate::coordinator::{Coordinator, Now};
+use crate::paths::DataPaths;
 use crate::runtime::driver::ViewSink;
-use crate::runtime::paths::DataPaths;
 
 /// Writes views once what they show is durable, and readable copies of new definitions.
 pub(super) fn view_sink(

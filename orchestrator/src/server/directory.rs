@@ -9,8 +9,9 @@ use phisync_state::env::Disk;
 use phisync_state::{FileStore, FsckError, Head, JournalEnd, Opened, Witness, fsck};
 use tokio::sync::watch;
 
-use super::{ServerFailure, StartError};
+use super::StartError;
 use crate::coordinator::{Alarm, AlarmKind, Coordinator, Now, Refusal};
+use crate::runtime::ServerFailure;
 use crate::runtime::driver::Guard;
 
 /// Refuses a journal that does not go through a head that was seen before.

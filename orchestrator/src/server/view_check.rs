@@ -11,7 +11,7 @@ use phisync_state::{FileStore, Store as _, ViewName, ViewWriter, check_views};
 
 use crate::coordinator::{Alarm, AlarmKind};
 
-use super::driver::ViewRenewer;
+use crate::runtime::driver::ViewRenewer;
 
 /// What looking takes. It does not keep a server that ends from freeing its directory.
 pub(super) struct ViewCheck {
