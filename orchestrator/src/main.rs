@@ -1,7 +1,6 @@
 //! The binary `phisync`: parse, call, exit.
 
 mod cli;
-mod config;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -1,3 +1,5 @@
+//! Who gets which task: by rule, and against all ways to give them out.
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

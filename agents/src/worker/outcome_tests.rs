@@ -1,3 +1,5 @@
+//! What an ending means, for every way in which a command can end.
+
 use proptest::prelude::*;
 
 use super::super::capture::Captured;

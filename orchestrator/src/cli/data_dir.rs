@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::exit_code::ExitCode;
 use super::report::{Report, plain};
-use crate::config::{Config, ConfigError};
+use crate::cli::config::{Config, ConfigError};
 
 /// The directory's name in a project.
 pub(crate) const NAME: &str = ".phisync";

@@ -19,7 +19,7 @@ use super::data_dir::{self, AGENTS_FILE, DataDir};
 use super::exit_code::ExitCode;
 use super::output::json_pretty;
 use super::report::{Report, plain};
-use crate::config;
+use crate::cli::config;
 
 const SETTINGS: &str = include_str!("init/phisync.toml");
 const AGENTS: &str = include_str!("init/agents.yaml");

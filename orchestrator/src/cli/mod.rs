@@ -10,6 +10,7 @@ mod approval;
 mod bench;
 mod check;
 mod checkpoint;
+mod config;
 mod connection;
 mod crew;
 mod data_dir;

@@ -12,7 +12,7 @@ use phisync::server::{ANSWER_WITHIN, ServeOptions, Server};
 use phisync_state::{Durability, Head};
 use serde::Serialize;
 
-use crate::config::Snapshots;
+use crate::cli::config::Snapshots;
 
 use super::data_dir::DataDir;
 use super::duration::duration;

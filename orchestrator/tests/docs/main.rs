@@ -18,6 +18,7 @@ mod openapi;
 mod page;
 mod routes;
 mod server;
+mod structure;
 mod transcript;
 mod workflows;
 

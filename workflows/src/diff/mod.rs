@@ -1,4 +1,4 @@
-//! Two versions of a workflow side by side: what breaks callers and running instances (PHI9xx), and which
+//! Two versions of a workflow side by side: what breaks callers and open runs (PHI9xx), and which
 //! number the new one deserves.
 //!
 //! Works on machines, so what is said is about meaning: a reformatted text is the same version. A version
@@ -44,7 +44,7 @@ pub enum CompareError {
 }
 
 impl Comparison {
-    /// Whether a running instance could not move to the new version, or its number is too low.
+    /// Whether a run that is open could not move to the new version, or its number is too low.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.gone

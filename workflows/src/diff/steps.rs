@@ -1,4 +1,4 @@
-//! Steps and states: what an instance that runs in the old version would miss in the new one.
+//! Steps and states: what a run of the old version would miss in the new one.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub(super) fn compare(
             let message = format!("step `{}` is gone", step.id);
             findings.old.push(
                 Note::error("PHI904", span, message)
-                    .help("an instance that did it has its outcome nowhere; renaming is removing"),
+                    .help("a run that did it has its outcome nowhere; renaming is removing"),
             );
             continue;
         };
@@ -57,7 +57,7 @@ fn one(old: &Step, new: &Step, places: &Places, findings: &mut Findings) {
         let message = format!("`{id}` may not give what it gave: {difference}");
         findings.new.push(
             Note::error("PHI905", span, message)
-                .help("an instance that did it has such an output: keep the type, or give the new work an id of its own"),
+                .help("a run that did it has such an output: keep the type, or give the new work an id of its own"),
         );
     }
     let undone = |step: &Step| match step.compensate {
@@ -80,7 +80,7 @@ fn one(old: &Step, new: &Step, places: &Places, findings: &mut Findings) {
     if let Some((what, was, is)) = lowered(&old.kind, &new.kind) {
         let message = format!("`{what}` of `{id}` was {was}, is {is}");
         findings.new.push(
-            Note::error("PHI909", span, message).help("an instance may have used more already"),
+            Note::error("PHI909", span, message).help("a run may have used more already"),
         );
     }
     if let (StepKind::WaitFor(was), StepKind::WaitFor(is)) = (&old.kind, &new.kind) {
@@ -149,7 +149,7 @@ fn order(
         let follower = common.iter().find(|(_, is)| new[is.get()].contains(&index));
         if let Some((_, follower)) = follower {
             let message = format!(
-                "new step `{}` comes before `{}`, which an instance may have finished",
+                "new step `{}` comes before `{}`, which a run may have finished",
                 step.id,
                 after.step(*follower).id
             );
@@ -203,7 +203,7 @@ pub(super) fn compare_states(
                 let note = Note::error("PHI904", places.0.below("states", &state.id), message);
                 findings
                     .old
-                    .push(note.help("an instance may stand in it; renaming is removing"));
+                    .push(note.help("a run may stand in it; renaming is removing"));
             }
             continue;
         };
@@ -216,7 +216,7 @@ pub(super) fn compare_states(
         if fewer {
             let message = format!("`max_visits` of `{}` was lowered", state.id);
             findings.new.push(
-                Note::error("PHI909", span, message).help("an instance may have used more already"),
+                Note::error("PHI909", span, message).help("a run may have used more already"),
             );
         }
         let heard = |state: &crate::machine::State| -> BTreeSet<EventSource> {

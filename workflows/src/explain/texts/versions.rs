@@ -20,7 +20,7 @@ pub(super) const TEXTS: &[Text] = &[
     ),
     (
         "PHI904",
-        "An instance that runs in the old version may have done this step, or stand in this state. In the \
+        "A run of the old version may have done this step, or stand in this state. In the \
          new one it would have no place. To rename is to remove and to add.",
     ),
     (
@@ -30,21 +30,21 @@ pub(super) const TEXTS: &[Text] = &[
     ),
     (
         "PHI906",
-        "What instances relied on when they did the step, that it can be undone, or that it changes \
+        "What runs relied on when they did the step, that it can be undone, or that it changes \
          little, does not hold any more.",
     ),
     (
         "PHI907",
-        "A step that waited for another does not wait for it any more. An instance between the two would \
+        "A step that waited for another does not wait for it any more. A run between the two would \
          stand in a place that the new version does not have.",
     ),
     (
         "PHI908",
-        "A new step comes before one that an instance may have finished, so it would never run there.",
+        "A new step comes before one that a run may have finished, so it would never run there.",
     ),
     (
         "PHI909",
-        "An instance may have used more iterations, items or visits than the new version allows.",
+        "A run may have used more iterations, items or visits than the new version allows.",
     ),
     (
         "PHI910",

@@ -12,7 +12,7 @@ use std::time::Duration;
 use phisync::runtime::SnapshotPolicy;
 use serde::Deserialize;
 
-use crate::cli::{DurabilityMode, plain};
+use super::{DurabilityMode, plain};
 
 /// The file's name.
 pub(crate) const FILE_NAME: &str = "phisync.toml";
