@@ -29,7 +29,7 @@ pub use journal::recovery::TornTail;
 pub use journal::writer::Sizes;
 pub use lock::{
     Asked, DirLock, LOCK_WAITERS_MAX, LockError, LockEvent, LockHolder, LockRequest, NamedLock,
-    StaleLock, lock_stream,
+    NotYourTurn, StaleLock, TURN_WAITERS_MAX, Turn, TurnAsked, TurnQueue, TurnRequest, lock_stream,
 };
 pub use seeded::Bug;
 pub use time::Timestamp;

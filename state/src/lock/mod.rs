@@ -1,9 +1,11 @@
-//! Locks: one writer for a data directory, and named ones for everybody ([`NamedLock`]).
+//! Locks: one writer for a data directory, named ones for everybody ([`NamedLock`]), and turns at what is changed by
+//! comparing versions ([`TurnQueue`]).
 //!
 //! A directory's lock is the operating system's and dies with its holder; the file is never deleted. A
 //! neighbour file tells who holds it, for messages only: nothing is decided by it.
 
 mod named;
+mod turn;
 
 use std::io;
 use std::path::Path;
@@ -14,6 +16,7 @@ use crate::journal::writer::is_full;
 pub use named::{
     Asked, LOCK_WAITERS_MAX, LockEvent, LockHolder, LockRequest, NamedLock, StaleLock, lock_stream,
 };
+pub use turn::{NotYourTurn, TURN_WAITERS_MAX, Turn, TurnAsked, TurnQueue, TurnRequest};
 
 const LOCK: &str = "lock";
 const HOLDER: &str = "lock.holder";
