@@ -31,7 +31,40 @@ agents:
   WEBC: { capabilities: [test], concurrency: 1, silence: 30d }
 ";
 
-const AGENTS: [(&str, usize); 2] = [("dc", 2), ("webc", 1)];
+/// The same team with limits that all orchestrators share: on types of tasks, and on how often an agent takes one.
+const LIMITED: &str = "\
+agents:
+  DC: { capabilities: [test], concurrency: 4, silence: 30d, rate: 6/m }
+  WEBC: { capabilities: [test], concurrency: 4, silence: 30d }
+types:
+  build: { concurrency: 1 }
+  test: { concurrency: 2, rate: 5/m }
+";
+
+/// What a team may do at most: how many tasks each agent, and all of them of a type, may hold, and how many may be
+/// taken at once, with the seconds after which one more may.
+struct Bounds {
+    team: &'static str,
+    agents: [(&'static str, usize); 2],
+    types: &'static [(&'static str, usize)],
+    rates: &'static [(&'static str, usize, i64)],
+}
+
+const PLAIN: Bounds = Bounds {
+    team: TEAM,
+    agents: [("dc", 2), ("webc", 1)],
+    types: &[],
+    rates: &[],
+};
+
+const TIGHT: Bounds = Bounds {
+    team: LIMITED,
+    agents: [("dc", 4), ("webc", 4)],
+    types: &[("build", 1), ("test", 2)],
+    rates: &[("dc", 6, 10), ("test", 5, 12)],
+};
+
+const AGENTS: [&str; 2] = ["dc", "webc"];
 
 /// 2026-11-22T09:30:00Z.
 const BEGINNING: i64 = 1_795_339_800_000_000;
@@ -50,10 +83,10 @@ struct Team {
 }
 
 impl Team {
-    fn new(seed: u64, count: usize) -> Self {
+    fn new(seed: u64, count: usize, bounds: &Bounds) -> Self {
         let mut team = Self {
             store: Arc::new(UnsteadyStore::new(seed)),
-            registry: Registry::parse("agents.yaml", TEAM).expect("a sound team"),
+            registry: Registry::parse("agents.yaml", bounds.team).expect("a sound team"),
             machine: compiled(WORKFLOW),
             members: Vec::new(),
             dice: SeededEntropy::new(seed ^ 0x5eed),
@@ -122,7 +155,7 @@ impl Team {
     }
 
     fn poll(&mut self, member: usize) {
-        let (agent, _) = AGENTS[self.pick(AGENTS.len())];
+        let agent = AGENTS[self.pick(AGENTS.len())];
         let now = self.now();
         let max = u32::try_from(1 + self.pick(2)).expect("a small number");
         let polled = self.members[member].poll(agent, None, max, Duration::ZERO, now);
@@ -195,16 +228,24 @@ impl Team {
 }
 
 /// What the journal says happened, record by record.
-#[derive(Default)]
 struct Oracle {
+    bounds: &'static Bounds,
+    /// When each agent took a task, and one of each type was taken.
+    taken: BTreeMap<String, Vec<Timestamp>>,
     runs: BTreeMap<RunId, RunState>,
     slots: BTreeMap<String, BTreeSet<String>>,
     completed: BTreeSet<(RunId, String)>,
 }
 
 impl Oracle {
-    fn read(team: &Team) -> Self {
-        let mut oracle = Self::default();
+    fn read(team: &Team, bounds: &'static Bounds) -> Self {
+        let mut oracle = Self {
+            bounds,
+            taken: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            completed: BTreeSet::new(),
+        };
         let visit = &mut |record: phisync_state::Record| {
             oracle.meet(&record, &team.machine);
             true
@@ -247,34 +288,74 @@ impl Oracle {
         }
         apply(run, &event);
         assert_eq!(run.version, record.version, "no fact of {id} is missing");
-        for (agent, most) in AGENTS {
-            let tasks = self.runs.values().flat_map(RunState::live_tasks);
-            let held = tasks.filter(|(_, task)| {
-                let holder = task.holder.as_ref();
-                holder.is_some_and(|holder| holder.agent == agent)
-            });
-            let held = held.count();
+        if let RunEvent::TaskClaimed {
+            step, agent, at, ..
+        } = &event
+        {
+            self.take(step, *at);
+            self.take(agent, *at);
+        }
+        for (agent, most) in self.bounds.agents {
+            let held = self.held(|_, holder| holder == agent);
             assert!(
                 held <= most,
                 "{agent} holds {held} tasks at record {}",
                 record.seq.0
             );
         }
+        for (step, most) in self.bounds.types {
+            let held = self.held(|name, _| name == *step);
+            assert!(
+                held <= *most,
+                "{held} of {step} are held at record {}",
+                record.seq.0
+            );
+        }
+    }
+
+    /// How many tasks are held for which this is so, by step and by holder.
+    fn held(&self, is: impl Fn(&str, &str) -> bool) -> usize {
+        let tasks = self.runs.values().flat_map(|run| {
+            let tasks = run.live_tasks();
+            tasks.map(|(id, task)| (run.name(id.step), task))
+        });
+        let held = tasks.filter(|(step, task)| {
+            let holder = task.holder.as_ref();
+            holder.is_some_and(|holder| is(step, &holder.agent))
+        });
+        held.count()
+    }
+
+    /// A task was taken by somebody, or of some type: within any time no more than the bucket holds, and what comes
+    /// back meanwhile.
+    fn take(&mut self, what: &str, at: Timestamp) {
+        let Some((_, burst, seconds)) = self.bounds.rates.iter().find(|(name, ..)| *name == what)
+        else {
+            return;
+        };
+        let taken = self.taken.entry(what.to_owned()).or_default();
+        taken.push(at);
+        for (first, since) in taken.iter().enumerate() {
+            let passed = i64::try_from(at.since(*since).as_secs()).expect("a short story");
+            let back = usize::try_from(passed / seconds).expect("a short story");
+            let count = taken.len() - first;
+            assert!(count <= burst + back, "{count} of {what} in {passed} s");
+        }
     }
 }
 
-#[test]
-fn several_orchestrators_take_every_transition_once_and_exceed_no_bound() {
+/// Lets teams of three orchestrators work on bad days, one for each seed; how often what trouble came.
+fn weather(bounds: &'static Bounds, seeds: std::ops::Range<u64>) -> [u32; 3] {
     let mut struck = [0; 3];
-    for seed in 0..24 {
-        let mut team = Team::new(seed, 3);
+    for seed in seeds {
+        let mut team = Team::new(seed, 3, bounds);
         for _ in 0..160 {
             team.act();
         }
         // What was decided so far holds every bound, at every record.
-        Oracle::read(&team);
+        Oracle::read(&team, bounds);
         team.finish();
-        let oracle = Oracle::read(&team);
+        let oracle = Oracle::read(&team, bounds);
         for (id, run) in &oracle.runs {
             assert_ne!(
                 run.status,
@@ -286,5 +367,17 @@ fn several_orchestrators_take_every_transition_once_and_exceed_no_bound() {
             *total += more;
         }
     }
+    struck
+}
+
+#[test]
+fn several_orchestrators_take_every_transition_once_and_exceed_no_bound() {
+    let struck = weather(&PLAIN, 0..24);
+    assert!(struck.iter().all(|times| *times > 20), "{struck:?}");
+}
+
+#[test]
+fn several_orchestrators_keep_the_limits_of_types_and_rates_together() {
+    let struck = weather(&TIGHT, 100..124);
     assert!(struck.iter().all(|times| *times > 20), "{struck:?}");
 }

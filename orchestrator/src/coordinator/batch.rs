@@ -1,6 +1,6 @@
 //! What one operation appends: all of it, or nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use phisync_agents::lease::Lease;
 use phisync_state::{Entry, Expected, StreamName, Version};
@@ -30,12 +30,25 @@ pub(super) struct Batch {
     pub keys: BTreeSet<String>,
     /// The concurrency keys among them.
     pub slots: BTreeSet<String>,
-    /// The agents that were registered or removed by it.
-    pub members: BTreeSet<String>,
     /// What the facts say about the work on tasks.
     pub work: Vec<(RunId, TaskFact)>,
     /// The leases as they were before it, in the order in which they were first changed.
     pub leases: Vec<LeaseBefore>,
+    /// Once it is appended: the streams of agents and limits that it writes, with their versions before.
+    pub written: BTreeMap<StreamName, Version>,
+}
+
+/// The streams of agents and limits among `entries` that get facts: what is believed of them has gone ahead of the store.
+pub(super) fn written(entries: &[Entry]) -> BTreeMap<StreamName, Version> {
+    let ahead = entries.iter().filter(|entry| {
+        let stream = entry.stream.as_str();
+        !entry.events.is_empty() && (stream.starts_with("agent/") || stream.starts_with("limit/"))
+    });
+    let ahead = ahead.filter_map(|entry| match entry.expected {
+        Expected::Version(before) => Some((entry.stream.clone(), before)),
+        Expected::Any => None,
+    });
+    ahead.collect()
 }
 
 /// A lease before an operation changed it.

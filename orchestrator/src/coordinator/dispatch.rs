@@ -22,6 +22,7 @@ impl Coordinator {
     ) -> Result<Vec<Task>, Refusal> {
         let mut tasks = Vec::new();
         self.refresh_agent(agent, now)?;
+        self.refresh_limits(now)?;
         while tasks.len() < max as usize {
             let Some(known) = self.agents.get(agent) else {
                 break;

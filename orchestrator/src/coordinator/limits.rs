@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{RunId, TaskId};
 
 use super::sharing::Sharing;
-use super::team::RECENT;
 use super::{Coordinator, Now, Refusal, recovery};
 
 /// A fact of the stream `limit/TYPE`. Format version 1.
@@ -117,6 +116,13 @@ impl Limits {
         Some(format!("has used up its rate for {seconds}s"))
     }
 
+    /// The runs of the tasks of all types of which as many are held as may be.
+    pub(super) fn runs_at_a_limit(&self) -> BTreeSet<RunId> {
+        let busy = |name: &String| self.types.get(name).is_some_and(TypeLimit::is_busy);
+        let held = self.holders.iter().filter(|(_, name)| busy(name));
+        held.map(|(task, _)| task.run.clone()).collect()
+    }
+
     pub(super) fn hold(&mut self, task: &TaskId, task_type: &str) {
         if let Some(limit) = self.types.get_mut(task_type) {
             limit.held += 1;
@@ -213,32 +219,32 @@ impl Coordinator {
         }
     }
 
-    /// Reads again how far the limits are used up, with the runs whose tasks other orchestrators
-    /// gave away.
-    pub(super) fn reload_limits(&mut self, now: Now) -> Result<(), Refusal> {
-        let names: Vec<_> = self.limits.types.keys().cloned().collect();
-        let mut runs = BTreeSet::new();
-        for name in names {
-            let limit = self.limits.types.get_mut(&name);
-            let known = limit.map_or(0, |limit| {
+    /// Learns how far the limits are used up, and of which runs others have given tasks away.
+    pub(super) fn learn_of_limits(
+        &mut self,
+        ahead: &BTreeMap<StreamName, Version>,
+        runs: &mut BTreeSet<RunId>,
+    ) -> Result<(), Refusal> {
+        let known = self.limits.types.iter();
+        let known: Vec<_> = known.map(|(name, l)| (name.clone(), l.version)).collect();
+        for (name, known) in known {
+            let stream = stream(&name);
+            let before = ahead.get(&stream);
+            let news = self.news(&stream, known, before)?;
+            if before.is_some()
+                && let Some(limit) = self.limits.types.get_mut(&name)
+            {
                 limit.full_at = Timestamp::default();
-                std::mem::take(&mut limit.version)
-            });
-            for record in self.store.read(&stream(&name), 1)? {
+                limit.version = 0;
+            }
+            let known = before.copied().unwrap_or(known);
+            for record in news {
                 let event: LimitEvent = recovery::decode(&record)?;
                 self.limits.replay(&name, &event, record.version);
                 let LimitEvent::TaskTaken { run, .. } = event;
-                if record.version + RECENT >= known {
+                if record.version > known {
                     runs.insert(run);
                 }
-            }
-        }
-        if self.sharing == Sharing::Alone {
-            return Ok(());
-        }
-        for run in runs {
-            if !self.closed.is_taken(&run) {
-                self.reread(&run, now)?;
             }
         }
         Ok(())

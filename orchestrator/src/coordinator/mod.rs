@@ -293,6 +293,7 @@ impl Coordinator {
         }
         let mut batch = std::mem::take(&mut self.batch);
         let entries = std::mem::take(&mut batch.entries);
+        batch.written = batch::written(&entries);
         match self.store.append(now.wall, entries) {
             Ok(appended) => {
                 self.last = self.last.max(appended.last);
@@ -354,8 +355,7 @@ impl Coordinator {
         for schedule in &batch.schedules {
             self.reload_schedule(schedule)?;
         }
-        self.reload_limits(now)?;
-        self.reload_agents(&batch.members, now)
+        self.learn_news(&batch.written, now)
     }
 
     fn forget_durably_closed(&mut self) {

@@ -6,7 +6,10 @@
 //! memory of the orchestrator that granted them: one that meets a task of another's waits for the end of
 //! the attempt instead. Nothing here costs anything where a store has one writer.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use phisync_state::{ReadError, Record, StreamName, Version};
 
 use crate::engine::RunId;
 
@@ -53,6 +56,53 @@ impl Coordinator {
         let read = self.reload(id, now);
         self.sharing = before;
         read
+    }
+
+    /// After a lost race: takes back what the lost batch made believed of agents and limits (the streams in `ahead`, with
+    /// their versions before it), and learns what others have written to any of them. Only what is new is read, and of the
+    /// runs those whose tasks were given away by it.
+    pub(super) fn learn_news(
+        &mut self,
+        ahead: &BTreeMap<StreamName, Version>,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let mut runs = BTreeSet::new();
+        self.learn_of_limits(ahead, &mut runs)?;
+        self.learn_of_agents(ahead, &mut runs)?;
+        if self.sharing == Sharing::Alone {
+            return Ok(());
+        }
+        for run in runs {
+            if !self.closed.is_taken(&run) {
+                self.reread(&run, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The records of a stream that are to be folded: those behind `known`, or all of them if what is believed has gone
+    /// ahead of the store and must be forgotten.
+    pub(super) fn news(
+        &self,
+        stream: &StreamName,
+        known: Version,
+        ahead: Option<&Version>,
+    ) -> Result<Vec<Record>, ReadError> {
+        match ahead {
+            Some(_) => self.store.read(stream, 1),
+            None if self.store.version(stream) == known => Ok(Vec::new()),
+            None => self.store.read(stream, known + 1),
+        }
+    }
+
+    /// Reads the runs again that hold tasks of types that are at their limits, so that it is known how many are held.
+    pub(super) fn refresh_limits(&mut self, now: Now) -> Result<(), Refusal> {
+        if self.sharing == Sharing::Shared {
+            for run in self.limits.runs_at_a_limit() {
+                self.refresh(&run, now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads the runs again whose tasks an agent holds, so that it is known how many it holds.

@@ -24,9 +24,6 @@ use super::{Coordinator, Now, Refusal, recovery};
 pub use event::{AgentEvent, Evidence};
 pub(super) use work::{TaskFact, WorkRecords};
 
-/// After a lost race the runs of so many claims before it are read again: more than one batch holds.
-pub(super) const RECENT: Version = 1024;
-
 /// What is known about an agent of the team.
 pub(super) struct Agent {
     pub(super) spec: AgentSpec,
@@ -203,44 +200,47 @@ impl Coordinator {
         Ok(())
     }
 
-    /// Forgets what was believed about the agents and reads it again, with the runs whose tasks other
-    /// orchestrators gave them. `members`: who was registered or removed by what did not happen.
-    pub(super) fn reload_agents(
+    /// Learns what others have written about the agents, and of which runs they gave them tasks.
+    pub(in crate::coordinator) fn learn_of_agents(
         &mut self,
-        members: &BTreeSet<String>,
-        now: Now,
+        ahead: &BTreeMap<StreamName, Version>,
+        runs: &mut BTreeSet<RunId>,
     ) -> Result<(), Refusal> {
-        let versions = self.agents.iter();
-        let mut versions: BTreeMap<String, Version> = versions
-            .map(|(name, agent)| (name.clone(), agent.version))
-            .collect();
-        for member in members {
-            versions.entry(member.clone()).or_default();
+        let known = self.agents.iter();
+        let mut known: BTreeMap<String, Version> =
+            known.map(|(name, a)| (name.clone(), a.version)).collect();
+        for stream in ahead.keys() {
+            // Somebody whom the lost batch removed is not known any more.
+            if let Some(name) = stream.as_str().strip_prefix("agent/") {
+                known.entry(name.to_owned()).or_default();
+            }
         }
-        // Those who were registered come back with the facts that say so.
-        self.agents.retain(|_, agent| agent.is_declared);
-        let mut runs = BTreeSet::new();
-        for (name, known) in versions {
-            if let Some(agent) = self.agents.get_mut(&name) {
+        for (name, known) in known {
+            let stream = Agent::stream(&name);
+            let before = ahead.get(&stream);
+            let news = self.news(&stream, known, before)?;
+            if before.is_some() {
+                // Who was registered comes back with the facts that say so.
+                self.agents
+                    .retain(|key, agent| *key != name || agent.is_declared);
+            }
+            if before.is_some()
+                && let Some(agent) = self.agents.get_mut(&name)
+            {
                 agent.forget();
             }
-            self.polls.has_moved(&name);
-            for record in self.store.read(&Agent::stream(&name), 1)? {
+            if before.is_some() || !news.is_empty() {
+                self.polls.has_moved(&name);
+            }
+            let known = before.copied().unwrap_or(known);
+            for record in news {
                 let event: AgentEvent = recovery::decode(&record)?;
                 self.replay_agent(&name, &event, record.version);
                 if let AgentEvent::TaskTaken { run, .. } = event
-                    && record.version + RECENT >= known
+                    && record.version > known
                 {
                     runs.insert(run);
                 }
-            }
-        }
-        if self.sharing == Sharing::Alone {
-            return Ok(());
-        }
-        for run in runs {
-            if !self.closed.is_taken(&run) {
-                self.reread(&run, now)?;
             }
         }
         Ok(())

@@ -143,7 +143,6 @@ impl Coordinator {
 
     fn add_member_fact(&mut self, key: &str, version: u64, event: &AgentEvent) {
         self.batch.add(Agent::stream(key), version, &[event]);
-        self.batch.members.insert(key.to_owned());
         self.replay_agent(key, event, version + 1);
         self.stale_views.agents_changed();
     }
