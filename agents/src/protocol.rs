@@ -258,6 +258,9 @@ pub struct Problem {
     /// Findings about a workflow or an input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnostics: Option<Value>,
+    /// The turn at a document that whoever lost a race for it got: its number, its length, version and content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Value>,
 }
 
 #[cfg(test)]

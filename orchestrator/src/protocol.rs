@@ -33,8 +33,9 @@ pub use schedules::{
 };
 pub use shared::{
     AcquireRequest, Acquired, ChangedDocument, ChangedFile, DocumentDetail, DocumentList,
-    DocumentSummary, DocumentWritten, KeptFile, LockList, LockSummary, LockTokenRequest,
-    TransactionDetail, TransactionList, TransactionRequest, TransactionSummary,
+    DocumentSummary, DocumentTurn, DocumentWritten, KeptFile, LockList, LockSummary,
+    LockTokenRequest, TransactionDetail, TransactionList, TransactionRequest, TransactionSummary,
+    TurnReleaseRequest, TurnRequest,
 };
 pub use snapshots::{
     EffectLeft, RewindAnswer, RewindRequest, RewoundDocument, RewoundRun, RewoundTo, SnapshotList,

@@ -59,6 +59,8 @@ pub struct ServeOptions {
     pub durability: Durability,
     /// Whether it only shows what is there: nothing is written, and the directory must exist.
     pub read_only: bool,
+    /// Whether an agent changes documents and files only under a task that it holds.
+    pub agents_write_under_tasks: bool,
     /// A head that was seen before: the journal must go through it.
     pub expect_head: Option<Head>,
     /// The working trees that transactions may change, by name.
@@ -252,6 +254,7 @@ impl Server {
             instance: instance.clone(),
             alarms: AtomicU64::new(0),
             read_only: options.read_only,
+            agents_write_under_tasks: options.agents_write_under_tasks,
         };
         let (stop, stopping) = watch::channel(false);
         let sockets = start_sockets(

@@ -146,3 +146,22 @@ fn a_script_is_told_to_stop_and_a_late_report_is_put_aside() {
         reason.contains("no task of this name").then_some(())
     });
 }
+
+#[test]
+fn what_a_script_says_of_its_progress_is_known_and_goes_to_whoever_takes_over() {
+    let office = Office::open();
+    let _letter = office.letter();
+    fs::write(office.path("inbox/f1.only-1.alive"), "{\"page\": 3}").expect("the inbox");
+    eventually("the server knows how far it is", || {
+        let task = office.owner.get("/v1/tasks/f1.only").expect(200);
+        (task["progress"]["value"] == json!({ "page": 3 })).then_some(())
+    });
+    office.report(r#"{"release": true}"#);
+    let again = eventually("the task comes again", || {
+        let text = fs::read_to_string(office.path("inbox/f1.only-2.json")).ok()?;
+        Some(serde_json::from_str::<Value>(&text).expect("a letter is whole when it is there"))
+    });
+    let progress = &again["handoff"]["progress"];
+    assert_eq!(progress["value"], json!({ "page": 3 }), "{again}");
+    assert_eq!(progress["agent"], "filer", "{again}");
+}

@@ -11,6 +11,8 @@ mod control;
 mod coverage;
 mod crashes;
 #[cfg(unix)]
+mod documents;
+#[cfg(unix)]
 mod durability;
 #[cfg(unix)]
 mod errors;
@@ -44,6 +46,8 @@ mod races;
 #[cfg(unix)]
 mod registering;
 mod replay;
+#[cfg(unix)]
+mod reporting;
 mod scenarios;
 #[cfg(unix)]
 mod secrets;

@@ -211,3 +211,44 @@ print(client.request("GET", "/v1/documents/counter")["content"]["count"])
     };
     assert_eq!(state.finish().expect_code(0).trim(), "20");
 }
+
+const MANY: &str = r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+import phisync
+
+client = phisync.Client.from_environment("SNAKE")
+tasks = client.poll(max=4, wait=30)
+results = [(task, {"num": n}) for n, task in enumerate(tasks)]
+# The last one does not satisfy its schema, and stays ours.
+results[-1] = (results[-1][0], {"num": "three"})
+problems = client.complete_all(results)
+print(len(tasks), [problem and problem["code"] for problem in problems])
+print(client.complete_all([(results[-1][0], {"num": 3})]))
+"#;
+
+#[test]
+fn complete_all_reports_many_results_and_says_which_was_not_taken() {
+    let workflow = r#"
+workflow: many
+steps:
+  - { id: a, prompt: Count., assign: SNAKE, output: { type: object, required: [num], properties: { num: { type: integer } } } }
+  - { id: b, prompt: Count., assign: SNAKE, output: { type: object, required: [num], properties: { num: { type: integer } } } }
+  - { id: c, prompt: Count., assign: SNAKE, output: { type: object, required: [num], properties: { num: { type: integer } } } }
+  - { id: d, prompt: Count., assign: SNAKE, output: { type: object, required: [num], properties: { num: { type: integer } } } }
+"#;
+    let project = Project::new([("agents.yaml", TEAM), ("many.py", MANY)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let start = json!({ "definition": workflow, "id": "m1" });
+    let _started = owner.post("/v1/runs", &start).expect(201);
+    let Some(agent) = python(&project, &["many.py", &module()]) else {
+        return;
+    };
+    assert_eq!(
+        agent.finish().expect_code(0),
+        "4 [None, None, None, 'schema.output']\n[None]\n"
+    );
+    let run = owner.get("/v1/runs/m1/wait?timeout_s=60").expect(200);
+    assert_eq!(run["status"], "completed", "{run}");
+}

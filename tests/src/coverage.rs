@@ -79,7 +79,7 @@ pub const STATES: [(&str, &[&str]); 5] = [
 ];
 
 /// The inputs. Those of a task, an approval and so on are about one step, the last seven about the run.
-pub const INPUTS: [&str; 29] = [
+pub const INPUTS: [&str; 30] = [
     "claim",
     "complete",
     "complete, stale",
@@ -90,6 +90,7 @@ pub const INPUTS: [&str; 29] = [
     "ask",
     "answer",
     "note progress",
+    "write",
     "approve",
     "reject",
     "an unknown answer",
@@ -336,6 +337,17 @@ fn about_step(run: &RunState, slot: Slot, undo: bool) -> Vec<(&'static str, Inpu
                 token,
                 progress: output.clone(),
                 said_at: run.started_at,
+            },
+        ),
+        (
+            "write",
+            Input::Write {
+                step: step.clone(),
+                undo,
+                token,
+                transaction: "tx-1".to_owned(),
+                documents: Vec::new(),
+                files: Vec::new(),
             },
         ),
         ("approve", answer("p8", "approve", None)),

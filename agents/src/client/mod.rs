@@ -219,6 +219,7 @@ fn refusal(status: u16, content: &[u8]) -> CallError {
         detail: excerpt(content),
         hint: None,
         diagnostics: None,
+        turn: None,
     }));
     match status {
         409 => CallError::Stale(problem),

@@ -116,17 +116,18 @@ impl Attempt<'_> {
         let mirror = self
             .screen
             .map(|screen| Mirror::new(Arc::clone(screen), prefix));
-        let child = match Worked::start(self.program, task, self.stdin, mirror, tell_life) {
-            Ok(child) => child,
-            Err(StartError::Program(cause)) => return Ended::Unstartable(cause),
-            // Trying again finds the same: somebody has to say what it is.
-            Err(StartError::Secret(missing)) => {
-                let failure = Failure::new("policy", missing.to_string());
-                return Ended::Report(Report::Fail(failure));
-            }
-            Err(StartError::Machine(cause)) => return short_of(&cause),
-            Err(StartError::Thread(cause)) => return Ended::Unattended(cause),
-        };
+        let child =
+            match Worked::start(self.program, self.name, task, self.stdin, mirror, tell_life) {
+                Ok(child) => child,
+                Err(StartError::Program(cause)) => return Ended::Unstartable(cause),
+                // Trying again finds the same: somebody has to say what it is.
+                Err(StartError::Secret(missing)) => {
+                    let failure = Failure::new("policy", missing.to_string());
+                    return Ended::Report(Report::Fail(failure));
+                }
+                Err(StartError::Machine(cause)) => return short_of(&cause),
+                Err(StartError::Thread(cause)) => return Ended::Unattended(cause),
+            };
         heart.progress = Some(child.progress_file());
         // Dropped before the child is collected, while its number cannot be anybody else's.
         let guarded = self.warden.map(|warden| warden.guard(child.leader()));

@@ -90,6 +90,7 @@ impl Worked {
     /// Starts `program` for `task`; `tell` hears what becomes of it.
     pub(super) fn start(
         program: &Program,
+        agent: &str,
         task: &Task,
         stdin_form: StdinForm,
         mirror: Option<Mirror>,
@@ -108,6 +109,10 @@ impl Worked {
             .env("PHISYNC_TASK_ID", &task.id)
             .env("PHISYNC_RUN_ID", &task.run)
             .env("PHISYNC_ATTEMPT", task.attempt.to_string())
+            // What it writes under these is refused once the task is not its own any more.
+            .env("PHISYNC_AGENT", agent)
+            .env("PHISYNC_TASK", format!("{}:{}", task.id, task.token))
+            .env("PHISYNC_TASK_TOKEN", task.token.to_string())
             .env("PHISYNC_TASK_FILE", task_file(directory.path()))
             .env("PHISYNC_OUTPUT_FILE", output_file(directory.path()))
             .env("PHISYNC_PROGRESS_FILE", progress_file(directory.path()));

@@ -77,18 +77,35 @@ impl Connection {
 
     /// Posts a body; answers with the body of a good answer, empty if it has none.
     pub(super) async fn post(&mut self, path: &str, body: &str) -> Result<&[u8], CallError> {
-        self.send("POST ", path, body).await
+        self.send("POST ", path, "", body).await
+    }
+
+    /// Puts a body in the place of what is there, with headers of its own, each ended by a line end.
+    pub(super) async fn put(
+        &mut self,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> Result<&[u8], CallError> {
+        self.send("PUT ", path, headers, body).await
     }
 
     /// Asks; answers as [`Self::post`] does.
     pub(super) async fn get(&mut self, path: &str) -> Result<&[u8], CallError> {
-        self.send("GET ", path, "").await
+        self.send("GET ", path, "", "").await
     }
 
-    async fn send(&mut self, method: &str, path: &str, body: &str) -> Result<&[u8], CallError> {
+    async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> Result<&[u8], CallError> {
         self.request.clear();
         let length = body.len().to_string();
-        for part in [method, path, &self.headers, &length, "\r\n\r\n", body] {
+        let common = &self.headers;
+        for part in [method, path, common, &length, "\r\n", headers, "\r\n", body] {
             self.request.extend_from_slice(part.as_bytes());
         }
         self.stream.write_all(&self.request).await?;

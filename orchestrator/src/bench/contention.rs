@@ -1,8 +1,8 @@
 //! P8: many clients that each read one document, change it, and write it back if it is still as read.
 //!
-//! Who has lost twice takes a ticket: a named lock, whose queue is served in the order of asking. The
-//! few without one are no match for its holder for long, so nobody waits much longer than his turn
-//! takes. What the clients wrote is counted in the document itself: an update that was lost shows.
+//! Who loses waits in the document's line and is told the newest content in its turn, by the refusal itself; so a change under
+//! contention costs one request more than one without. What the clients wrote is counted in the document itself: an
+//! update that was lost shows.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,10 +20,8 @@ use super::site::Site;
 use super::{BenchError, CROWD, Plan, transitions};
 
 const DOCUMENT: &str = "/v1/documents/counter";
-const TICKETS: &str = "/v1/locks/counter";
-
-/// So many losses make one stand in line.
-const LOSSES: u32 = 2;
+/// The document, for a write that waits for a turn if it loses.
+const IN_LINE: &str = "/v1/documents/counter?turn_s=60";
 
 /// Nobody may wait longer than so many times his fair time.
 const WORST_MUST: f64 = 3.0;
@@ -51,8 +49,8 @@ pub struct Contention {
     pub worst_must: f64,
     /// Writes that came too late, for each that did not.
     pub losses_per_change: f64,
-    /// What part of the changes needed a ticket.
-    pub with_ticket: f64,
+    /// What part of the changes was made in a turn.
+    pub in_turn: f64,
     /// The fewest changes that a client got through.
     pub fewest: u64,
     /// Changes that were told and are not in the document: none.
@@ -81,9 +79,9 @@ impl Contention {
             (
                 "a change",
                 format!(
-                    "{:.2} losses, {:.0} % with a ticket; the fewest of one client: {}",
+                    "{:.2} losses, {:.0} % in a turn; the fewest of one client: {}",
                     self.losses_per_change,
-                    100.0 * self.with_ticket,
+                    100.0 * self.in_turn,
                     self.fewest
                 ),
             ),
@@ -98,7 +96,7 @@ impl Contention {
 struct Tally {
     times: Vec<Duration>,
     losses: u64,
-    tickets: u64,
+    turns: u64,
     fewest: Option<u64>,
 }
 
@@ -134,7 +132,7 @@ async fn compare(server: &Server, length: Duration) -> Result<Contention, BenchE
         worst_ratio: worst_ms / fair_ms,
         worst_must: WORST_MUST,
         losses_per_change: together.losses as f64 / changes,
-        with_ticket: together.tickets as f64 / changes,
+        in_turn: together.turns as f64 / changes,
         fewest: together.fewest.unwrap_or_default(),
         lost_updates: i64::try_from(told).unwrap_or(i64::MAX) - found,
     })
@@ -149,13 +147,9 @@ async fn crowd(
     let tally = Rc::new(RefCell::new(Tally::default()));
     let clock = OsClock::new();
     let mut crowd = JoinSet::new();
-    for number in 0..clients {
+    for _ in 0..clients {
         let connection = Connection::open(server.address(), server.admin()).await?;
-        let client = Client {
-            connection,
-            name: format!("client {number}"),
-            clock,
-        };
+        let client = Client { connection, clock };
         crowd.spawn_local(client.work_until(length, Rc::clone(&tally)));
     }
     while let Some(ended) = crowd.join_next().await {
@@ -174,7 +168,6 @@ async fn crowd(
 
 struct Client {
     connection: Connection,
-    name: String,
     clock: OsClock,
 }
 
@@ -187,56 +180,64 @@ impl Client {
         let mut changes = 0;
         while changes == 0 || self.clock.monotonic() < end {
             let before = self.clock.monotonic();
-            let (losses, ticket) = self.change().await?;
+            let losses = self.change().await?;
             changes += 1;
             let mut tally = tally.borrow_mut();
             tally.times.push(self.clock.monotonic() - before);
             tally.losses += u64::from(losses);
-            tally.tickets += u64::from(ticket);
+            tally.turns += u64::from(losses > 0);
         }
         let mut tally = tally.borrow_mut();
         tally.fewest = Some(tally.fewest.map_or(changes, |fewest| fewest.min(changes)));
         Ok(())
     }
 
-    /// Counts the document up by one; how often somebody was faster, and whether it took a ticket.
-    async fn change(&mut self) -> Result<(u32, bool), CallError> {
+    /// Counts the document up by one; how often somebody was faster.
+    async fn change(&mut self) -> Result<u32, CallError> {
         let mut losses = 0;
-        let mut ticket = None;
+        let mut seen = read(&mut self.connection).await?;
+        let mut turn = String::new();
         loop {
-            if losses == LOSSES && ticket.is_none() {
-                ticket = Some(self.take_ticket().await?);
-            }
-            let (version, number) = read(&mut self.connection).await?;
-            let change = json!({ "changes": [{
-                "document": "counter", "op": "write", "content": { "n": number + 1 },
-                "expect": { "version": version },
-            }]});
-            let path = "/v1/transactions";
-            match self.connection.post(path, &change.to_string()).await {
-                Ok(_) => break,
-                Err(CallError::Refused { status: 409, .. }) => losses += 1,
+            let (version, number) = seen;
+            let relies = match version {
+                0 => "if-none-match: *\r\n".to_owned(),
+                version => format!("if-match: \"{version}\"\r\n"),
+            };
+            let headers = relies + &turn;
+            let body = json!({ "n": number + 1 }).to_string();
+            match self.connection.put(IN_LINE, &headers, &body).await {
+                Ok(_) => return Ok(losses),
+                Err(CallError::Refused {
+                    status: 412, body, ..
+                }) => {
+                    let refused: Refused = serde_json::from_str(&body)?;
+                    losses += 1;
+                    seen = (refused.turn.version, refused.turn.content.n);
+                    turn = format!("phisync-turn: {}\r\n", refused.turn.turn);
+                }
                 Err(error) => return Err(error),
             }
         }
-        if let Some(token) = ticket {
-            let release = json!({ "token": token }).to_string();
-            let path = format!("{TICKETS}/release");
-            self.connection.post(&path, &release).await?;
-        }
-        Ok((losses, ticket.is_some()))
     }
+}
 
-    async fn take_ticket(&mut self) -> Result<u64, CallError> {
-        #[derive(Deserialize)]
-        struct Acquired {
-            token: u64,
-        }
-        let request = json!({ "holder": self.name, "wait_s": 60, "ttl_s": 60 }).to_string();
-        let path = format!("{TICKETS}/acquire");
-        let answer = self.connection.post(&path, &request).await?;
-        Ok(serde_json::from_slice::<Acquired>(answer)?.token)
-    }
+/// A lost race, and the turn that came of it.
+#[derive(Deserialize)]
+struct Refused {
+    turn: Turn,
+}
+
+#[derive(Deserialize)]
+struct Turn {
+    turn: u64,
+    version: u64,
+    content: Content,
+}
+
+/// What the document holds.
+#[derive(Deserialize)]
+struct Content {
+    n: i64,
 }
 
 /// The document's version and number; 0 and 0 if there is none.
@@ -245,10 +246,6 @@ async fn read(connection: &mut Connection) -> Result<(u64, i64), CallError> {
     struct Document {
         version: u64,
         content: Content,
-    }
-    #[derive(Deserialize)]
-    struct Content {
-        n: i64,
     }
     match connection.get(DOCUMENT).await {
         Ok(answer) => {

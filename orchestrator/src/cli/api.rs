@@ -32,6 +32,8 @@ pub(crate) struct Api {
     base: String,
     authorization: Option<String>,
     act_as: Option<String>,
+    /// Task and token, if it writes under one.
+    under: Option<(String, u64)>,
 }
 
 /// Why a call failed.
@@ -116,7 +118,14 @@ impl Api {
             base: base.to_owned(),
             authorization: token.map(|token| format!("Bearer {token}")),
             act_as: None,
+            under: None,
         })
+    }
+
+    /// The same, for writing under a task: refused once `token` does not open that any more.
+    pub(crate) fn under(mut self, task: Option<(String, u64)>) -> Self {
+        self.under = task;
+        self
     }
 
     /// The same, on behalf of the agent or person `name`.
@@ -213,23 +222,26 @@ impl Api {
         self.send(path, request, wait, None)
     }
 
-    /// Puts `request` in the place of what is at `path`, if the header `condition` holds.
+    /// Puts `request` in the place of what is at `path`, where the server itself waits up to `wait`.
     ///
     /// # Errors
     /// See [`CallError`].
     pub(crate) fn put<Q: Serialize, A: DeserializeOwned>(
         &self,
         path: &[&str],
+        query: &[(&str, &str)],
+        headers: &[(&str, &str)],
         request: &Q,
-        condition: Option<(&str, &str)>,
+        wait: Duration,
     ) -> Result<A, CallError> {
         let body = serde_json::to_vec(request).expect("requests have string keys only");
-        let put = self.agent.put(self.url(path, &[]));
+        let put = self.agent.put(self.url(path, query));
         let mut put = self.headers(put).header("content-type", "application/json");
-        if let Some((name, value)) = condition {
-            put = put.header(name, value);
+        for (name, value) in headers {
+            put = put.header(*name, *value);
         }
-        let put = put.config().timeout_global(Some(ANSWER_WITHIN)).build();
+        let within = ANSWER_WITHIN.saturating_add(wait);
+        let put = put.config().timeout_global(Some(within)).build();
         let answer = put.send(&body[..]).map_err(|cause| self.failed(cause))?;
         let answer = self.read(answer)?;
         answer.ok_or_else(|| self.garbled("no content where some is due"))
@@ -277,6 +289,10 @@ impl Api {
         }
         if let Some(name) = &self.act_as {
             request = request.header("phisync-agent", name);
+        }
+        if let Some((task, token)) = &self.under {
+            request = request.header("phisync-task", task);
+            request = request.header("phisync-task-token", token.to_string());
         }
         request
     }

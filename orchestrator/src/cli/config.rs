@@ -41,6 +41,9 @@ pub(crate) struct Serve {
     pub(crate) durability: Option<DurabilityMode>,
     /// Seconds after which an answer that the disk does not confirm is told as unknown.
     pub(crate) answer_within_seconds: Option<u32>,
+    /// Whether an agent changes documents only under a task that it holds.
+    #[serde(default)]
+    pub(crate) agents_write_under_tasks: bool,
     /// The working trees that transactions may change, by name, relative to the file.
     #[serde(default)]
     pub(crate) roots: BTreeMap<String, PathBuf>,

@@ -228,6 +228,7 @@ pub(crate) fn start(
         snapshots: data.config()?.snapshots.policy(),
         durability: Durability::Sync,
         read_only: false,
+        agents_write_under_tasks: false,
         expect_head: None,
         roots,
         answer_within: ANSWER_WITHIN,

@@ -1,7 +1,10 @@
 //! `phisync doc`: shared documents.
 
+mod update;
+
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use phisync::protocol::{DocumentDetail, DocumentList, DocumentWritten};
@@ -11,11 +14,17 @@ use super::Context;
 use super::exit_code::ExitCode;
 use super::output::Table;
 use super::report::Report;
+use super::writes::Right;
+use update::Update;
+
+/// A write without a condition waits so long at most for others' turns.
+const TURNS_WAIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Doc {
     Get(Get),
     Put(Put),
+    Update(Update),
     List(List),
 }
 
@@ -42,9 +51,8 @@ pub(super) struct Put {
     #[arg(long, value_name = "VERSION")]
     if_version: Option<u64>,
 
-    /// Write as this person or agent [default: the token's own identity]
-    #[arg(long = "as", value_name = "NAME")]
-    act_as: Option<String>,
+    #[command(flatten)]
+    right: Right,
 }
 
 /// List documents.
@@ -52,7 +60,8 @@ pub(super) struct Put {
 pub(super) struct List {}
 
 impl Doc {
-    pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
+    /// Gives the number to end with, which may be a command's.
+    pub(super) fn run(self, context: &Context) -> Result<u8, Report> {
         match self {
             Self::Get(get) => {
                 let path = ["v1", "documents", &get.name];
@@ -63,6 +72,7 @@ impl Doc {
                 context.output.one(&document, content)?;
             }
             Self::Put(put) => put.run(context)?,
+            Self::Update(update) => return update.run(context),
             Self::List(_) => {
                 let list: DocumentList = context
                     .place
@@ -81,7 +91,7 @@ impl Doc {
                 })?;
             }
         }
-        Ok(ExitCode::Ok)
+        Ok(ExitCode::Ok.number())
     }
 }
 
@@ -106,11 +116,13 @@ impl Put {
             version => ("if-match", format!("\"{version}\"")),
         });
         let condition = tag.as_ref().map(|(name, value)| (*name, value.as_str()));
+        let condition: Vec<_> = condition.into_iter().collect();
         let path = ["v1", "documents", &self.name];
-        let written: DocumentWritten =
-            context.place.with_server(self.act_as.as_deref(), |api| {
-                Ok(api.put(&path, &content, condition)?)
-            })?;
+        let written: DocumentWritten = context.place.with_server(self.right.act_as(), |api| {
+            let api = self.right.on(api)?;
+            // What relies on nothing waits for others' turns to be over.
+            Ok(api.put(&path, &[], &condition, &content, TURNS_WAIT)?)
+        })?;
         context.output.one(&written, |written| {
             format!("{}: version {}", written.name, written.version)
         })?;

@@ -143,9 +143,12 @@ fn ask_blocking(api: &Api, ask: &Ask) -> Result<Answer, DoorError> {
         .collect();
     let answered = match &ask.body {
         Some(body) if ask.method == "PUT" => {
-            let condition = ask.condition.as_ref();
-            let condition = condition.map(|(name, value)| (*name, value.as_str()));
-            api.put::<_, Value>(&path, body, condition).map(Some)
+            let headers = ask.headers.iter();
+            let headers: Vec<_> = headers
+                .map(|(name, value)| (*name, value.as_str()))
+                .collect();
+            api.put::<_, Value>(&path, &query, &headers, body, ask.wait)
+                .map(Some)
         }
         Some(body) => api.post_waiting::<_, Value>(&path, body, ask.wait),
         None => api.get_waiting::<Value>(&path, &query, ask.wait).map(Some),

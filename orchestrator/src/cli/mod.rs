@@ -47,6 +47,7 @@ mod team;
 mod token;
 mod tx;
 mod why;
+mod writes;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -226,7 +227,7 @@ fn dispatch(command: Command, context: &Context) -> Result<u8, Report> {
         Command::Approval(command) => command.run(context),
         Command::Incident(command) => command.run(context),
         Command::Tx(command) => command.run(context),
-        Command::Doc(command) => command.run(context),
+        Command::Doc(command) => return command.run(context),
         Command::Lock(command) => return command.run(context),
         Command::Token(command) => command.run(context),
         Command::Snapshot(command) => command.run(context),

@@ -69,6 +69,10 @@ pub(super) struct Serve {
     #[arg(long = "root", value_name = "NAME=PATH", value_parser = root)]
     roots: Vec<(String, PathBuf)>,
 
+    /// Let an agent change documents only under a task that it holds [default: the settings', or not]
+    #[arg(long)]
+    agents_write_under_tasks: bool,
+
     #[command(flatten)]
     snapshots: Snapshots,
 }
@@ -145,6 +149,8 @@ impl Serve {
             snapshots: self.snapshots.or(data.config()?.snapshots).policy(),
             durability,
             read_only: self.read_only,
+            agents_write_under_tasks: self.agents_write_under_tasks
+                || config.agents_write_under_tasks,
             expect_head: self.expect_head,
             answer_within,
         });

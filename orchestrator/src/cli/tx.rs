@@ -15,6 +15,7 @@ use super::definition;
 use super::exit_code::ExitCode;
 use super::output::Table;
 use super::report::Report;
+use super::writes::Right;
 
 /// What the YAML front end takes; longer files must be JSON.
 const YAML_BYTES_MAX: usize = 256 << 10;
@@ -44,6 +45,9 @@ pub(super) struct Apply {
         value_name = "NAME:TOKEN"
     )]
     under: Option<String>,
+
+    #[command(flatten)]
+    right: Right,
 }
 
 /// Show a transaction: what it changed, and what strangers had put in its way.
@@ -94,7 +98,9 @@ impl Apply {
         if let Some(under) = &self.under {
             add_lock(&mut transaction, under)?;
         }
-        let detail: TransactionDetail = context.place.with_server(None, |api| {
+        let act_as = self.right.act_as();
+        let detail: TransactionDetail = context.place.with_server(act_as, |api| {
+            let api = self.right.on(api)?;
             Ok(api.post(&["v1", "transactions"], &transaction)?)
         })?;
         tell(context, &detail)

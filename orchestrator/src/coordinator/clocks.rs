@@ -1,4 +1,4 @@
-//! Everything that is due by a clock: of runs, leases, agents, polls, locks.
+//! Everything that is due by a clock: of runs, leases, agents, polls, locks, turns.
 
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ impl Coordinator {
             c.end_rests(now);
             c.end_polls(now);
             c.tick_locks(now)?;
+            c.tick_turns(now);
             Ok(())
         })
     }
@@ -72,6 +73,7 @@ impl Coordinator {
             self.next_poll_end(),
             self.next_doubt,
             self.locks.next_due(),
+            self.turns.next_due(),
         ];
         (wall, mono.into_iter().flatten().min())
     }
@@ -86,5 +88,6 @@ impl Coordinator {
         self.leases.extend_all(pause);
         self.ledger.excuse(pause);
         self.locks.excuse(pause);
+        self.turns.excuse(pause);
     }
 }

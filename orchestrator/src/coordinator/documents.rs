@@ -14,6 +14,7 @@ use phisync_state::{Entry, Expected, FileId, Record, Timestamp, Version};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::engine::TouchedDocument;
 use crate::protocol::{DocumentDetail, DocumentSummary};
 
 use super::{Coordinator, Refusal, recovery};
@@ -46,6 +47,13 @@ pub(super) struct WrittenDocument {
 }
 
 impl WrittenDocument {
+    pub(super) fn touched(&self) -> TouchedDocument {
+        TouchedDocument {
+            name: self.name.to_string(),
+            version: self.before + 1,
+        }
+    }
+
     pub(super) fn entry(&self) -> Entry {
         Entry {
             stream: document_stream(&self.name),
@@ -90,6 +98,30 @@ impl Documents {
     }
 }
 
+/// The name of a document.
+///
+/// # Errors
+/// It is none.
+pub(super) fn document_name(name: &str) -> Result<FileId, Refusal> {
+    FileId::new(name).map_err(|_| Refusal::BadName {
+        what: "name of a document",
+        text: name.to_owned(),
+        rule: "1 to 63 of [a-z0-9_-], beginning with [a-z0-9], no device of Windows",
+    })
+}
+
+/// What was expected of a document that is not so.
+pub(crate) fn unmet(expect: &DocumentExpect, version: Version, exists: bool) -> Option<String> {
+    match expect {
+        DocumentExpect::Anything => None,
+        DocumentExpect::Absent => exists.then(|| "none".to_owned()),
+        DocumentExpect::Present => (!exists).then(|| "one that exists".to_owned()),
+        DocumentExpect::Version(expected) => {
+            (*expected != version).then(|| format!("version {expected}"))
+        }
+    }
+}
+
 fn digest(content: Option<&Arc<str>>) -> Option<Digest> {
     content.map(|content| Digest::of(content.as_bytes()))
 }
@@ -118,6 +150,14 @@ impl Coordinator {
         known
     }
 
+    /// Reads a document again if another writer of the store has changed it.
+    pub(super) fn refresh_document(&mut self, name: &FileId) -> Result<(), Refusal> {
+        if self.store.version(&document_stream(name)) == self.document_version(name) {
+            return Ok(());
+        }
+        self.reload_document(name)
+    }
+
     pub(super) fn reload_document(&mut self, name: &FileId) -> Result<(), Refusal> {
         self.documents.by_name.remove(name);
         for record in self.store.read(&document_stream(name), 1)? {
@@ -139,15 +179,7 @@ impl Coordinator {
             let now = self.documents.by_name.get(&change.name);
             let before = now.map_or(0, |document| document.version);
             let exists = now.is_some_and(|document| document.content.is_some());
-            let expected = match change.expect {
-                DocumentExpect::Anything => None,
-                DocumentExpect::Absent => exists.then(|| "none".to_owned()),
-                DocumentExpect::Present => (!exists).then(|| "one that exists".to_owned()),
-                DocumentExpect::Version(version) => {
-                    (version != before).then(|| format!("version {version}"))
-                }
-            };
-            if let Some(expected) = expected {
+            if let Some(expected) = unmet(&change.expect, before, exists) {
                 let (name, found) = (change.name.clone(), before);
                 return Err(Refusal::OtherVersion {
                     name,
@@ -243,6 +275,12 @@ impl Coordinator {
             what: "document",
             id: name.to_owned(),
         })
+    }
+
+    /// How often a document was written; 0: never.
+    pub(super) fn document_version(&self, name: &FileId) -> Version {
+        let document = self.documents.by_name.get(name);
+        document.map_or(0, |document| document.version)
     }
 
     /// All documents.

@@ -9,8 +9,10 @@ use crate::schedule::ScheduleEvent;
 
 use super::events::EventFact;
 use super::keys::{CallEvent, KeyEvent};
+use super::limits::LimitEvent;
 use super::notices::StoreEvent;
 use super::slots::SlotEvent;
+use super::team::AgentEvent;
 use super::triggers::TriggerFact;
 
 fn check<F: Serialize + DeserializeOwned>(lines: &str) {
@@ -45,6 +47,18 @@ fn facts_of_version_1_are_read_and_written_as_they_were() {
 {"slot_taken":{"run":"r1","at":1795339800000000}}
 {"slot_awaited":{"run":"r2","at":1795339800000000}}
 {"slot_freed":{"run":"r1","at":1795339800000000}}
+"#,
+    );
+    check::<LimitEvent>(
+        r#"
+{"task_taken":{"run":"r1","full_at":1795339860000000,"at":1795339800000000}}
+{"task_taken":{"run":"r1","at":1795339800000000}}
+"#,
+    );
+    check::<AgentEvent>(
+        r#"
+{"task_taken":{"run":"r1","full_at":1795339860000000,"at":1795339800000000}}
+{"task_taken":{"run":"r1","at":1795339800000000}}
 "#,
     );
     check::<RunEvent>(
@@ -82,6 +96,8 @@ fn facts_of_questions_progress_and_proof_are_read_and_written_as_they_were() {
 {"task_answered":{"step":"text","by":"dana","text":"This one.","at":1795339800000001,"queue_deadline":1795426200000001}}
 {"task_answered":{"step":"text","undo":true,"by":"owner","form":{"pages": 2},"at":1,"queue_deadline":2}}
 {"task_progressed":{"step":"text","token":4,"progress":{"page":3},"said_at":1795339800000000,"at":1795339860000000}}
+{"task_wrote":{"step":"text","token":4,"transaction":"tx-1","documents":[{"name":"plan","version":3}],"files":[{"in":"here","path":"src/a.rs"}],"at":1795339800000000}}
+{"task_wrote":{"step":"text","undo":true,"token":9,"transaction":"tx-2","at":1}}
 {"task_unproven":{"step":"text","token":4,"unmet":[{"what":"out/report.md","why":"there is no such file"}],"at":1795339800000000}}
 "#,
     );

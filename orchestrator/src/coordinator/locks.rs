@@ -16,7 +16,7 @@ use phisync_state::{
 
 use crate::protocol::LockSummary;
 
-use super::{Coordinator, LOST_RACES_MAX, Now, Refusal, recovery};
+use super::{Coordinator, InLine, LOST_RACES_MAX, Now, Refusal, ServedWaiter, recovery};
 
 /// The shortest lease: a heartbeat must fit in.
 const TTL_MIN: Duration = Duration::from_secs(1);
@@ -35,24 +35,6 @@ pub struct LockGrant {
     pub ttl: Duration,
 }
 
-/// What asking for a lock comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LockAnswer {
-    /// It is the caller's.
-    Granted(LockGrant),
-    /// The caller waits under this number.
-    Waiting(u64),
-}
-
-/// One who waits no more: with the lock, or because its time is over.
-#[derive(Clone, Debug)]
-pub struct ServedWaiter {
-    /// Who.
-    pub waiter: u64,
-    /// What it gets.
-    pub answer: Result<LockGrant, Refusal>,
-}
-
 #[derive(Default)]
 pub(super) struct Locks {
     by_name: BTreeMap<FileId, NamedLock>,
@@ -61,7 +43,7 @@ pub(super) struct Locks {
     waits: BTreeMap<u64, (FileId, Duration)>,
     ends: BTreeSet<(Duration, u64)>,
     last_waiter: u64,
-    served: Vec<ServedWaiter>,
+    served: Vec<ServedWaiter<LockGrant>>,
 }
 
 impl Locks {
@@ -130,7 +112,7 @@ impl Coordinator {
         ttl: Duration,
         wait: Duration,
         now: Now,
-    ) -> Result<LockAnswer, Refusal> {
+    ) -> Result<InLine<LockGrant>, Refusal> {
         let name = lock_name(name)?;
         let ttl = ttl.clamp(TTL_MIN, TTL_MAX);
         self.locks.last_waiter += 1;
@@ -145,12 +127,12 @@ impl Coordinator {
             match lock.ask(&request, self.epoch) {
                 Asked::Held(token) => {
                     let ttl = self.locks.leases.renew(&name, now.mono).unwrap_or(ttl);
-                    return Ok(LockAnswer::Granted(LockGrant { name, token, ttl }));
+                    return Ok(InLine::Granted(LockGrant { name, token, ttl }));
                 }
                 Asked::Granted(event) => {
                     if self.record_lock(&name, &event, now)? {
                         let token = self.start_lease(&name, now);
-                        return Ok(LockAnswer::Granted(LockGrant { name, token, ttl }));
+                        return Ok(InLine::Granted(LockGrant { name, token, ttl }));
                     }
                 }
                 Asked::Wait if wait.is_zero() => return Err(self.locks.held(&name)),
@@ -162,7 +144,7 @@ impl Coordinator {
                     let waiter = request.waiter;
                     self.locks.waits.insert(waiter, (name, end));
                     self.locks.ends.insert((end, waiter));
-                    return Ok(LockAnswer::Waiting(waiter));
+                    return Ok(InLine::Waiting(waiter));
                 }
             }
         }
@@ -208,7 +190,7 @@ impl Coordinator {
     }
 
     /// Who waits no more, since the last call.
-    pub fn take_served_waiters(&mut self) -> Vec<ServedWaiter> {
+    pub fn take_served_waiters(&mut self) -> Vec<ServedWaiter<LockGrant>> {
         std::mem::take(&mut self.locks.served)
     }
 
@@ -370,6 +352,15 @@ impl Coordinator {
         Ok(false)
     }
 
+    /// Reads a lock again if another writer of the store has changed it.
+    pub(super) fn refresh_lock(&mut self, name: &FileId, now: Now) -> Result<(), Refusal> {
+        let known = self.locks.by_name.get(name).map_or(0, NamedLock::version);
+        if self.store.version(&lock_stream(name)) == known {
+            return Ok(());
+        }
+        self.reload_lock(name, now)
+    }
+
     pub(super) fn reload_lock(&mut self, name: &FileId, now: Now) -> Result<(), Refusal> {
         let records = self.store.read(&lock_stream(name), 1)?;
         let mut fresh = NamedLock::default();
@@ -398,8 +389,8 @@ mod tests {
     use phisync_state::env::SeededEntropy;
     use phisync_state::{MemoryStore, Timestamp};
 
-    use super::{LockAnswer, LockGrant};
-    use crate::coordinator::{Coordinator, Now, Refusal};
+    use super::LockGrant;
+    use crate::coordinator::{Coordinator, InLine, Now, Refusal};
 
     fn at(seconds: u64) -> Now {
         Now {
@@ -415,21 +406,26 @@ mod tests {
         opened.expect("the store reads")
     }
 
-    fn ask(c: &mut Coordinator, by: &str, wait: u64, seconds: u64) -> Result<LockAnswer, Refusal> {
+    fn ask(
+        c: &mut Coordinator,
+        by: &str,
+        wait: u64,
+        seconds: u64,
+    ) -> Result<InLine<LockGrant>, Refusal> {
         let (ttl, wait) = (Duration::from_secs(10), Duration::from_secs(wait));
         c.acquire_lock("build", by, None, ttl, wait, at(seconds))
     }
 
-    fn granted(answer: Result<LockAnswer, Refusal>) -> LockGrant {
+    fn granted(answer: Result<InLine<LockGrant>, Refusal>) -> LockGrant {
         match answer {
-            Ok(LockAnswer::Granted(grant)) => grant,
+            Ok(InLine::Granted(grant)) => grant,
             other => panic!("not granted: {other:?}"),
         }
     }
 
-    fn waits(answer: Result<LockAnswer, Refusal>) -> u64 {
+    fn waits(answer: Result<InLine<LockGrant>, Refusal>) -> u64 {
         match answer {
-            Ok(LockAnswer::Waiting(waiter)) => waiter,
+            Ok(InLine::Waiting(waiter)) => waiter,
             other => panic!("does not wait: {other:?}"),
         }
     }

@@ -21,6 +21,7 @@ mod forks;
 mod formats;
 mod keys;
 mod limits;
+mod line;
 mod liveness;
 mod locks;
 mod notices;
@@ -42,9 +43,11 @@ mod tasks;
 mod team;
 mod transactions;
 mod triggers;
+mod turns;
 mod views;
 mod watchdog;
 mod why;
+mod writer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -67,10 +70,12 @@ use team::Agent;
 pub use closed::{
     ListPlace, ListRow, RunProjection, archived_summary, detail_of, fold, started_of,
 };
+pub(crate) use documents::unmet;
 pub use files::FilesErrand;
 pub use forks::Cut;
 pub use keys::{BusinessKey, Call, body_hash};
-pub use locks::{LockAnswer, LockGrant, ServedWaiter};
+pub use line::{InLine, ServedWaiter};
+pub use locks::LockGrant;
 pub use notices::{Alarm, AlarmKind, StoreEvent};
 pub use people::{Decider, Said};
 pub use polls::{Handed, PollId, Polled};
@@ -79,8 +84,10 @@ pub use rewind::{Point, RewindOrder, RewindRefusal};
 pub use runs::{ListFilter, Order, Target};
 pub use tasks::{Completed, Outcome};
 pub use team::{AgentEvent, Evidence};
+pub use turns::TurnWish;
 pub use views::View;
 pub use why::why_closed;
+pub use writer::{TaskClaim, Writer};
 
 /// Both clocks at the time of an operation.
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +150,7 @@ pub struct Coordinator {
     transactions: transactions::Transactions,
     documents: documents::Documents,
     locks: locks::Locks,
+    turns: turns::Turns,
 }
 
 impl Coordinator {

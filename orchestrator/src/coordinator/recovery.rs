@@ -66,6 +66,7 @@ impl Coordinator {
             transactions: super::transactions::Transactions::default(),
             documents: super::documents::Documents::default(),
             locks: super::locks::Locks::default(),
+            turns: super::turns::Turns::default(),
         };
         let mut problem = None;
         store.scan(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use phisync_agents::registry::BadDescription;
 use phisync_state::transaction::TransactionId;
-use phisync_state::{FileId, ReadError, StaleLock, Unknown};
+use phisync_state::{FileId, NotYourTurn, ReadError, StaleLock, Unknown};
 use phisync_workflows::schema::Violation;
 
 use crate::engine::{BadTaskId, ForkRefusal, Rejection};
@@ -171,6 +171,14 @@ pub enum Refusal {
         /// Who does.
         source: StaleLock,
     },
+    /// Somebody else has the turn at a document, or waits for it.
+    #[error("the document `{name}`: {source}")]
+    NotYourTurn {
+        /// Which.
+        name: FileId,
+        /// Whose turn it is.
+        source: NotYourTurn,
+    },
     /// Another transaction is changing the same file.
     #[error("`{path}` is being changed by the transaction `{by}`")]
     FilesTaken {
@@ -260,6 +268,7 @@ impl Refusal {
             | Self::NoSlot { .. }
             | Self::Locked { .. }
             | Self::StaleLock { .. }
+            | Self::NotYourTurn { .. }
             | Self::FilesTaken { .. }
             | Self::Declared { .. }
             | Self::HoldsTasks { .. }
@@ -329,6 +338,7 @@ impl Refusal {
             Self::Full(_) => "disk_full",
             Self::Locked { .. } => "locked",
             Self::StaleLock { .. } => "stale_token",
+            Self::NotYourTurn { .. } => "turn",
             Self::FilesTaken { .. } => "files.taken",
             Self::OtherVersion { .. } => "version",
             Self::LongProgress { .. } => "progress_too_long",

@@ -12,11 +12,12 @@ use phisync_state::transaction::{
 };
 use phisync_state::{Entry, Expected, Record, StreamName, Timestamp, Version};
 
+use crate::engine::TouchedDocument;
 use crate::protocol::TransactionSummary;
 
 use super::batch::print;
 use super::documents::WrittenDocument;
-use super::{Coordinator, LOST_RACES_MAX, Now, Refusal, recovery};
+use super::{Coordinator, Now, Refusal, Writer, recovery};
 
 /// More than a group commit ever holds.
 const JUST_CLOSED_MAX: usize = 256;
@@ -67,6 +68,11 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
+    /// The documents that it writes, as they will be.
+    pub(super) fn documents(&self) -> impl Iterator<Item = TouchedDocument> {
+        self.documents.iter().map(WrittenDocument::touched)
+    }
+
     /// The transaction's record, its documents' new contents, and a guard on each of its locks.
     pub(super) fn batch(&self) -> Vec<Entry> {
         let guards = self.guards.iter().map(|(stream, version)| Entry {
@@ -135,6 +141,7 @@ impl Coordinator {
         id: &TransactionId,
         plan: &Plan,
         intent: Intent,
+        writer: &Writer,
         now: Now,
     ) -> Result<TransactionState, Refusal> {
         let names: Vec<String> = plan.disk_names().collect();
@@ -147,6 +154,7 @@ impl Coordinator {
             }
         }
         // Refused now, it leaves no trace; it is checked again when it is decided.
+        self.check_writer(writer, plan.documents(), now)?;
         self.decide_documents(plan.documents(), Some(id), &intent.by)?;
         for under in plan.under() {
             self.lock_guard(under)?;
@@ -166,29 +174,32 @@ impl Coordinator {
     /// and ends in the same record.
     ///
     /// # Errors
-    /// A document or a lock is not as expected (any more): the caller aborts what it staged.
+    /// A document or a lock is not as expected (any more), it is somebody else's turn, or the task of the
+    /// writer is not its own any more: the caller aborts what it staged.
     pub fn decide_transaction(
         &mut self,
         id: &TransactionId,
         decision: &Decision,
         documents: &[DocumentChange],
         intent: &Intent,
+        writer: &Writer,
         now: Now,
     ) -> Result<TransactionState, Refusal> {
-        for _ in 0..LOST_RACES_MAX {
-            let verdict = self.verdict(id, decision, documents, intent)?;
-            if self.append_apart(verdict.batch(), now)? {
-                return self.decided(verdict, now);
-            }
-            // Another writer was faster: everything that was relied on is read again.
+        let verdict = self.transact(now, |c| {
+            // Another writer may have been faster: then everything that is relied on is read again.
             for change in documents {
-                self.reload_document(&change.name)?;
+                c.refresh_document(&change.name)?;
             }
             for under in &decision.under {
-                self.reload_lock(&under.lock, now)?;
+                c.refresh_lock(&under.lock, now)?;
             }
+            c.decide_for_writer(id, decision, documents, intent, writer, now)
+        })?;
+        let state = self.decided(verdict, now)?;
+        for change in documents {
+            self.wrote_in_turn(&change.name, &writer.turns, now);
         }
-        Err(Refusal::LostRace)
+        Ok(state)
     }
 
     /// What a decision would append, as everything is now. Its entries may go into one batch with

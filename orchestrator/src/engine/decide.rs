@@ -175,6 +175,26 @@ pub fn decide(run: &mut RunState, input: Input, moment: Moment) -> Result<Decisi
             progress,
             said_at,
         } => draft.note_progress(&step, undo, token, progress, said_at)?,
+        Input::Write {
+            step,
+            undo,
+            token,
+            transaction,
+            documents,
+            files,
+        } => {
+            draft.run.holds(&step, undo, token)?;
+            let at = draft.moment.now;
+            draft.emit(RunEvent::TaskWrote {
+                step,
+                undo,
+                token,
+                transaction,
+                documents,
+                files,
+                at,
+            });
+        }
         Input::LoseLease {
             step,
             undo,

@@ -23,7 +23,7 @@ use super::{FilesOrder, RawJson, RunId, Source, Subscription, Trigger, Unmet};
 use field::{is_false, is_one, one, present};
 
 pub use ending::{CancelReason, Failure, PassOutcome, Then, Undo};
-pub use work::BlockWork;
+pub use work::{BlockWork, TouchedDocument, TouchedFile};
 
 /// One fact of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -532,6 +532,26 @@ pub enum RunEvent {
         /// When it said so.
         said_at: Timestamp,
         /// When this was noted.
+        at: Timestamp,
+    },
+    /// The holder changed documents or files under its token. In the batch that made the change happen.
+    TaskWrote {
+        /// The step.
+        step: String,
+        /// Whether it undoes the step.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undo: bool,
+        /// Under which token.
+        token: u64,
+        /// The transaction.
+        transaction: String,
+        /// Documents, as they were left.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        documents: Vec<TouchedDocument>,
+        /// Files.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<TouchedFile>,
+        /// When.
         at: Timestamp,
     },
     /// The back-off is over.

@@ -21,6 +21,14 @@ impl RunState {
         Ok(self.existing(index, undo)?.cancel_requested)
     }
 
+    /// Whether `token` opens the task.
+    ///
+    /// # Errors
+    /// No such step or task, or a stale token.
+    pub fn holds(&self, step: &str, undo: bool, token: u64) -> Result<(), Rejection> {
+        self.check_token(self.find(step)?, undo, token)
+    }
+
     pub(super) fn find(&self, id: &str) -> Result<Slot, Rejection> {
         let found = self.slot_named(id);
         found.ok_or_else(|| Rejection::NoSuchStep {

@@ -8,13 +8,16 @@ use phisync_state::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::decide::Draft;
-use super::event::RunEvent;
+use super::event::{RunEvent, TouchedDocument, TouchedFile};
 use super::input::Rejection;
 use super::step::TaskState;
 use super::{Failure, RawJson};
 
 /// So many ended attempts are told, the latest.
 const PAST_MAX: usize = 8;
+
+/// So many changed documents and files are told, the latest.
+const TOUCHED_MAX: usize = 256;
 
 /// An attempt that ended without a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +47,38 @@ pub struct Reached {
     pub at: Timestamp,
 }
 
+/// The last change of a document or a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// By which attempt.
+    pub attempt: u32,
+    /// Who.
+    pub agent: String,
+    /// What was changed.
+    pub what: Touched,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What holders of tasks change beside their results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Touched {
+    /// A shared document, and the version that it was left with.
+    Document(TouchedDocument),
+    /// A file.
+    File(TouchedFile),
+}
+
+impl Touched {
+    fn is_same_thing(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Document(one), Self::Document(other)) => one.name == other.name,
+            (Self::File(one), Self::File(other)) => one == other,
+            (Self::Document(_), Self::File(_)) | (Self::File(_), Self::Document(_)) => false,
+        }
+    }
+}
+
 /// What the attempts of one task left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
@@ -51,6 +86,8 @@ pub struct Trail {
     pub past: Vec<Past>,
     /// How far the last one that said anything was.
     pub reached: Option<Reached>,
+    /// What was changed under its tokens, each thing once, the latest change last.
+    pub touched: Vec<Touch>,
 }
 
 impl TaskState {
@@ -66,6 +103,28 @@ impl TaskState {
             error: error.map(|error| (error.code.clone(), error.message.clone())),
             at,
         });
+    }
+
+    pub(super) fn touch(
+        &mut self,
+        documents: &[TouchedDocument],
+        files: &[TouchedFile],
+        at: Timestamp,
+    ) {
+        let documents = documents.iter().cloned().map(Touched::Document);
+        for what in documents.chain(files.iter().cloned().map(Touched::File)) {
+            let touched = &mut self.trail.touched;
+            touched.retain(|touch| !touch.what.is_same_thing(&what));
+            if touched.len() == TOUCHED_MAX {
+                touched.remove(0);
+            }
+            touched.push(Touch {
+                attempt: self.attempt,
+                agent: self.last_agent.clone().unwrap_or_default(),
+                what,
+                at,
+            });
+        }
     }
 
     pub(super) fn reach(&mut self, progress: &RawJson, at: Timestamp) {
@@ -129,6 +188,12 @@ pub fn handoff(task: &TaskState) -> Option<Value> {
         });
         told.insert("progress".to_owned(), reached);
     }
+    let (documents, files) = touched(task);
+    for (name, list) in [("documents", documents), ("files", files)] {
+        if !list.is_empty() {
+            told.insert(name.to_owned(), Value::Array(list));
+        }
+    }
     let answers: Vec<Value> = answers(task).collect();
     if !answers.is_empty() {
         told.insert("answers".to_owned(), Value::Array(answers));
@@ -147,6 +212,28 @@ fn past(past: &Past) -> Value {
         told["error"] = json!({ "code": code, "message": message });
     }
     told
+}
+
+/// The documents and the files that were changed under the task's tokens.
+fn touched(task: &TaskState) -> (Vec<Value>, Vec<Value>) {
+    let (mut documents, mut files) = (Vec::new(), Vec::new());
+    for Touch {
+        attempt,
+        agent,
+        what,
+        at,
+    } in &task.trail.touched
+    {
+        let (list, mut told) = match what {
+            Touched::Document(document) => (&mut documents, json!(document)),
+            Touched::File(file) => (&mut files, json!(file)),
+        };
+        told["attempt"] = json!(attempt);
+        told["agent"] = json!(agent);
+        told["at"] = json!(at.to_string());
+        list.push(told);
+    }
+    (documents, files)
 }
 
 fn answers(task: &TaskState) -> impl Iterator<Item = Value> {

@@ -7,7 +7,10 @@ use phisync_workflows::schema::Violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Delivery, Failure, FoundFile, PassOutcome, RawJson, RunId, Trigger};
+use super::{
+    Delivery, Failure, FoundFile, PassOutcome, RawJson, RunId, TouchedDocument, TouchedFile,
+    Trigger,
+};
 
 /// The outside world at the time of a decision.
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +173,21 @@ pub enum Input {
         progress: RawJson,
         /// When it said so.
         said_at: Timestamp,
+    },
+    /// The holder changes documents or files under its token.
+    Write {
+        /// The step's name.
+        step: String,
+        /// Whether it is the step's undo.
+        undo: bool,
+        /// The holder's token.
+        token: u64,
+        /// The transaction.
+        transaction: String,
+        /// Documents, as they are left.
+        documents: Vec<TouchedDocument>,
+        /// Files.
+        files: Vec<TouchedFile>,
     },
     /// The holder has been silent for too long, or is dead.
     LoseLease {

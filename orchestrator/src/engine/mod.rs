@@ -46,10 +46,13 @@ mod who;
 pub use apply::apply;
 pub use block::{Block, Many, PassEnd, Progress};
 pub use decide::{Decision, decide, start};
-pub use event::{BlockWork, CancelReason, Failure, PassOutcome, RunEvent, Then, Undo};
+pub use event::{
+    BlockWork, CancelReason, Failure, PassOutcome, RunEvent, Then, TouchedDocument, TouchedFile,
+    Undo,
+};
 pub use files::{FilesOrder, FilesStage, FilesWork, OrderedChange, OrderedOp};
 pub use fork::{Fact, ForkRefusal, fork, retry, unwind};
-pub use handoff::{Past, Reached, Trail, handoff};
+pub use handoff::{Past, Reached, Touch, Touched, Trail, handoff};
 pub use id::{BadTaskId, RunId, TaskId};
 pub use input::{ChildEnd, FilesEnd, Input, Moment, Rejection, Resolution, Start};
 pub use listen::{Delivery, Listening, Source, Subscription, value_at};

@@ -229,7 +229,9 @@ fn attempts(
                 "offered again".to_owned(),
             ),
         ],
-        RunEvent::TaskProgressed { undo, .. } | RunEvent::TaskUnproven { undo, .. } => {
+        RunEvent::TaskProgressed { undo, .. }
+        | RunEvent::TaskUnproven { undo, .. }
+        | RunEvent::TaskWrote { undo, .. } => {
             vec![(number(*undo), *undo, "running", "running", cause)]
         }
         RunEvent::TaskCancelRequested { undo, .. } => {
@@ -288,6 +290,7 @@ fn undoes(event: &RunEvent) -> bool {
         | RunEvent::TaskAsked { undo, .. }
         | RunEvent::TaskAnswered { undo, .. }
         | RunEvent::TaskProgressed { undo, .. }
+        | RunEvent::TaskWrote { undo, .. }
         | RunEvent::TaskUnproven { undo, .. }
         | RunEvent::TaskRetried { undo, .. }
         | RunEvent::TaskCancelRequested { undo, .. } => *undo,

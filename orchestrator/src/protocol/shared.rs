@@ -202,6 +202,42 @@ pub struct DocumentWritten {
     pub transaction: String,
 }
 
+/// `POST /v1/documents/{name}/turn`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TurnRequest {
+    /// How long to wait in line, in seconds; 0 without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_s: Option<f64>,
+    /// How long the turn may last, in seconds; 2 without it, 0.1 to 60.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_s: Option<f64>,
+}
+
+/// A turn at a document: until it is over, nobody else writes that.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DocumentTurn {
+    /// The document.
+    pub name: String,
+    /// Comes back with the write, as the header `Phisync-Turn`.
+    pub turn: u64,
+    /// How long it still lasts, in milliseconds. It ends with the write.
+    pub hold_ms: u64,
+    /// The document's version now; 0 was never written.
+    pub version: u64,
+    /// What it holds now; absent if there is no such document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Box<RawValue>>,
+}
+
+/// `POST /v1/documents/{name}/turn/release`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TurnReleaseRequest {
+    /// The turn.
+    pub turn: u64,
+}
+
 /// `POST /v1/locks/{name}/acquire`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,7 @@
 mod answer;
 mod desk;
 mod handle;
-mod locks;
+mod line;
 mod patience;
 
 use std::collections::BTreeMap;
@@ -20,7 +20,8 @@ use phisync_state::env::Clock;
 use phisync_state::{Head, Store, Unknown};
 use tokio::sync::{oneshot, watch};
 
-use crate::coordinator::{Coordinator, Now, Refusal};
+use crate::coordinator::{Coordinator, LockGrant, Now, Refusal};
+use crate::protocol::DocumentTurn;
 
 use super::failure::ServerFailure;
 use answer::{answer_with, hand_over};
@@ -97,6 +98,7 @@ pub(crate) fn start(
         polls: BTreeMap::new(),
         watches: BTreeMap::new(),
         lock_waiters: BTreeMap::new(),
+        turn_waiters: BTreeMap::new(),
     };
     let mut driver = Driver {
         desk,
@@ -258,7 +260,10 @@ impl Driver {
         if self.desk.coordinator.has_files_wanted() {
             self.handle.files.notify_one();
         }
-        for answer in locks::answers(&mut self.desk, &self.handle) {
+        for answer in line::answers::<LockGrant>(&mut self.desk, &self.handle) {
+            self.release(answer);
+        }
+        for answer in line::answers::<DocumentTurn>(&mut self.desk, &self.handle) {
             self.release(answer);
         }
         for run in self.desk.coordinator.take_changed() {
@@ -303,6 +308,7 @@ impl Driver {
         self.desk.polls.clear();
         self.desk.watches.clear();
         self.desk.lock_waiters.clear();
+        self.desk.turn_waiters.clear();
         if done.send(()).is_err() {
             tracing::debug!("nobody waits for the coordinator's end");
         }

@@ -19,7 +19,7 @@ use phisync_state::transaction::{
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::coordinator::{Coordinator, FilesErrand, Now, Refusal};
+use crate::coordinator::{Coordinator, FilesErrand, Now, Refusal, Writer};
 use crate::engine::{Failure, FilesEnd, FilesOrder, FilesStage, OrderedChange, OrderedOp, RawJson};
 
 use super::transactions::{TransactError, Transactor, blocking};
@@ -178,7 +178,10 @@ impl Transactor {
                 let by = format!("run {}", errand.run);
                 let of = errand.clone();
                 let errand = Errand { of, places };
-                match self.run(transaction, &by, reverts, Some(errand)).await {
+                match self
+                    .run(transaction, Writer::plain(by), reverts, Some(errand))
+                    .await
+                {
                     Ok(_) => return Ok(None),
                     Err(TransactError::Refused(Refusal::FilesTaken { .. })) if waits => {
                         return Ok(Some(TAKEN_PAUSE));

@@ -19,7 +19,7 @@ use phisync_state::transaction::{
 };
 use phisync_state::{Head, Store};
 
-use crate::coordinator::{Coordinator, FilesErrand, Refusal};
+use crate::coordinator::{Coordinator, FilesErrand, Refusal, Writer};
 
 use super::driver::{Handle, stopping};
 use super::files::{Errand, Errands};
@@ -175,10 +175,10 @@ impl Transactor {
     pub async fn apply(
         self: &Arc<Self>,
         transaction: Transaction,
-        by: String,
+        writer: Writer,
     ) -> Result<Transacted, TransactError> {
         let this = Arc::clone(self);
-        let task = tokio::spawn(async move { this.run(transaction, &by, None, None).await });
+        let task = tokio::spawn(async move { this.run(transaction, writer, None, None).await });
         task.await.unwrap_or_else(|_| Err(stopping().into()))
     }
 
@@ -193,7 +193,8 @@ impl Transactor {
     ) -> Result<Transacted, TransactError> {
         let back = self.reverting(&id).await?;
         let this = Arc::clone(self);
-        let task = tokio::spawn(async move { this.run(back, &by, Some(id), None).await });
+        let writer = Writer::plain(by);
+        let task = tokio::spawn(async move { this.run(back, writer, Some(id), None).await });
         task.await.unwrap_or_else(|_| Err(stopping().into()))
     }
 
@@ -229,20 +230,29 @@ impl Transactor {
     pub(super) async fn run(
         &self,
         transaction: Transaction,
-        by: &str,
+        writer: Writer,
         reverts: Option<TransactionId>,
         errand: Option<Errand>,
     ) -> Result<Transacted, TransactError> {
         let gate = self.gate.read().await;
         let id = TransactionId::random(&mut OsEntropy);
         let (workspace, roots, name) = (self.workspace.clone(), self.roots.clone(), id.clone());
+        let on_disk = transaction
+            .changes
+            .iter()
+            .any(|c| matches!(c, Change::File(_)));
         let survey = move || workspace.survey(&name, &transaction, &roots);
-        let plan = Arc::new(blocking(survey).await??);
-        let intent = plan.intent(by, reverts);
+        // Without files no disk is looked at, and another thread would only cost time.
+        let plan = Arc::new(match on_disk {
+            true => blocking(survey).await??,
+            false => survey()?,
+        });
+        let intent = plan.intent(&writer.by, reverts);
+        let writer = Arc::new(writer);
         let _driven = self.drive(&id);
         if plan.is_documents_only() {
             let decision = plan.decision();
-            let (state, head) = self.decide(&id, decision, &plan, intent).await?;
+            let (state, head) = self.decide(&id, decision, &plan, intent, &writer).await?;
             return Ok(Transacted {
                 state,
                 head,
@@ -250,15 +260,16 @@ impl Transactor {
             });
         }
         let (begun, which, whole) = (Arc::clone(&plan), id.clone(), intent.clone());
+        let beginner = Arc::clone(&writer);
         let (state, _) = self
             .handle
-            .call(move |c, now| c.begin_transaction(&which, &begun, whole, now))
+            .call(move |c, now| c.begin_transaction(&which, &begun, whole, &beginner, now))
             .await?;
         let (workspace, staged) = (self.workspace.clone(), Arc::clone(&plan));
         let decided = match blocking(move || workspace.stage(&staged)).await? {
             Ok(decision) => match &errand {
                 Some(errand) => self.decide_for(errand, &id, decision, intent).await,
-                None => self.decide(&id, decision, &plan, intent).await,
+                None => self.decide(&id, decision, &plan, intent, &writer).await,
             },
             Err(refused) => Err(refused.into()),
         };
@@ -281,10 +292,11 @@ impl Transactor {
         decision: Decision,
         plan: &Arc<Plan>,
         intent: Intent,
+        writer: &Arc<Writer>,
     ) -> Result<(TransactionState, Head), TransactError> {
-        let (id, plan) = (id.clone(), Arc::clone(plan));
+        let (id, plan, writer) = (id.clone(), Arc::clone(plan), Arc::clone(writer));
         let decided = self.handle.call(move |c, now| {
-            c.decide_transaction(&id, &decision, plan.documents(), &intent, now)
+            c.decide_transaction(&id, &decision, plan.documents(), &intent, &writer, now)
         });
         Ok(decided.await?)
     }

@@ -15,6 +15,7 @@ fn server(data: &std::path::Path) -> Server {
         snapshots: SnapshotPolicy::default(),
         durability: phisync_state::Durability::Sync,
         read_only: false,
+        agents_write_under_tasks: false,
         expect_head: None,
         roots: Vec::new(),
         answer_within: super::ANSWER_WITHIN,

@@ -298,6 +298,9 @@ fn shared(as_owner: &Http, seen: &mut BTreeSet<(String, &'static str, u16)>) {
     );
     owner.remember("PUT", "/v1/documents/other", written.status);
     assert_eq!(written.expect(200)["version"], 1);
+    let turn = owner.post("/v1/documents/other/turn", json!({ "wait_s": 1 }));
+    let turn = json!({ "turn": turn["turn"] });
+    let _given_up = owner.post("/v1/documents/other/turn/release", turn);
     let _shown = owner.get(&format!("/v1/transactions/{id}"));
     let _taken_back = owner.post(&format!("/v1/transactions/{id}/revert"), json!({}));
     let lock = owner.post("/v1/locks/press/acquire", json!({}));

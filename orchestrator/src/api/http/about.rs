@@ -30,8 +30,8 @@ pub(super) fn schema_of<T: JsonSchema>() -> SchemaOf {
 pub(super) struct About {
     /// Who may call; `None`: nobody asks who it is.
     pub(super) roles: Option<&'static [Role]>,
-    /// Whether it takes the header `Idempotency-Key`.
-    pub(super) idempotency_key: bool,
+    /// The headers that it takes, beside those of every request.
+    pub(super) headers: Vec<&'static str>,
     /// What may stand behind the question mark, as an object.
     pub(super) query: Option<SchemaOf>,
     /// Media type and schema of the body.
@@ -89,6 +89,7 @@ described!(A, B);
 described!(A, B, C);
 described!(A, B, C, D);
 described!(A, B, C, D, E);
+described!(A, B, C, D, E, G, H);
 
 impl Part for State<Arc<App>> {
     fn describe(_: &mut About) {}

@@ -40,6 +40,8 @@ pub struct App {
     pub alarms: AtomicU64,
     /// Whether it only shows what is there.
     pub read_only: bool,
+    /// Whether an agent changes documents and files only under a task that it holds.
+    pub agents_write_under_tasks: bool,
 }
 
 impl App {

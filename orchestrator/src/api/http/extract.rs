@@ -82,7 +82,7 @@ impl<T: JsonSchema> Part for Query<T> {
 
 impl Part for IdempotencyKey {
     fn describe(about: &mut About) {
-        about.idempotency_key = true;
+        about.headers.push("idempotency-key");
         about.refusals.insert(400);
     }
 }

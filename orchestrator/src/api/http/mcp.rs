@@ -51,7 +51,7 @@ impl Door for Inside {
                 request = request.header(name, value);
             }
         }
-        if let Some((name, value)) = &ask.condition {
+        for (name, value) in &ask.headers {
             request = request.header(*name, value);
         }
         let body = match &ask.body {

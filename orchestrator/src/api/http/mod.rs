@@ -37,6 +37,7 @@ mod transactions;
 mod unambiguous;
 mod witness;
 mod workflows;
+mod writes;
 
 use std::sync::Arc;
 

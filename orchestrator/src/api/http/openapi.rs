@@ -20,6 +20,7 @@ use super::problem::PROBLEMS;
 use super::route::Route;
 use super::table::routes;
 use super::witness::WITNESS;
+use super::writes::{TASK, TASK_TOKEN, TURN};
 
 /// The version of OpenAPI.
 const OPENAPI: &str = "3.1.1";
@@ -197,13 +198,11 @@ impl Document {
             }
         }
         parameters.extend(about.query.map(query_parameters).unwrap_or_default());
-        if about.idempotency_key {
-            parameters.push(json!({ "$ref": "#/components/parameters/Idempotency-Key" }));
-        }
-        if about.roles.is_some() {
-            for name in ["Phisync-Agent", "Phisync-Witness"] {
-                parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
-            }
+        let own = about.headers.iter().copied();
+        let all = [ACT_AS, WITNESS].into_iter();
+        for name in own.chain(all.filter(|_| about.roles.is_some())) {
+            let name = component(name);
+            parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));
         }
         parameters
     }
@@ -272,25 +271,66 @@ fn described(status: u16) -> &'static str {
     }
 }
 
+/// A header's name as the components call it.
+fn component(header: &str) -> String {
+    let words = header.split('-').map(|word| {
+        let (first, rest) = word.split_at(1);
+        first.to_uppercase() + rest
+    });
+    words.collect::<Vec<_>>().join("-")
+}
+
 fn parameters() -> Value {
-    let header = |name: &str, description: &str, schema: Value| json!({ "name": name, "in": "header", "description": description, "schema": schema });
-    json!({
-        "Idempotency-Key": header(
-            "Idempotency-Key",
+    let version = r#"^"(0|[1-9][0-9]{0,18})"$"#;
+    let number = "^[0-9]{1,19}$";
+    let parameters = [
+        (
+            "idempotency-key",
             "Which call this is: the same one again within 24 hours has no further effect.",
             json!({ "type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_MAX, "pattern": "^[!-~]+$" }),
         ),
-        "Phisync-Agent": header(
+        (
             ACT_AS,
             "As whom the owner acts: an agent or a person.",
             json!({ "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$" }),
         ),
-        "Phisync-Witness": header(
+        (
             WITNESS,
             "The highest head that the client was told, as SEQ:HASH.",
             json!({ "type": "string", "pattern": "^(0|[1-9][0-9]{0,18}):[0-9a-f]{64}$" }),
         ),
-    })
+        (
+            "if-match",
+            "The version that is relied on, in quotes; `*`: any, if it exists.",
+            json!({ "type": "string", "anyOf": [{ "const": "*" }, { "pattern": version }] }),
+        ),
+        (
+            "if-none-match",
+            "`*`: only if it does not exist.",
+            json!({ "const": "*" }),
+        ),
+        (
+            TURN,
+            "The turn that the caller has at the document; several with commas.",
+            json!({ "type": "string", "pattern": "^[0-9]{1,19}( *, *[0-9]{1,19})*$" }),
+        ),
+        (
+            TASK,
+            "The task under which an agent writes; with `Phisync-Task-Token`. Refused with 409 once the task is not its own any more.",
+            json!({ "type": "string", "pattern": pattern_of(Some(&"tasks")) }),
+        ),
+        (
+            TASK_TOKEN,
+            "The token of that task.",
+            json!({ "type": "string", "pattern": number }),
+        ),
+    ];
+    let parameters = parameters.into_iter().map(|(name, description, schema)| {
+        let header =
+            json!({ "name": name, "in": "header", "description": description, "schema": schema });
+        (component(name), header)
+    });
+    Value::Object(parameters.collect())
 }
 
 fn headers() -> Value {

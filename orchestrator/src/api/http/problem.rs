@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::coordinator::{Refusal, RefusalClass};
 use crate::engine::Rejection;
 use crate::identity::NotAllowed;
+use crate::protocol::DocumentTurn;
 
 /// Every status of a refusal, its codes, and what it means.
 pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
@@ -52,6 +53,7 @@ pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
             "other_content",
             "already_decided",
             "locked",
+            "turn",
             "files.conflict",
             "files.taken",
             "version",
@@ -131,6 +133,7 @@ pub struct Problem {
     retry_after: Option<Duration>,
     /// Boxed, as every handler's result has room for it.
     diagnostics: Option<Box<Value>>,
+    turn: Option<Box<Value>>,
 }
 
 impl Problem {
@@ -142,7 +145,14 @@ impl Problem {
             hint: None,
             retry_after: None,
             diagnostics: None,
+            turn: None,
         }
+    }
+
+    /// With the turn that the caller got.
+    pub(super) fn with_turn(mut self, turn: &DocumentTurn) -> Self {
+        self.turn = serde_json::to_value(turn).ok().map(Box::new);
+        self
     }
 
     pub(super) fn with_retry_after(mut self, wait: Duration) -> Self {
@@ -172,6 +182,7 @@ impl Problem {
             detail: self.detail,
             hint: self.hint,
             diagnostics: self.diagnostics.map(|diagnostics| *diagnostics),
+            turn: self.turn.map(|turn| *turn),
         }
     }
 }
@@ -260,6 +271,9 @@ fn hint(refusal: &Refusal) -> Option<String> {
         Refusal::NotFound {
             what: "workflow", ..
         } => "register it, or start it from its file",
+        Refusal::NotYourTurn { .. } => {
+            "ask for a turn: `turn_s` with the write, or `POST` to the document's `turn`; `phisync doc update` does so"
+        }
         Refusal::Full(_) => "nothing happened; it is taken again as soon as there is room",
         Refusal::Fork(crate::engine::ForkRefusal::Irreversible { .. }) => {
             "say that this is meant: `confirm` (on the command line, `--confirm`)"

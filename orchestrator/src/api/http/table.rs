@@ -101,6 +101,9 @@ pub fn routes() -> Vec<Route> {
         Route::get("/v1/documents", "documents.list", "All shared documents, by name.", documents::list),
         Route::get("/v1/documents/{name}", "documents.show", "One shared document with its content.", documents::show),
         Route::put("/v1/documents/{name}", "documents.put", "Writes one shared document, if it is as `If-Match` or `If-None-Match` says.", documents::put),
+        Route::post("/v1/documents/{name}/turn", "documents.turn", "Waits for the turn at a document: until it is over, nobody else writes that.", documents::turn)
+            .refuses(&[409]),
+        Route::post("/v1/documents/{name}/turn/release", "documents.release_turn", "Gives a turn up without a write.", documents::release_turn),
         Route::get("/v1/locks", "locks.list", "Locks that somebody has or waits for.", locks::list),
         Route::post("/v1/locks/{name}/acquire", "locks.acquire", "Takes a named lock; waits in line for it if asked.", locks::acquire)
             .refuses(&[409]),

@@ -20,11 +20,13 @@ use super::body::{Answer, Body};
 use super::extract::Path;
 use super::problem::Problem;
 use super::roles::{Member, Operator};
+use super::writes::Right;
 use super::{App, RESULT_BYTES_MAX};
 
 pub(super) async fn apply(
     State(app): State<Arc<App>>,
     Member(caller): Member,
+    right: Right,
     Body(TransactionRequest(request)): Body<TransactionRequest, RESULT_BYTES_MAX>,
 ) -> Result<Answer<TransactionDetail>, Problem> {
     let transaction = read(&request, app.transactor.roots().only());
@@ -33,8 +35,8 @@ pub(super) async fn apply(
     if transaction.changes.iter().any(files) {
         caller.operator()?;
     }
-    let by = caller.display().to_owned();
-    Ok(created(app.transactor.apply(transaction, by).await?))
+    let writer = right.of(&caller, &app)?;
+    Ok(created(app.transactor.apply(transaction, writer).await?))
 }
 
 pub(super) async fn list(

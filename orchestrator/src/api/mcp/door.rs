@@ -17,8 +17,8 @@ pub struct Ask {
     pub query: Vec<(&'static str, String)>,
     /// The body of a `POST` or `PUT`.
     pub body: Option<Value>,
-    /// A header that says on what the request relies.
-    pub condition: Option<(&'static str, String)>,
+    /// Headers that say on what the request relies, and by what right it is made.
+    pub headers: Vec<(&'static str, String)>,
     /// How long the server itself may wait before it answers.
     pub wait: Duration,
 }
@@ -30,7 +30,7 @@ impl Ask {
             path: path.map(str::to_owned).to_vec(),
             query: Vec::new(),
             body: None,
-            condition: None,
+            headers: Vec::new(),
             wait: Duration::ZERO,
         }
     }
@@ -51,8 +51,8 @@ impl Ask {
         }
     }
 
-    pub(super) fn relying_on(mut self, header: &'static str, value: String) -> Self {
-        self.condition = Some((header, value));
+    pub(super) fn with_header(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
         self
     }
 

@@ -63,6 +63,9 @@ fn refused(problem: Value) -> CallToolResult {
         text.push('\n');
         text.push_str(hint);
     }
+    if problem["turn"].is_object() {
+        text.push_str(&format!("\nturn: {}", problem["turn"]));
+    }
     // Not as structured content: clients hold that against the schema of the tool's answer.
     let meta = JsonObject::from_iter([("phisync/problem".to_owned(), problem)]);
     CallToolResult::error(vec![ContentBlock::text(text)]).with_meta(Some(MetaObject(meta)))

@@ -173,7 +173,7 @@ impl Board {
             RunEvent::TaskAnswered { step, undo, .. } => {
                 self.queued(step, *undo, "ready again", now)
             }
-            RunEvent::TaskProgressed { .. } => None,
+            RunEvent::TaskProgressed { .. } | RunEvent::TaskWrote { .. } => None,
             RunEvent::TaskUnproven { step, .. } => {
                 Some(format!("{step}: its result lacks its proof"))
             }

@@ -226,6 +226,13 @@ pub(super) fn apply_to_task(run: &mut RunState, index: Slot, event: &RunEvent) {
             said_at,
             ..
         } => change_task(run, index, *undo, |task| task.reach(progress, *said_at)),
+        RunEvent::TaskWrote {
+            undo,
+            documents,
+            files,
+            at,
+            ..
+        } => change_task(run, index, *undo, |task| task.touch(documents, files, *at)),
         RunEvent::TaskRetried {
             undo,
             queue_deadline,

@@ -29,6 +29,7 @@ impl RunEvent {
             | Self::TaskAsked { step, .. }
             | Self::TaskAnswered { step, .. }
             | Self::TaskProgressed { step, .. }
+            | Self::TaskWrote { step, .. }
             | Self::TaskUnproven { step, .. }
             | Self::TaskCancelRequested { step, .. }
             | Self::ApprovalRequested { step, .. }

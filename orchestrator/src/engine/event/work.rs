@@ -1,4 +1,5 @@
-//! What a block works on: fixed by the fact that begins it, so that no replay evaluates anything.
+//! What a block works on, fixed by the fact that begins it, so that no replay evaluates anything; and what the holder of a
+//! task worked on beside it.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,4 +45,23 @@ pub enum BlockWork {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undoes: Option<RunId>,
     },
+}
+
+/// A document that the holder of a task changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TouchedDocument {
+    /// Its name.
+    pub name: String,
+    /// The version that it had then.
+    pub version: u64,
+}
+
+/// A file that the holder of a task changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TouchedFile {
+    /// The root.
+    #[serde(rename = "in")]
+    pub root: String,
+    /// The path in it.
+    pub path: String,
 }

@@ -94,6 +94,14 @@ pub(super) fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> Str
                 progress.text()
             )
         }
+        RunEvent::TaskWrote {
+            documents, files, ..
+        } => {
+            let documents = documents.iter().map(|document| document.name.as_str());
+            let files = files.iter().map(|file| file.path.as_str());
+            let all: Vec<_> = documents.chain(files).collect();
+            format!("wrote {}", all.join(", "))
+        }
         RunEvent::TaskRetried { .. } => "back-off over".to_owned(),
         RunEvent::ApprovalRequested { prompt, .. } => match prompt {
             Some(prompt) => format!("asks: {prompt}"),

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use phisync_agents::protocol::Task;
 
 use super::Reply;
-use super::locks::LockWaiter;
-use crate::coordinator::{Coordinator, PollId};
+use super::line::Waiter;
+use crate::coordinator::{Coordinator, LockGrant, PollId};
 use crate::engine::RunId;
-use crate::protocol::Started;
+use crate::protocol::{DocumentTurn, Started};
 
 /// What a watcher waits for.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,8 @@ pub(super) struct Desk {
     pub(super) coordinator: Coordinator,
     pub(super) polls: BTreeMap<PollId, (String, Reply<Vec<Task>>)>,
     pub(super) watches: BTreeMap<RunId, Vec<Watch>>,
-    pub(super) lock_waiters: BTreeMap<u64, LockWaiter>,
+    pub(super) lock_waiters: BTreeMap<u64, Waiter<LockGrant>>,
+    pub(super) turn_waiters: BTreeMap<u64, Waiter<DocumentTurn>>,
 }
 
 impl Desk {

@@ -12,6 +12,12 @@ use super::super::arguments::{read, wait};
 use super::super::door::Ask;
 use super::{Audience, Entry, Nature, arguments, whole};
 
+/// How long whoever lost a race for a document waits in line.
+const TURN_WAIT: Duration = Duration::from_secs(30);
+
+/// How long the turn of a model lasts: it thinks before it writes.
+const TURN_HOLD: Duration = Duration::from_secs(15);
+
 pub(super) static TOOLS: [Entry; 7] = [
     Entry {
         name: "get_task",
@@ -212,8 +218,10 @@ pub(super) static TOOLS: [Entry; 7] = [
     Entry {
         name: "update_document",
         title: "Write a shared document",
-        description: "Write all of a shared document if it still has the version you read. If somebody was faster, read it \
-                      again and decide again.",
+        description: "Write all of a shared document if it still has the version you read. If somebody was faster you \
+                      wait in line and are refused with the newest content, its version and a turn: decide again, and \
+                      write with that turn within hold_ms; nobody else writes until then. With the task you work on, \
+                      the write is refused once the task is not yours any more.",
         audience: Audience::Agent,
         nature: Nature::Writes,
         input: || {
@@ -222,6 +230,9 @@ pub(super) static TOOLS: [Entry; 7] = [
                     "name": { "type": "string" },
                     "version": { "type": "integer", "minimum": 0, "description": "As read; 0: it must not exist." },
                     "content": { "description": "All of it: any JSON." },
+                    "turn": { "type": "integer", "minimum": 0, "description": "From the refusal." },
+                    "task": { "type": "string" },
+                    "token": { "type": "integer", "minimum": 0, "description": "With task." },
                 }),
                 json!({}),
                 &["name", "version", "content"],
@@ -235,17 +246,39 @@ pub(super) static TOOLS: [Entry; 7] = [
                 name: String,
                 version: u64,
                 content: Value,
+                turn: Option<u64>,
+                task: Option<String>,
+                token: Option<u64>,
             }
             let given: Arguments = read(arguments)?;
-            let ask = Ask::put(["documents", &given.name], given.content);
-            Ok(match given.version {
-                0 => ask.relying_on("if-none-match", "*".to_owned()),
-                version => ask.relying_on("if-match", format!("\"{version}\"")),
-            })
+            let ask = Ask::put(["documents", &given.name], given.content)
+                .with_query("turn_s", Some(TURN_WAIT.as_secs().to_string()))
+                .with_query("hold_s", Some(TURN_HOLD.as_secs().to_string()))
+                .waiting(TURN_WAIT);
+            let ask = match given.version {
+                0 => ask.with_header("if-none-match", "*"),
+                version => ask.with_header("if-match", format!("\"{version}\"")),
+            };
+            let ask = match given.turn {
+                Some(turn) => ask.with_header("phisync-turn", turn),
+                None => ask,
+            };
+            match (given.task, given.token) {
+                (None, None) => Ok(ask),
+                (Some(task), Some(token)) if is_plain(&task) => Ok(ask
+                    .with_header("phisync-task", task)
+                    .with_header("phisync-task-token", token)),
+                _ => Err("`task` and `token` come together, as get_task told them".to_owned()),
+            }
         },
         shape: whole,
     },
 ];
+
+/// Whether a task's name can stand in a header.
+fn is_plain(task: &str) -> bool {
+    !task.is_empty() && task.chars().all(|c| c.is_ascii_graphic())
+}
 
 fn seq() -> Value {
     json!({ "type": "object", "properties": { "seq": { "type": "integer", "description": "Sequence of the journal record." } }, "required": ["seq"] })
