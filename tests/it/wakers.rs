@@ -16,7 +16,7 @@ use phisync_state::{Entry, Expected, MemoryStore, Store, StreamName, Timestamp};
 use phisync_tests::compiled;
 use phisync_tests::explore::{Explored, Node, explore};
 use phisync_tests::invariants::violations;
-use phisync_tests::machines::MACHINES;
+use phisync_tests::machines::{ASKING, MACHINES};
 use serde_json::json;
 
 /// Exploration is stopped here: it has found a way to be infinite.
@@ -26,7 +26,7 @@ const STATES_MAX: usize = 60_000;
 fn in_every_state_somebody_wakes_what_waits() {
     let mut counts = String::new();
     let mut edges = BTreeSet::new();
-    for (name, workflow) in MACHINES {
+    for (name, workflow) in MACHINES.into_iter().chain([ASKING]) {
         let explored = explore(&compiled(workflow), STATES_MAX);
         for (place, node) in explored.nodes.iter().enumerate() {
             let broken = violations(&node.run, node.now);

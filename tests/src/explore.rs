@@ -1,8 +1,9 @@
 //! Visits every state that a run of a small workflow can reach, breadth first.
 //!
-//! From each state every input is tried that agents, people and the clock could bring. States that
-//! differ only in tokens, in numbers of attempts, or in how long it is until something is due, but
-//! not in what is due first, are looked at once. That keeps the space finite, and every state that
+//! From each state every input is tried that agents, people and the clock could bring; an agent asks people where
+//! the step says who answers (anywhere would be ten times the states). States that
+//! differ only in tokens, in numbers of attempts or of questions, in what was written meanwhile, or in how long
+//! it is until something is due, but not in what is due first, are looked at once. That keeps the space finite, and every state that
 //! is looked at is one that can really be reached.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use phisync::engine::{
     Input, Moment, Phase, RawJson, Resolution, RunEvent, RunId, RunState, Slot, Source, Start,
-    StepState, StepStatus, TaskState, TaskStatus, apply, decide, start,
+    StepState, StepStatus, TaskState, TaskStatus, TouchedDocument, apply, decide, start,
 };
 use phisync_state::Timestamp;
 use phisync_workflows::Machine;
@@ -169,7 +170,8 @@ fn tries(run: &RunState, now: Timestamp) -> Vec<Try> {
     for (index, step) in run.slots().zip(&run.steps) {
         for undo in [false, true] {
             if let Some(task) = run.task(index, undo) {
-                tries_of_task(&mut tries, &named(index), index, undo, task, now);
+                let asks = run.asks(index, false).from.is_some();
+                tries_of_task(&mut tries, &named(index), index, undo, task, asks, now);
             }
         }
         if step.status == StepStatus::Waiting && run.is_approval(index) {
@@ -256,14 +258,48 @@ fn tries_of_task(
     index: Slot,
     undo: bool,
     task: &TaskState,
+    asks: bool,
     at: Timestamp,
 ) {
     // Of a task that nobody holds, the last token that could exist is as stale as any.
     let holder = task.holder.as_ref();
     let token = holder.map_or(0, |holder| holder.token);
+    let write = |token: u64| Input::Write {
+        step: step.to_owned(),
+        undo,
+        token,
+        transaction: "tx-1".to_owned(),
+        documents: vec![TouchedDocument {
+            name: "plan".to_owned(),
+            version: 1,
+        }],
+        files: Vec::new(),
+    };
+    let writes = [
+        ("write", write(token)),
+        ("write, stale", write(token.wrapping_sub(1))),
+    ];
+    let ask = Input::Ask {
+        step: step.to_owned(),
+        undo,
+        token,
+        question: "Which?".to_owned(),
+        form: None,
+    };
+    let answer = Input::Answer {
+        step: step.to_owned(),
+        undo,
+        by: "p1".to_owned(),
+        text: Some("This one.".to_owned()),
+        form: None,
+        shown_hash: None,
+    };
+    let questions = [("ask", ask), ("answer", answer)];
+    let questions = questions.into_iter().filter(|_| asks);
     // Of an undo it changes nothing whether the work had begun; of the other tasks it is the harder case.
     let inputs = of_task(step, undo, token, !undo);
-    tries.extend(inputs.into_iter().map(|(name, input)| Try {
+    let inputs = inputs.into_iter().chain(writes).chain(questions);
+    tries.extend(inputs.map(|(name, input)| Try {
         name,
         about: Some((index, undo)),
         input,

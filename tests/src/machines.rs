@@ -3,6 +3,18 @@
 //! Explored state by state, and cut off from power at every operation of the disk. Their agent is
 //! `A1`, their people have the role `lead`.
 
+/// Tasks that ask people, one of them undone.
+pub const ASKING: (&str, &str) = (
+    "tasks that ask people",
+    "
+workflow: asking
+timeout: 3h
+steps:
+  - { id: a, task: do, assign: { agent: A1, reassignments: 1 }, ask: { from: { roles: [lead] }, timeout: 30m }, timeouts: { lease: 1m, run: 5m, total: 2h, queue: 20m }, retry: { max_attempts: 2, backoff: fixed, delay: 10s, jitter: none, errors: [transient] }, compensate: { task: undo, assign: { agent: A1, reassignments: 0 }, retry: { max_attempts: 1 } } }
+  - { id: b, needs: a, task: do, assign: { agent: A1, reassignments: 0 }, ask: { from: { roles: [lead] }, timeout: 1h }, timeouts: { lease: 1m, run: 5m } }
+",
+);
+
 /// Small workflows that have, between them, everything that the language has.
 pub const MACHINES: [(&str, &str); 12] = [
     (
