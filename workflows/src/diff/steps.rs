@@ -79,9 +79,9 @@ fn one(old: &Step, new: &Step, places: &Places, findings: &mut Findings) {
     }
     if let Some((what, was, is)) = lowered(&old.kind, &new.kind) {
         let message = format!("`{what}` of `{id}` was {was}, is {is}");
-        findings.new.push(
-            Note::error("PHI909", span, message).help("a run may have used more already"),
-        );
+        findings
+            .new
+            .push(Note::error("PHI909", span, message).help("a run may have used more already"));
     }
     if let (StepKind::WaitFor(was), StepKind::WaitFor(is)) = (&old.kind, &new.kind) {
         let fields = |list: &[(String, crate::machine::Template)]| -> BTreeSet<String> {
