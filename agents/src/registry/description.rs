@@ -183,7 +183,7 @@ mod tests {
             (
                 Description {
                     rate: Some("often".to_owned()),
-                    ..words.clone()
+                    ..words
                 },
                 "rate",
             ),
