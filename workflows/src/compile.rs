@@ -34,31 +34,6 @@ impl Compiled {
     }
 }
 
-/// The machines of a text to be looked at: also those that are right and that this version does not run
-/// (PHI119). Never to be run.
-#[must_use]
-pub fn compile_to_draw(source: &SourceText) -> Vec<Machine> {
-    let mut sink = Sink::default();
-    match syntax::read(source, &mut sink) {
-        Some(documents) => workflows(source, &documents, (None, &[]), &mut sink, Purpose::Draw),
-        None => Vec::new(),
-    }
-}
-
-/// What machines are made for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Run,
-    Draw,
-}
-
-impl Purpose {
-    /// Whether an error of this code leaves a machine that is good enough.
-    fn tolerates(self, code: &str) -> bool {
-        self == Self::Draw && code == "PHI119"
-    }
-}
-
 /// Compiles all workflows of one text. Without a catalogue, names of agents and people are not
 /// checked. Never panics, whatever the text is, and gives the same bytes for the same text.
 #[must_use]
@@ -77,13 +52,7 @@ pub fn compile_beside(
     let mut sink = Sink::default();
     let mut pragmas = Pragmas::read(source, &mut sink);
     let machines = match syntax::read(source, &mut sink) {
-        Some(documents) => workflows(
-            source,
-            &documents,
-            (catalog, others),
-            &mut sink,
-            Purpose::Run,
-        ),
+        Some(documents) => workflows(source, &documents, (catalog, others), &mut sink),
         None => Vec::new(),
     };
     sink.retain(|diagnostic| !pragmas.allow(source, diagnostic));
@@ -127,7 +96,6 @@ fn workflows(
     documents: &[Document],
     (catalog, others): (Option<&Catalog>, &[CatalogWorkflow]),
     sink: &mut Sink,
-    purpose: Purpose,
 ) -> Vec<Machine> {
     // Findings of the reader belong to documents too: one that is not fine makes no machine.
     let unread = sink.errors();
@@ -180,7 +148,7 @@ fn workflows(
         let document = written[index];
         let extent = document.extent.start..document.extent.end.max(document.extent.start + 1);
         let broken = unread.iter().any(|span| extent.contains(&span.start))
-            || sinks[index].has_other_errors_since(0, |code| purpose.tolerates(code));
+            || sinks[index].has_errors_since(0);
         if let (Some(draft), Some((order, filled)), false) = (draft, parts, broken) {
             machines.push(machine(source, document, draft, order, filled));
         }

@@ -25,7 +25,7 @@ pub mod source;
 mod syntax;
 
 pub use catalog::{Catalog, CatalogAgent, CatalogPerson, CatalogWorkflow, Interface};
-pub use compile::{Compiled, compile, compile_beside, compile_registered, compile_to_draw};
+pub use compile::{Compiled, compile, compile_beside, compile_registered};
 pub use diagnostic::{Diagnostic, Edit, Severity};
 pub use explain::{Explanation, explain};
 pub use fix::{Applied, Fixed, fix};

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use phisync::protocol::WorkflowDetail;
 use phisync_workflows::render::{self, graph};
-use phisync_workflows::{Machine, compile, compile_registered, compile_to_draw};
+use phisync_workflows::{Machine, compile, compile_registered};
 
 use super::exit_code::ExitCode;
 use super::output::Format;
@@ -61,20 +61,13 @@ impl Graph {
     }
 }
 
-/// The workflow of a file, also one that this version draws and does not run.
+/// The workflow of a file.
 fn of_file(context: &Context, file: &Path) -> Result<Machine, Report> {
     let source = definition::read(file)?;
-    let mut compiled = compile(&source, None);
-    if !compiled.has_errors() {
-        return definition::only(source.name(), compiled);
-    }
-    let drawn = compile_to_draw(&source);
-    if drawn.is_empty() {
+    let compiled = compile(&source, None);
+    if compiled.has_errors() {
         let shown = render::text(&source, &compiled.diagnostics, context.output.color());
         context.output.say_painted(shown.trim_end())?;
-    } else {
-        compiled.diagnostics.clear();
-        compiled.machines = drawn;
     }
     definition::only(source.name(), compiled)
 }

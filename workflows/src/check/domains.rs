@@ -1,8 +1,10 @@
 //! What is possible at a path, as the declarations say it.
 
+use std::collections::BTreeSet;
+
 use crate::expr::formula::Term;
 use crate::lower::{Draft, StepDraft};
-use crate::machine::{State, StepKind};
+use crate::machine::{Join, Owner, State, StepKind};
 use crate::schema::Domain;
 
 /// The outcomes that a step can have.
@@ -26,6 +28,39 @@ impl<'a, 'n> Declared<'a, 'n> {
             draft,
             state: Some(state),
         }
+    }
+
+    /// Whether a step may be looked at before it has ended: who comes after it, or after what is around
+    /// it, does not wait for all needs.
+    fn may_be_open(&self, id: &str) -> bool {
+        let steps = &self.draft.steps;
+        let mut open: Vec<usize> = steps
+            .iter()
+            .position(|s| s.step.id == id)
+            .into_iter()
+            .collect();
+        let mut seen = BTreeSet::new();
+        while let Some(index) = open.pop() {
+            if !seen.insert(index) {
+                continue;
+            }
+            for (at, other) in steps.iter().enumerate() {
+                if other.step.needs.iter().any(|need| need.get() == index) {
+                    if other.step.join != Join::All {
+                        return true;
+                    }
+                    open.push(at);
+                }
+            }
+            let body = &self.draft.bodies()[steps[index].step.body.get()];
+            match body.owner {
+                Owner::Block(outer) | Owner::Handler(outer) | Owner::Undo(outer) => {
+                    open.push(outer.get());
+                }
+                Owner::Run | Owner::OnFailure | Owner::Finally | Owner::State(_) => {}
+            }
+        }
+        false
     }
 
     pub(super) fn domain(&self, term: &Term) -> Domain {
@@ -59,6 +94,9 @@ impl<'a, 'n> Declared<'a, 'n> {
             ["state", "visits"] => {
                 let most = self.state.and_then(|state| state.max_visits);
                 return Domain::Int(Some(1), most.map(i64::from));
+            }
+            ["steps", id, "outcome"] if self.may_be_open(id) => {
+                return Domain::texts(OUTCOMES.into_iter().chain(["open"]));
             }
             ["steps", _, "outcome"] => return Domain::texts(OUTCOMES),
             ["steps", _, "attempts"] => return Domain::Int(Some(0), None),

@@ -103,7 +103,7 @@ pub(crate) fn all(
     cx.sink.enter(draft.span);
     secrets::in_plain_text(cx, draft);
     // While there are errors, a use may be misspelt and a clock may be wrong.
-    if !cx.sink.has_mistakes_since(mark) {
+    if !cx.sink.has_errors_since(mark) {
         references::unused(cx, draft);
         if let Some(worst) = &worst {
             time::longest_path(cx, draft, worst);

@@ -15,7 +15,7 @@ use petgraph::graph::DiGraph;
 use super::fate::Fates;
 use crate::diagnostic::Note;
 use crate::lower::{Cx, Draft, StatePlace, StatesDraft};
-use crate::machine::{State, StateIndex, StatesBody};
+use crate::machine::{State, StateIndex, StatesBody, TransitionTrigger};
 use crate::source::Span;
 use crate::syntax::{Entry, Map};
 
@@ -47,7 +47,17 @@ pub(super) fn all(
     if (0..body.states.len()).all(|at| places.intact(at)) {
         unreachable(cx, &places, body, &reached);
         if !finals.is_empty() {
-            trapped(cx, &places, body, &reached, &ways.back().from(&finals));
+            let ends = ways.back().from(&finals);
+            let told = trapped(cx, &places, body, &reached, &ends);
+            if let Some(fates) = fates {
+                let taken = Ways::taken(draft, body, fates);
+                let entered = taken.from(&[body.initial.get()]);
+                never_entered(cx, &places, body, &reached, &entered);
+                let ends = taken.back().from(&finals);
+                let stuck = |at: &usize| entered[*at] && !ends[*at] && !told.contains(at);
+                let stuck: Vec<usize> = (0..body.states.len()).filter(stuck).collect();
+                never_ending(cx, &places, body, &stuck);
+            }
         }
     }
     cycles::unbounded(cx, &places, body, &ways);
@@ -107,26 +117,72 @@ fn unreachable(cx: &mut Cx<'_>, places: &Places<'_, '_>, body: &StatesBody, reac
     }
 }
 
+/// PHI402 as a warning: a transition leads here, and nothing that happens takes it.
+fn never_entered(
+    cx: &mut Cx<'_>,
+    places: &Places<'_, '_>,
+    body: &StatesBody,
+    reached: &[bool],
+    entered: &[bool],
+) {
+    for (at, state) in body.states.iter().enumerate() {
+        if reached[at] && !entered[at] {
+            cx.sink.push(
+                Note::warning(
+                    "PHI402",
+                    places.name(at),
+                    format!("state `{}` can never be entered", state.id),
+                )
+                .label("only outcomes that cannot happen lead here")
+                .help("remove it, or lead another transition here"),
+            );
+        }
+    }
+}
+
+/// PHI403 as a warning: the ways that lead from here to an end are taken by nothing that happens.
+fn never_ending(cx: &mut Cx<'_>, places: &Places<'_, '_>, body: &StatesBody, stuck: &[usize]) {
+    let Some(first) = stuck.first() else {
+        return;
+    };
+    cx.sink.push(
+        Note::warning(
+            "PHI403",
+            places.name(*first),
+            format!(
+                "no run comes from `{}` to a final state",
+                body.states[*first].id
+            ),
+        )
+        .label(within(body, stuck))
+        .help("outcomes that cannot happen lead out of here: lead another transition to a final state"),
+    );
+}
+
+fn within(body: &StatesBody, stuck: &[usize]) -> String {
+    let names: Vec<String> = stuck
+        .iter()
+        .map(|at| format!("`{}`", body.states[*at].id))
+        .collect();
+    format!("a run that comes here stays within {}", names.join(", "))
+}
+
 /// PHI403: one finding for all states from which no run ends. States that have no way out at all
-/// were told.
+/// were told. Gives them all.
 fn trapped(
     cx: &mut Cx<'_>,
     places: &Places<'_, '_>,
     body: &StatesBody,
     reached: &[bool],
     ends: &[bool],
-) {
+) -> Vec<usize> {
     let stuck: Vec<usize> = (0..body.states.len())
         .filter(|at| reached[*at] && !ends[*at])
         .collect();
     let leaves = |at: &usize| !body.states[*at].transitions.is_empty();
     let Some(first) = stuck.iter().copied().find(leaves) else {
-        return;
+        return stuck;
     };
-    let names: Vec<String> = stuck
-        .iter()
-        .map(|at| format!("`{}`", body.states[*at].id))
-        .collect();
     cx.sink.push(
         Note::error(
             "PHI403",
@@ -136,12 +192,10 @@ fn trapped(
                 body.states[first].id
             ),
         )
-        .label(format!(
-            "a run that comes here stays within {}",
-            names.join(", ")
-        ))
+        .label(within(body, &stuck))
         .help("lead a transition to a final state"),
     );
+    stuck
 }
 
 /// Where states and their parts are written.
@@ -207,6 +261,31 @@ impl Ways {
             next.sort_unstable();
             next.dedup();
             next
+        };
+        Self(body.states.iter().map(next).collect())
+    }
+
+    /// Those that something which happens takes, conditions being free choice: an outcome that the activity
+    /// can have; an event, a signal or the clock while it waits.
+    fn taken(draft: &Draft<'_>, body: &StatesBody, fates: &Fates) -> Self {
+        let next = |state: &State| {
+            if state.end.is_some() {
+                return Vec::new();
+            }
+            let waits = outcomes::waits(draft, state);
+            let endings = outcomes::endings(draft, fates, state);
+            let by_time = state.timeout.map(|(_, to)| to).filter(|_| waits);
+            let taken = state.transitions.iter().filter(|transition| {
+                matches!(transition.trigger, TransitionTrigger::Event(_)) && waits
+                    || endings
+                        .iter()
+                        .any(|ending| outcomes::answers(transition, ending))
+            });
+            taken
+                .map(|transition| transition.to)
+                .chain(by_time)
+                .map(StateIndex::get)
+                .collect()
         };
         Self(body.states.iter().map(next).collect())
     }

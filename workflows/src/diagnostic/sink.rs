@@ -136,25 +136,9 @@ impl Sink {
     }
 
     pub(crate) fn has_errors_since(&self, mark: usize) -> bool {
-        self.has_other_errors_since(mark, |_| false)
-    }
-
-    /// Whether there are errors since `mark` of codes that are not tolerated.
-    pub(crate) fn has_other_errors_since(
-        &self,
-        mark: usize,
-        tolerated: impl Fn(&str) -> bool,
-    ) -> bool {
         self.findings[mark..]
             .iter()
-            .any(|(_, d)| d.severity == Severity::Error && !tolerated(d.code))
-    }
-
-    /// Whether there are errors of the author: what this version does not run yet is none.
-    pub(crate) fn has_mistakes_since(&self, mark: usize) -> bool {
-        self.findings[mark..]
-            .iter()
-            .any(|(_, d)| d.severity == Severity::Error && d.code != "PHI119")
+            .any(|(_, d)| d.severity == Severity::Error)
     }
 
     /// Whether this code was found inside `span`.

@@ -1,8 +1,7 @@
 //! Two versions of a workflow side by side: what breaks callers and open runs (PHI9xx), and which
 //! number the new one deserves.
 //!
-//! Works on machines, so what is said is about meaning: a reformatted text is the same version. A version
-//! that this program does not run yet can be compared all the same.
+//! Works on machines, so what is said is about meaning: a reformatted text is the same version.
 
 mod output;
 mod places;
@@ -10,7 +9,7 @@ mod schema;
 mod steps;
 mod version;
 
-use crate::compile::compile_to_draw;
+use crate::compile::compile;
 use crate::diagnostic::{Diagnostic, Note, Severity, Sink};
 use crate::expr::Type;
 use crate::machine::Machine;
@@ -110,7 +109,7 @@ pub fn compare(old: &SourceText, new: &SourceText) -> Result<Comparison, Compare
 }
 
 fn only(source: &SourceText) -> Result<Machine, CompareError> {
-    let mut machines = compile_to_draw(source);
+    let mut machines = compile(source, None).machines;
     match (machines.pop(), machines.is_empty()) {
         (Some(machine), true) => Ok(machine),
         _ => Err(CompareError::NotOne(source.name().to_owned())),

@@ -84,6 +84,7 @@ const EXAMPLES: &[Example] = examples! { "invalid":
     PHI114 => ["default: many" => "default: 3"];
     PHI115 => ["phisync: 2" => "phisync: 1"];
     PHI116 => ["        needs: build\n" => "", ", join: any" => ""];
+    PHI117 => ["compat: { adopt: never }\n" => ""];
     PHI118 => ["    prompt: Make a plan.\n    timeout: 5m\n" => ""];
     PHI120 => ["# phisync: allow PHI701\n" => ""];
     PHI201 => ["assign: DC\n  - id: plan" => "assign: DC\n  - id: second_plan"];

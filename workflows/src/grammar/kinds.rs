@@ -394,11 +394,6 @@ pub(super) static FILES: Table = Table {
             Form::Choice(&["fail", "retry"]),
             "What a lost race means; fail.",
         ),
-        key(
-            "verify",
-            STEPS,
-            "Steps that look at the prepared trees; this version refuses them.",
-        ),
     ]],
     exactly_one: &["root", "participants"],
 };

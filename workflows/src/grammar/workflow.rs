@@ -102,7 +102,7 @@ const HEAD: &[Key] = &[
     key(
         "compat",
         Form::Table(|| &COMPAT),
-        "Whether running instances may move to this version.",
+        "Deprecated: a run stays on its version anyway.",
     ),
     key(
         "defaults",
@@ -322,11 +322,11 @@ static LIMITS: Table = Table {
 
 static COMPAT: Table = Table {
     name: "compat",
-    doc: "What newer versions may do with running instances.",
+    doc: "Deprecated: a run stays on its version anyway.",
     keys: &[&[key(
         "adopt",
-        Form::Choice(&["never", "safe_points"]),
-        "Whether a running instance may move here; never.",
+        Form::Choice(&["never"]),
+        "Whether a run may move to another version; never.",
     )]],
     exactly_one: &[],
 };

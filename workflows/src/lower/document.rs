@@ -287,7 +287,7 @@ fn run_handler(cx: &mut Cx<'_>, map: &Map, outline: &Outline<'_>) -> Option<RunH
     })
 }
 
-/// `compat`: a run stays on its version, so far.
+/// `compat` says nothing any more: a run stays on its version (`docs/adr/0011`).
 fn compat(cx: &mut Cx<'_>, map: &Map) {
     let Some(entry) = map.get("compat") else {
         return;
@@ -297,11 +297,17 @@ fn compat(cx: &mut Cx<'_>, map: &Map) {
     };
     cx.keys(fields, &COMPAT);
     if let Some(adopt) = fields.get("adopt") {
-        let choices = [("never", false), ("safe_points", true)];
-        if cx.one_of("adopt", &adopt.value, &choices) == Some(true) {
-            cx.not_yet("`compat`", "safe_points", adopt.value.span);
-        }
+        let _never = cx.one_of("adopt", &adopt.value, &[("never", ())]);
     }
+    cx.sink.push(
+        Note::warning(
+            "PHI117",
+            entry.key_span,
+            "`compat` is deprecated since 0.1.0",
+        )
+        .label("a run stays on the version that it began with")
+        .help("remove it"),
+    );
 }
 
 /// Labels without expressions: those of a step.

@@ -246,7 +246,6 @@ pub(super) const FILES: Keys = keys(
         "lock",
         "prepare_timeout",
         "on_conflict",
-        "verify",
     ],
 );
 
@@ -396,8 +395,7 @@ pub(super) const TASK_TYPE: Keys = keys(
 );
 
 impl Cx<'_> {
-    /// Reports every key of `map` that does not belong there, and those that this version does
-    /// not run.
+    /// Reports every key of `map` that does not belong there.
     pub(super) fn keys(&mut self, map: &Map, keys: &Keys) {
         self.meant.retain(|(place, _)| *place != keys.place);
         for entry in &map.entries {
@@ -406,7 +404,6 @@ impl Cx<'_> {
                 continue;
             }
             if keys.allowed.contains(&key) {
-                self.not_yet(keys.place, key, entry.key_span);
                 continue;
             }
             let mut note = Note::error(

@@ -15,7 +15,6 @@ mod keys;
 mod kinds;
 mod marks;
 mod needs_edit;
-mod not_yet;
 pub(crate) mod order;
 mod outline;
 mod policy;

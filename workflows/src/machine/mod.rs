@@ -368,6 +368,18 @@ impl Machine {
         &self,
         given: &serde_json::Map<String, serde_json::Value>,
     ) -> Result<serde_json::Map<String, serde_json::Value>, Vec<Violation>> {
-        crate::schema::bind(&self.inputs, given)
+        crate::schema::bind(("inputs", "input"), &self.inputs, given)
+    }
+
+    /// Checks the settings of a deployment against what the workflow declares as `config`, and fills in
+    /// defaults.
+    ///
+    /// # Errors
+    /// Everything that is wrong: unknown or missing settings, values that break a schema.
+    pub fn bind_config(
+        &self,
+        given: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<serde_json::Map<String, serde_json::Value>, Vec<Violation>> {
+        crate::schema::bind(("config", "setting"), &self.config, given)
     }
 }

@@ -4,6 +4,8 @@
 mod diagnostic_json;
 mod diagnostic_text;
 pub mod graph;
+mod sarif;
 
 pub use diagnostic_json::json;
 pub use diagnostic_text::text;
+pub use sarif::sarif;

@@ -432,15 +432,24 @@ fn inputs() -> Vec<InputSpec> {
 #[test]
 fn inputs_are_bound_with_their_defaults() {
     let given = json!({"topic": "otters"});
-    let bound = bind(&inputs(), given.as_object().expect("an object")).expect("they fit");
+    let bound = bind(
+        ("inputs", "input"),
+        &inputs(),
+        given.as_object().expect("an object"),
+    )
+    .expect("they fit");
     assert_eq!(Json::Object(bound), json!({"topic": "otters", "max": 5}));
 }
 
 #[test]
 fn everything_wrong_with_inputs_is_told_at_once() {
     let given = json!({"tpoic": "otters", "max": "x"});
-    let violations =
-        bind(&inputs(), given.as_object().expect("an object")).expect_err("they do not fit");
+    let violations = bind(
+        ("inputs", "input"),
+        &inputs(),
+        given.as_object().expect("an object"),
+    )
+    .expect_err("they do not fit");
     let lines: Vec<String> = violations
         .iter()
         .map(|found| format!("{}: {}", found.path, found.message))

@@ -12,6 +12,7 @@ const VIOLATIONS_MAX: usize = 20;
 
 /// Checks the inputs of a run and fills in defaults; paths start with `inputs`.
 pub(crate) fn bind(
+    (key, word): (&str, &str),
     inputs: &[InputSpec],
     given: &Map<String, Json>,
 ) -> Result<Map<String, Json>, Vec<Violation>> {
@@ -21,14 +22,14 @@ pub(crate) fn bind(
             let near = nearest(name, inputs.iter().map(|input| input.name.as_str()));
             let hint = near.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
             found.add(
-                &format!("inputs.{name}"),
-                format!("unknown input `{name}`{hint}"),
+                &format!("{key}.{name}"),
+                format!("unknown {word} `{name}`{hint}"),
             );
         }
     }
     let mut bound = Map::new();
     for input in inputs {
-        let path = format!("inputs.{}", input.name);
+        let path = format!("{key}.{}", input.name);
         match (given.get(&input.name), &input.default) {
             (Some(value), _) => {
                 found.check(&input.schema, &path, value);
@@ -38,7 +39,7 @@ pub(crate) fn bind(
                 bound.insert(input.name.clone(), default.clone());
             }
             (None, None) if input.schema.is_optional() => {}
-            (None, None) => found.add(&path, format!("input `{}` is missing", input.name)),
+            (None, None) => found.add(&path, format!("{word} `{}` is missing", input.name)),
         }
     }
     if found.violations.is_empty() {

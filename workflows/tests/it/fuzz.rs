@@ -8,7 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 
 use phisync_workflows::expr::{self, Env, Scope, Type, Value};
 use phisync_workflows::fmt::format;
-use phisync_workflows::{SourceText, compile, compile_to_draw, fix, render};
+use phisync_workflows::{SourceText, compile, fix, render};
 
 use crate::support::{examples, fixtures, team};
 
@@ -18,7 +18,7 @@ fn text_to_machine(bytes: &[u8]) {
     let compiled = compile(&source, Some(&team()));
     let shown = render::text(&source, &compiled.diagnostics, true);
     assert_eq!(shown.is_empty(), compiled.diagnostics.is_empty());
-    for machine in compile_to_draw(&source) {
+    for machine in compile(&source, None).machines {
         for picture in [
             render::graph::text(&machine),
             render::graph::mermaid(&machine),

@@ -17,7 +17,7 @@ use crate::machine::{
 use crate::source::Span;
 
 /// How an activity can end, and which transitions answer it.
-struct Ending {
+pub(super) struct Ending {
     /// As a person names it.
     name: String,
     /// What answers it, in the order in which it is looked for.
@@ -131,7 +131,7 @@ fn event_sources(state: &State) -> Vec<EventSource> {
 }
 
 /// All ways in which the activity can end.
-fn endings(draft: &Draft<'_>, fates: &Fates, state: &State) -> Vec<Ending> {
+pub(super) fn endings(draft: &Draft<'_>, fates: &Fates, state: &State) -> Vec<Ending> {
     let succeeded = || Ending {
         name: "succeeded".to_owned(),
         answers: vec![ActivityOutcome::Succeeded],
@@ -158,6 +158,26 @@ fn endings(draft: &Draft<'_>, fates: &Fates, state: &State) -> Vec<Ending> {
     endings
 }
 
+/// Whether time passes in a state, so that something can come from outside meanwhile: in whatever its steps
+/// do, unless all of them end at once.
+pub(super) fn waits(draft: &Draft<'_>, state: &State) -> bool {
+    let at_once = |kind: &StepKind| {
+        matches!(
+            kind,
+            StepKind::Set(_) | StepKind::Fail(_) | StepKind::Finish(_) | StepKind::Emit(_)
+        )
+    };
+    let activity = state
+        .activity
+        .is_some_and(|step| !at_once(&draft.steps[step.get()].step.kind));
+    activity
+        || state.entry.is_some_and(|body| {
+            let steps = draft.steps.iter().map(|draft| &draft.step);
+            let mut inside = steps.filter(|step| step.body == body);
+            inside.any(|step| !at_once(&step.kind))
+        })
+}
+
 /// An approval ends with one of its options, or expires.
 fn decisions(approval: &ApprovalSpec) -> Vec<Ending> {
     let option = |name: &String| {
@@ -182,7 +202,7 @@ fn decisions(approval: &ApprovalSpec) -> Vec<Ending> {
     endings
 }
 
-fn answers(transition: &Transition, ending: &Ending) -> bool {
+pub(super) fn answers(transition: &Transition, ending: &Ending) -> bool {
     match &transition.trigger {
         TransitionTrigger::Outcome(outcome) => ending.answers.contains(outcome),
         TransitionTrigger::Event(_) => false,

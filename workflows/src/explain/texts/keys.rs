@@ -69,13 +69,13 @@ pub(super) const TEXTS: &[Text] = &[
          for a graph by `needs`.",
     ),
     (
-        "PHI118",
-        "Two keys say the same thing in two ways. Keep one.",
+        "PHI117",
+        "The key is still read, and a later version will not know it. The help says what to write \
+         instead.",
     ),
     (
-        "PHI119",
-        "The key is part of the language and this version of phisync does not run it yet. It is \
-         refused, since a workflow without it would do something else.",
+        "PHI118",
+        "Two keys say the same thing in two ways. Keep one.",
     ),
     (
         "PHI120",
