@@ -19,6 +19,7 @@ mod page;
 mod routes;
 mod server;
 mod structure;
+mod testing;
 mod transcript;
 mod workflows;
 

@@ -1,5 +1,6 @@
 //! A page as the tests see it: fenced blocks, tables, and parts that a program writes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -120,4 +121,41 @@ pub(crate) fn generated(path: &str, name: &str, expected: &str) {
         "{path} is not what the program says: {first}\n\
          to update it: PHISYNC_UPDATE_DOCS=1 cargo test -p phisync --test docs"
     );
+}
+
+/// The names of all tests of the repository, so that a page can be held to those that it names.
+pub(crate) fn tests_there() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut folders = vec![repository()];
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap_or_else(|cause| panic!("{folder:?}: {cause}"));
+        for entry in entries {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                let text = fs::read_to_string(&path).unwrap_or_default();
+                names.extend(tests_of(&text));
+            }
+        }
+    }
+    names
+}
+
+/// The functions of a text that an attribute makes tests.
+fn tests_of(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut is_test = false;
+    for line in text.lines().map(str::trim) {
+        is_test |= line.ends_with("test]") && line.starts_with("#[");
+        let function = ["fn ", "async fn "]
+            .iter()
+            .find_map(|key| line.strip_prefix(key));
+        let Some(function) = function else { continue };
+        if std::mem::take(&mut is_test) {
+            found.extend(function.split('(').next().map(str::to_owned));
+        }
+    }
+    found
 }

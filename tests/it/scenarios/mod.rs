@@ -23,6 +23,7 @@ mod keeping;
 mod leases;
 mod limits;
 mod pausing;
+mod policies;
 mod proofs;
 mod questions;
 mod results;
