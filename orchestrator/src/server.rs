@@ -24,7 +24,7 @@ use phisync_state::{Durability, FileOptions, FileStore, Head, Opened, Store, Unk
 use tokio::sync::watch;
 
 use crate::api::http::{App, Counts, Doors};
-use crate::coordinator::{Coordinator, Now};
+use crate::coordinator::{Coordinator, Now, Settings};
 use crate::engine::RunId;
 use crate::identity::TokenStore;
 use crate::paths::DataPaths;
@@ -65,6 +65,8 @@ pub struct ServeOptions {
     pub expect_head: Option<Head>,
     /// The working trees that transactions may change, by name.
     pub roots: Vec<(String, PathBuf)>,
+    /// What workflows read as `config`.
+    pub settings: Settings,
     /// An answer that the disk does not confirm in this time is told as unknown.
     pub answer_within: Duration,
 }
@@ -177,6 +179,7 @@ impl Server {
             now,
         )?;
         coordinator.set_archives(Arc::clone(store.archives()));
+        coordinator.set_settings(options.settings.clone());
         let system = |what| move |source| StartError::System { what, source };
         let roots = declare(&options.roots, &options.data)?;
         let data =

@@ -84,6 +84,7 @@ fn begun(workflow: &str, held: bool) -> RunState {
     let begin = Start {
         run: RunId::parse("r1").expect("a sound id"),
         inputs: Map::new(),
+        config: Map::new(),
         labels: BTreeMap::new(),
         by: "dana".to_owned(),
         trigger: None,

@@ -100,6 +100,7 @@ pub fn explore(machine: &Arc<Machine>, states_max: usize) -> Explored {
     let begin = Start {
         run: RunId::parse("r1").expect("a sound id"),
         inputs: Map::new(),
+        config: Map::new(),
         labels: BTreeMap::new(),
         by: "dana".to_owned(),
         trigger: None,

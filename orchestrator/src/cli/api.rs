@@ -195,6 +195,25 @@ impl Api {
         answer.ok_or_else(|| self.garbled("no content where some is due"))
     }
 
+    /// As [`Self::post`], where what is sent is a text: the definition of a workflow.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub(crate) fn post_text<A: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        text: &str,
+    ) -> Result<A, CallError> {
+        let post = self.agent.post(self.url(path, &[]));
+        let post = self
+            .headers(post)
+            .header("content-type", "application/yaml");
+        let post = post.config().timeout_global(Some(ANSWER_WITHIN)).build();
+        let answer = post.send(text).map_err(|cause| self.failed(cause))?;
+        let answer = self.read(answer)?;
+        answer.ok_or_else(|| self.garbled("no content where some is due"))
+    }
+
     /// As [`Self::post`], with a key by which the server knows the same call again.
     ///
     /// # Errors

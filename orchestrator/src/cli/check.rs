@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use phisync_workflows::{
-    Applied, Catalog, CatalogWorkflow, Compiled, Diagnostic, Severity, SourceText, compile,
-    compile_beside, fix, render,
+    Applied, Catalog, Compiled, Diagnostic, Severity, SourceText, compile_beside, fix, render,
 };
 use serde_json::Value;
 
@@ -13,7 +12,7 @@ use super::exit_code::ExitCode;
 use super::output::Format;
 use super::report::Report;
 use super::team::Team;
-use super::{Context, definition, output};
+use super::{Context, apply, definition, output};
 
 /// Compile workflows and say what is wrong with them.
 ///
@@ -53,6 +52,8 @@ enum CheckFormat {
     Text,
     /// One JSON array, of the diagnostics of all files.
     Json,
+    /// One SARIF 2.1.0 log, for code hosts and editors.
+    Sarif,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -78,7 +79,7 @@ impl Check {
         }
         let known: Vec<_> = match &sources[..] {
             [_] => Vec::new(),
-            several => several.iter().map(interfaces).collect(),
+            several => apply::interfaces(several),
         };
         for (index, (file, mut source)) in self.files.iter().zip(sources).enumerate() {
             let team = Team::for_workflow(self.agents.as_deref(), file, &context.place)?;
@@ -86,11 +87,7 @@ impl Check {
             if self.fix {
                 source = fixed(context, file, source, catalog.as_ref())?;
             }
-            let others = known
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != index);
-            let others: Vec<_> = others.flat_map(|(_, list)| list).cloned().collect();
+            let others = apply::beside(&known, index);
             let compiled = compile_beside(&source, catalog.as_ref(), &others);
             for diagnostic in &compiled.diagnostics {
                 match diagnostic.severity {
@@ -101,12 +98,21 @@ impl Check {
             }
             reports.push((source, compiled));
         }
-        let format = match (self.format, context.output.format()) {
-            (Some(CheckFormat::Text), _) | (None, Format::Table) => Format::Table,
-            (Some(CheckFormat::Json), _) => Format::Json,
-            (None, format) => format,
-        };
-        self.tell(context, format, &reports, &count)?;
+        match (self.format, context.output.format()) {
+            (Some(CheckFormat::Sarif), _) => {
+                let files = reports.iter();
+                let files: Vec<_> = files
+                    .map(|(source, compiled)| (source, &compiled.diagnostics[..]))
+                    .collect();
+                let log = render::sarif(env!("CARGO_PKG_VERSION"), &files);
+                context.output.text(&output::json_pretty(&log))?;
+            }
+            (Some(CheckFormat::Text), _) | (None, Format::Table) => {
+                self.tell(context, Format::Table, &reports, &count)?;
+            }
+            (Some(CheckFormat::Json), _) => self.tell(context, Format::Json, &reports, &count)?,
+            (None, format) => self.tell(context, format, &reports, &count)?,
+        }
         let denied = self.deny == Some(Deny::Warnings) && count.warnings > 0;
         if count.errors > 0 || denied {
             Ok(ExitCode::Invalid)
@@ -162,18 +168,6 @@ impl Check {
             number(count.warnings, "warning")
         )
     }
-}
-
-/// What others that are checked with it know of the workflows of a text: of those without errors, as
-/// far as the text alone tells.
-fn interfaces(source: &SourceText) -> Vec<CatalogWorkflow> {
-    let machines = compile(source, None).machines;
-    let known = machines.iter().map(|machine| CatalogWorkflow {
-        name: machine.name().to_owned(),
-        version: machine.version().to_owned(),
-        interface: machine.interface(),
-    });
-    known.collect()
 }
 
 /// The text with what can be mended mended, in the file too.

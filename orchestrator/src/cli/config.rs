@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use phisync::runtime::SnapshotPolicy;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{DurabilityMode, plain};
 
@@ -18,7 +19,7 @@ use super::{DurabilityMode, plain};
 pub(crate) const FILE_NAME: &str = "phisync.toml";
 
 /// A project's settings.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// The team, relative to the file. Without it: `agents.yaml` beside the file, if there is one.
@@ -29,6 +30,9 @@ pub(crate) struct Config {
     /// When snapshots are taken, and what is kept.
     #[serde(default)]
     pub(crate) snapshots: Snapshots,
+    /// What workflows read as `config`, by their names: `[config.WORKFLOW]`.
+    #[serde(default)]
+    pub(crate) config: BTreeMap<String, Map<String, Value>>,
 }
 
 /// The section `[serve]`.

@@ -226,6 +226,7 @@ pub(crate) fn start(
         announce,
         only_run,
         snapshots: data.config()?.snapshots.policy(),
+        settings: data.settings()?,
         durability: Durability::Sync,
         read_only: false,
         agents_write_under_tasks: false,

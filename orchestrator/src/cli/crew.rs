@@ -139,18 +139,18 @@ pub(crate) fn worker(config: WorkerConfig, employer: Employer<'_>) -> Result<Wor
     )?)
 }
 
-/// The agents of `team` that `machine` may give work to, each with a command.
+/// The agents of `team` that `machines` may give work to, each with a command.
 ///
 /// # Errors
 /// When a step can be done by no agent that has one; names all such steps.
-pub(crate) fn needed<'a>(
-    machine: &Machine,
+pub(crate) fn needed<'a, 'm>(
+    machines: impl Iterator<Item = &'m Machine>,
     team: Option<&'a Team>,
 ) -> Result<Vec<&'a AgentSpec>, Report> {
     let agents: &[AgentSpec] = team.map_or(&[], |team| &team.registry.agents);
     let mut chosen = BTreeSet::new();
     let mut idle = Vec::new();
-    for (step, assign) in assignments(machine) {
+    for (step, assign) in machines.flat_map(assignments) {
         let able: Vec<usize> = (0..agents.len())
             .filter(|index| may_do(&agents[*index], assign))
             .filter(|index| agents[*index].command.is_some())

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::exit_code::ExitCode;
 use super::report::{Report, plain};
 use crate::cli::config::{Config, ConfigError};
+use phisync::coordinator::Settings;
 
 /// The directory's name in a project.
 pub(crate) const NAME: &str = ".phisync";
@@ -145,6 +146,14 @@ impl DataDir {
     /// When they are there but cannot be understood.
     pub(crate) fn config(&self) -> Result<Config, ConfigError> {
         Config::load(&self.project())
+    }
+
+    /// What the project sets for its workflows.
+    ///
+    /// # Errors
+    /// When the settings cannot be understood.
+    pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
+        self.config().map(|config| Settings(config.config))
     }
 
     /// The project's team: what the settings name, else `agents.yaml` beside the directory, if any.

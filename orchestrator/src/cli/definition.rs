@@ -3,7 +3,9 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use phisync_workflows::{Catalog, Compiled, Machine, Severity, SourceText, compile, render};
+use phisync_workflows::{
+    Catalog, CatalogWorkflow, Compiled, Machine, Severity, SourceText, compile_beside, render,
+};
 
 use super::exit_code::ExitCode;
 use super::output::Output;
@@ -71,19 +73,55 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Report> {
 ///
 /// # Errors
 /// When the file cannot be read, has errors, or does not hold exactly one workflow.
-pub(crate) fn machine(
+pub(crate) fn machine(output: &Output, path: &Path) -> Result<Machine, Report> {
+    machine_beside(output, &read(path)?, None, &[])
+}
+
+/// The one workflow of a text, compiled beside those of others.
+///
+/// # Errors
+/// As for [`machine`].
+pub(crate) fn machine_beside(
     output: &Output,
-    path: &Path,
+    source: &SourceText,
     catalog: Option<&Catalog>,
+    others: &[CatalogWorkflow],
 ) -> Result<Machine, Report> {
-    let source = read(path)?;
-    let compiled = compile(&source, catalog);
+    let compiled = told(output, source, catalog, others)?;
+    only(source.name(), compiled)
+}
+
+/// All workflows of a text, compiled beside those of others.
+///
+/// # Errors
+/// When there are errors, or no workflow.
+pub(crate) fn machines(
+    output: &Output,
+    source: &SourceText,
+    catalog: Option<&Catalog>,
+    others: &[CatalogWorkflow],
+) -> Result<Vec<Machine>, Report> {
+    let compiled = told(output, source, catalog, others)?;
+    match compiled.machines.len() {
+        2.. if !compiled.has_errors() => Ok(compiled.machines),
+        _ => Ok(vec![only(source.name(), compiled)?]),
+    }
+}
+
+/// A text compiled, its errors and warnings told.
+fn told(
+    output: &Output,
+    source: &SourceText,
+    catalog: Option<&Catalog>,
+    others: &[CatalogWorkflow],
+) -> Result<Compiled, Report> {
+    let compiled = compile_beside(source, catalog, others);
     let mut told = compiled.diagnostics.clone();
     told.retain(|diagnostic| diagnostic.severity != Severity::Info);
     if !told.is_empty() {
-        output.say_painted(render::text(&source, &told, output.color()).trim_end())?;
+        output.say_painted(render::text(source, &told, output.color()).trim_end())?;
     }
-    only(source.name(), compiled)
+    Ok(compiled)
 }
 
 /// Whether a file of the command line is standard input.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use phisync::protocol::{Failure, StartRequest, Started};
+use phisync::protocol::{Failure, StartRequest, Started, WorkflowDetail};
 use phisync_agents::worker::Screen;
 use phisync_state::env::{Entropy as _, OsEntropy};
 use phisync_workflows::Machine;
@@ -31,7 +31,7 @@ use super::report::Report;
 use super::run::cancel::cancel;
 use super::run::{LOG_HEADER, Outcome, outputs_text};
 use super::team::Team;
-use super::{Context, definition, signals};
+use super::{Context, apply, definition, signals};
 
 use answers::Answers;
 use follow::Followed;
@@ -41,11 +41,15 @@ use follow::Followed;
 /// Opens the data directory for this one run, starts every agent that the workflow needs by its
 /// declared command, shows the progress on stderr and the transition log and the outputs on stdout. Ends
 /// with 0 if the run completed and with 1 if it failed. Ctrl-C cancels the run; twice ends at once.
+///
+/// With several files the first is run, and the workflows of the others are those that it can call: they are
+/// compiled beside it and registered first, as `phisync apply` does.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: phisync exec workflows/hello.yaml -i name=you")]
 pub(super) struct Exec {
-    /// Workflow file; - is standard input
-    file: PathBuf,
+    /// The workflow to run, then those that it calls; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
 
     #[command(flatten)]
     inputs: Inputs,
@@ -74,13 +78,25 @@ struct Record<'a> {
 
 impl Exec {
     pub(super) fn run(self, context: &Context) -> Result<ExitCode, Report> {
-        let team = Team::for_workflow(self.agents.as_deref(), &self.file, &context.place)?;
+        let main = self.files.first().map_or(Path::new(""), PathBuf::as_path);
+        let team = Team::for_workflow(self.agents.as_deref(), main, &context.place)?;
         let catalog = team.as_ref().map(Team::catalog);
-        let machine = definition::machine(&context.output, &self.file, catalog.as_ref())?;
+        let mut sources = Vec::with_capacity(self.files.len());
+        for file in &self.files {
+            sources.push(definition::read(file)?);
+        }
+        let known = match &sources[..] {
+            [_] => Vec::new(),
+            several => apply::interfaces(several),
+        };
+        let others = apply::beside(&known, 0);
+        let output = &context.output;
+        let machine = definition::machine_beside(output, &sources[0], catalog.as_ref(), &others)?;
+        let callable = apply::callable(context, &sources, &known, catalog.as_ref())?;
         self.answers.check(&machine)?;
         let inputs = self.inputs.read(Some(&machine))?;
         inputs::bind(&machine, &inputs)?;
-        let agents = crew::needed(&machine, team.as_ref())?;
+        let agents = crew::needed(std::iter::once(&machine).chain(&callable), team.as_ref())?;
         let data = data_directory(context)?;
 
         let run = self.id.clone().unwrap_or_else(|| fresh_id(&mut OsEntropy));
@@ -105,7 +121,12 @@ impl Exec {
             id: Some(run),
             ..StartRequest::default()
         };
-        let followed = self.supervise(context, &api, &machine, &request, |on_failure| {
+        let work = Work {
+            machine: &machine,
+            callable: &callable,
+            request: &request,
+        };
+        let followed = self.supervise(context, &api, &work, |on_failure| {
             let base_dir = team.as_ref().map_or_else(PathBuf::new, Team::base_dir);
             let screen: Screen = Arc::new(std::sync::Mutex::new(std::io::stderr()));
             // A board that is redrawn in place leaves no room for what agents say beside it.
@@ -125,11 +146,13 @@ impl Exec {
         &self,
         context: &Context,
         api: &Api,
-        machine: &Machine,
-        request: &StartRequest,
+        work: &Work<'_>,
         hire: impl FnOnce(&OnFailure) -> Result<Crew, Report>,
     ) -> Result<Ended, Report> {
-        let started: Started = api.post(&["v1", "runs"], request)?;
+        let machine = work.machine;
+        apply::register(api, work.callable)?;
+        let started: Started = api.post(&["v1", "runs"], work.request)?;
+        work.tell_older(context, api, &started.id)?;
         let interrupted = Arc::new(AtomicBool::new(false));
         let give_up = canceller(api, &started.id);
         signals::on_first({
@@ -161,6 +184,39 @@ impl Exec {
             followed,
             interrupted: interrupted.load(Ordering::SeqCst),
         })
+    }
+}
+
+/// What is to be run.
+struct Work<'a> {
+    machine: &'a Machine,
+    callable: &'a [Machine],
+    request: &'a StartRequest,
+}
+
+impl Work<'_> {
+    /// Warns of calls that stay with another version than the one that was given: a definition calls what
+    /// was chosen when it was first registered, for ever.
+    fn tell_older(&self, context: &Context, api: &Api, run: &str) -> Result<(), Report> {
+        if self.callable.is_empty() {
+            return Ok(());
+        }
+        let detail: WorkflowDetail = api.get(&["v1", "runs", run, "workflow"], &[])?;
+        for (call, chosen) in &detail.calls {
+            let name = call.split(' ').next().unwrap_or(call);
+            let given = self.callable.iter().filter(|given| given.name() == name);
+            let given: Vec<_> = given.map(Machine::version).collect();
+            if !given.is_empty() && !given.contains(&chosen.as_str()) {
+                context.output.say(format!(
+                    "warning: `{}` calls `{name}` {chosen}, as when it was first registered; the file has \
+                     {}\n  hint: a change of `{}` makes a definition that calls the newer one",
+                    self.machine.name(),
+                    given.join(", "),
+                    self.machine.name(),
+                ))?;
+            }
+        }
+        Ok(())
     }
 }
 

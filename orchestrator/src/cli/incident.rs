@@ -13,7 +13,7 @@ pub(super) enum Incident {
     List(List),
     /// Try to undo the step again; of a run that stalled, look at everything again
     Retry(Resolve),
-    /// Leave this step as it is and undo the rest
+    /// Leave this step as it is and undo the rest; a run that stalled fails by its own rules
     Skip(Resolve),
     /// Undo nothing more and close the run as it stands
     Abandon(Resolve),

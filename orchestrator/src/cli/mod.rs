@@ -6,6 +6,7 @@
 
 mod agent;
 mod api;
+mod apply;
 mod approval;
 mod bench;
 mod check;
@@ -48,6 +49,7 @@ mod token;
 mod tx;
 mod why;
 mod writes;
+mod workflow;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -119,6 +121,10 @@ enum Command {
     Diff(diff::Diff),
     Graph(graph::Graph),
     Schema(schema::Schema),
+    Apply(apply::Apply),
+    /// See which workflows are registered
+    #[command(subcommand)]
+    Workflow(workflow::Workflow),
     /// Start, watch and end runs
     #[command(subcommand)]
     Run(run::Run),
@@ -217,6 +223,8 @@ fn dispatch(command: Command, context: &Context) -> Result<u8, Report> {
         Command::Diff(command) => command.run(context),
         Command::Graph(command) => command.run(context),
         Command::Schema(command) => command.run(context),
+        Command::Apply(command) => command.run(context),
+        Command::Workflow(command) => command.run(context),
         Command::Run(command) => command.run(context),
         Command::Event(command) => command.run(context),
         Command::Schedule(command) => command.run(context),

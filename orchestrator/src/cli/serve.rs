@@ -146,6 +146,7 @@ impl Serve {
             announce: true,
             only_run: None,
             roots,
+            settings: data.settings()?,
             snapshots: self.snapshots.or(data.config()?.snapshots).policy(),
             durability,
             read_only: self.read_only,

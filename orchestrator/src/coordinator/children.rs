@@ -24,6 +24,8 @@ enum Wish {
         step: String,
         child: RunId,
         of: RunId,
+        /// The run that tried it before.
+        after: Option<RunId>,
     },
     Cancel {
         child: RunId,
@@ -57,8 +59,14 @@ impl Coordinator {
                         self.tell_parent(id, &step, ended(child, Err(error)), now);
                     }
                 }
-                Wish::Unwind { step, child, of } => {
-                    if let Err(refusal) = self.unwind(&of, &child, (id, &step), now) {
+                Wish::Unwind {
+                    step,
+                    child,
+                    of,
+                    after,
+                } => {
+                    let begun = self.unwind(&of, after.as_ref(), &child, (id, &step), now);
+                    if let Err(refusal) = begun {
                         let message = format!("run `{of}` cannot be undone: {refusal}");
                         let error = Failure::new("saga.failed", message);
                         self.tell_parent(id, &step, ended(child, Err(error)), now);
@@ -104,6 +112,7 @@ impl Coordinator {
         };
         Ok(NewRun {
             inputs: bind(&machine, &inputs)?,
+            config: self.settings.bind(&machine)?,
             machine,
             labels: BTreeMap::new(),
             by: format!("run {parent}"),
@@ -186,6 +195,7 @@ fn wish(run: &RunState, event: &RunEvent) -> Option<Wish> {
                     version,
                     inputs,
                     undoes: None,
+                    after: _,
                 },
             ..
         } => Some(Wish::Start {
@@ -201,6 +211,7 @@ fn wish(run: &RunState, event: &RunEvent) -> Option<Wish> {
                 BlockWork::Call {
                     run: child,
                     undoes: Some(of),
+                    after,
                     ..
                 },
             ..
@@ -208,6 +219,7 @@ fn wish(run: &RunState, event: &RunEvent) -> Option<Wish> {
             step: step.clone(),
             child: child.clone(),
             of: of.clone(),
+            after: after.clone(),
         }),
         RunEvent::BlockCancelling { step, .. } => {
             let slot = run.slot_named(step)?;

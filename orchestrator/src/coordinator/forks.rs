@@ -60,6 +60,7 @@ impl Coordinator {
         let trigger = |trigger| Start {
             run: run.clone(),
             inputs: old.inputs.clone(),
+            config: old.config.clone(),
             labels: old.labels.clone(),
             by: by.to_owned(),
             trigger: Some(trigger),
@@ -98,11 +99,13 @@ impl Coordinator {
         Ok((facts, within))
     }
 
-    /// Starts a run that undoes what a closed one did, for the step of a run that waits for it. No
-    /// concurrency key holds it back: what is undone waits for nobody.
+    /// Starts a run that undoes what a closed one did, for the step of a run that waits for it: what
+    /// `after`, which tried it before, has left. No concurrency key holds it back: what is undone waits
+    /// for nobody.
     pub(super) fn unwind(
         &mut self,
         closed: &RunId,
+        after: Option<&RunId>,
         run: &RunId,
         (parent, step): (&RunId, &str),
         now: Now,
@@ -112,6 +115,7 @@ impl Coordinator {
         let start = Start {
             run: run.clone(),
             inputs: old.inputs,
+            config: old.config,
             labels: old.labels,
             by: format!("run {parent}"),
             trigger: Some(Trigger::Unwind {
@@ -122,7 +126,10 @@ impl Coordinator {
             held: false,
         };
         let moment = self.moment(now);
-        let (state, decision) = engine::unwind(&old.machine, &facts, start, moment);
+        // One that could not even begin has undone nothing.
+        let before = after.and_then(|run| self.load(run).ok());
+        let already = before.as_ref().map(RunState::undone).unwrap_or_default();
+        let (state, decision) = engine::unwind(&old.machine, &facts, already, start, moment);
         self.take_in(run, state, &decision.events, &Admission::Free, now);
         Ok(())
     }
@@ -139,6 +146,7 @@ impl Coordinator {
         let new = super::starts::NewRun {
             machine: state.machine.clone(),
             inputs: state.inputs.clone(),
+            config: state.config.clone(),
             labels: state.labels.clone(),
             by: by.to_owned(),
             trigger: state.trigger.clone(),

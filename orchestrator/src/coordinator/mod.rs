@@ -82,6 +82,7 @@ pub use polls::{Handed, PollId, Polled};
 pub use refusal::{Refusal, RefusalClass};
 pub use rewind::{Point, RewindOrder, RewindRefusal};
 pub use runs::{ListFilter, Order, Target};
+pub use starts::Settings;
 pub use tasks::{Completed, Outcome};
 pub use team::{AgentEvent, Evidence};
 pub use turns::TurnWish;
@@ -113,6 +114,7 @@ pub struct Coordinator {
     epoch: u64,
     entropy: Box<dyn Entropy>,
     registry: Registry,
+    settings: Settings,
     definitions: Definitions,
     open: BTreeMap<RunId, OpenRun>,
     closed: ClosedRuns,
@@ -164,6 +166,11 @@ impl Coordinator {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Gives what runs read as `config` from now on; those that have begun keep what they had.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 
     /// The runs that changed since the last call.

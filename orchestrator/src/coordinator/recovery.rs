@@ -38,6 +38,7 @@ impl Coordinator {
             epoch,
             entropy,
             registry,
+            settings: super::Settings::default(),
             definitions: Definitions::default(),
             open: std::collections::BTreeMap::new(),
             closed: super::ClosedRuns::default(),

@@ -87,6 +87,14 @@ pub enum Refusal {
         /// Everything that is wrong.
         violations: Vec<Violation>,
     },
+    /// Settings of the deployment that the workflow does not take.
+    #[error("the settings of the deployment do not fit the `config` of workflow `{workflow}`")]
+    BadSettings {
+        /// The workflow.
+        workflow: String,
+        /// Everything that is wrong.
+        violations: Vec<Violation>,
+    },
     /// An idempotency key that came with another body before.
     #[error("the idempotency key `{key}` was used for another request, which started run `{run}`")]
     OtherBody {
@@ -277,6 +285,7 @@ impl Refusal {
             Self::BadName { .. }
             | Self::BadTask(_)
             | Self::BadInputs { .. }
+            | Self::BadSettings { .. }
             | Self::BadSchedule(_)
             | Self::BadKey { .. }
             | Self::OtherBody { .. }
@@ -323,6 +332,7 @@ impl Refusal {
             Self::Forbidden(_) => "forbidden",
             Self::BadName { .. } | Self::BadTask(_) => "bad_name",
             Self::BadInputs { .. } => "schema.input",
+            Self::BadSettings { .. } => "schema.config",
             Self::BadSchedule(_) | Self::Schedule(_) => "bad_schedule",
             Self::Fork(ForkRefusal::Irreversible { .. }) => "irreversible",
             Self::Fork(_) => "cannot_fork",
@@ -360,8 +370,19 @@ impl Refusal {
                     unmet: violations, ..
                 },
             )
-            | Self::BadInputs { violations, .. } => violations,
+            | Self::BadInputs { violations, .. }
+            | Self::BadSettings { violations, .. } => violations,
             _ => &[],
+        }
+    }
+
+    /// What was wrong, with every value that broke a schema, for a fact that keeps it.
+    pub(super) fn in_words(&self) -> String {
+        let line = |v: &Violation| format!("{}: {}", v.path, v.message);
+        let lines: Vec<_> = self.violations().iter().map(line).collect();
+        match lines.is_empty() {
+            true => self.to_string(),
+            false => format!("{self}: {}", lines.join("; ")),
         }
     }
 

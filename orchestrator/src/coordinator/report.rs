@@ -86,6 +86,7 @@ pub(super) fn detail(run: &RunState) -> RunDetail {
         }),
         deadline: run.deadline.to_string(),
         inputs: run.inputs.clone(),
+        config: run.config.clone(),
         stands_still: stands_still(run)
             .map(|(state, _, text)| format!("{state}: waits for {text}")),
         steps: step_rows(run),

@@ -202,6 +202,7 @@ impl Coordinator {
         };
         let new = NewRun {
             inputs: bind(&machine, &order.inputs)?,
+            config: self.settings.bind(&machine)?,
             labels: order.labels.clone(),
             by: order.by.clone(),
             trigger: None,

@@ -17,7 +17,7 @@ use crate::schedule::{
     self, Past, Plan, ScheduleEvent, ScheduleInput, ScheduleState, Surroundings,
 };
 
-use super::starts::{NewRun, StartScope, fill};
+use super::starts::{NewRun, Settings, StartScope, fill};
 use super::{Coordinator, Now, Refusal, recovery};
 
 /// The workflow and the schedule's id.
@@ -249,11 +249,12 @@ impl Coordinator {
             ScheduleInput::Trigger { by } => Some(by.clone()),
             _ => None,
         };
+        let settings = self.settings.clone();
         let mut prepared = BTreeMap::new();
         let mut prepare = |instant: Option<Timestamp>| {
             let by = by_hand.clone();
             let by = by.unwrap_or_else(|| format!("schedule {}", key.1));
-            let new = prepare(&machine, &entry, instant, by, now.wall)?;
+            let new = prepare(&machine, &entry, instant, by, &settings, now.wall)?;
             self.admission(&new, now).map_err(|no| no.to_string())?;
             let run = self.fresh_id_besides(&prepared, now);
             prepared.insert(run.clone(), new);
@@ -414,6 +415,7 @@ fn prepare(
     entry: &Schedule,
     instant: Option<Timestamp>,
     by: String,
+    settings: &Settings,
     now: Timestamp,
 ) -> Result<NewRun, String> {
     let trigger = Trigger::Schedule {
@@ -422,10 +424,12 @@ fn prepare(
     };
     let mut labels = BTreeMap::from([("schedule".to_owned(), entry.id.clone())]);
     labels.extend(instant.map(|at| ("scheduled_at".to_owned(), at.to_string())));
+    let config = settings.bind(machine).map_err(|no| no.in_words())?;
     let scope = StartScope {
         machine,
         run: None,
         inputs: None,
+        config: &config,
         labels: &labels,
         trigger: Some(&trigger),
         event: None,
@@ -434,6 +438,7 @@ fn prepare(
     Ok(NewRun {
         machine: Arc::clone(machine),
         inputs: fill(machine, &entry.input, &scope)?,
+        config,
         labels,
         by,
         trigger: Some(trigger),

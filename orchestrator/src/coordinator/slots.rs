@@ -150,6 +150,7 @@ impl Coordinator {
             machine: &new.machine,
             run: None,
             inputs: Some(&new.inputs),
+            config: &new.config,
             labels: &new.labels,
             trigger: new.trigger.as_ref(),
             event: None,

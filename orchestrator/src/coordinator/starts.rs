@@ -22,6 +22,8 @@ pub(super) struct NewRun {
     pub machine: Arc<Machine>,
     /// Checked inputs, defaults filled in.
     pub inputs: Map<String, Json>,
+    /// The settings that it has from the beginning to the end.
+    pub config: Map<String, Json>,
     /// For searching; those of the workflow are added.
     pub labels: BTreeMap<String, String>,
     /// Who asks for it.
@@ -42,6 +44,7 @@ impl Coordinator {
         let start = Start {
             run: run.clone(),
             inputs: new.inputs,
+            config: new.config,
             labels,
             by: new.by,
             trigger: new.trigger,
@@ -80,6 +83,24 @@ impl Coordinator {
                 return id;
             }
         }
+    }
+}
+
+/// What a deployment sets for its workflows, by their names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings(pub BTreeMap<String, Map<String, Json>>);
+
+impl Settings {
+    /// What a run of `machine` reads as `config`: the deployment's settings, checked, and defaults.
+    pub(super) fn bind(&self, machine: &Machine) -> Result<Map<String, Json>, Refusal> {
+        let none = Map::new();
+        let given = self.0.get(machine.name()).unwrap_or(&none);
+        machine
+            .bind_config(given)
+            .map_err(|violations| Refusal::BadSettings {
+                workflow: machine.name().to_owned(),
+                violations,
+            })
     }
 }
 
@@ -123,6 +144,7 @@ fn workflow_labels(run: &RunId, new: &NewRun, now: Timestamp) -> BTreeMap<String
         machine: &new.machine,
         run: Some(run),
         inputs: Some(&new.inputs),
+        config: &new.config,
         labels: &new.labels,
         trigger: new.trigger.as_ref(),
         event: None,
@@ -143,11 +165,17 @@ fn workflow_labels(run: &RunId, new: &NewRun, now: Timestamp) -> BTreeMap<String
     labels.collect()
 }
 
+fn named(values: &Map<String, Json>) -> Value {
+    let values = values.iter();
+    Value::map(values.map(|(k, v)| (k.as_str(), Value::from_json(v))))
+}
+
 /// What expressions read before a run has any state.
 pub(super) struct StartScope<'a> {
     pub machine: &'a Machine,
     pub run: Option<&'a RunId>,
     pub inputs: Option<&'a Map<String, Json>>,
+    pub config: &'a Map<String, Json>,
     pub labels: &'a BTreeMap<String, String>,
     pub trigger: Option<&'a Trigger>,
     /// Name, data and time of the event.
@@ -177,11 +205,8 @@ impl Scope for StartScope<'_> {
                 fields.extend(self.run.map(|run| ("id", Value::string(run.as_str()))));
                 Some(Value::map(fields))
             }
-            "inputs" => {
-                let inputs = self.inputs?.iter();
-                let inputs = inputs.map(|(k, v)| (k.as_str(), Value::from_json(v)));
-                Some(Value::map(inputs))
-            }
+            "inputs" => self.inputs.map(named),
+            "config" => Some(named(self.config)),
             "event" => self.event.map(|(name, data, at)| {
                 Value::map([
                     ("name", Value::string(name)),

@@ -171,10 +171,13 @@ impl Coordinator {
             number,
         };
         let labels = BTreeMap::from([("event".to_owned(), name.to_owned())]);
+        let settings = self.settings.bind(machine);
+        let none = serde_json::Map::new();
         let scope = StartScope {
             machine,
             run: None,
             inputs: None,
+            config: settings.as_ref().unwrap_or(&none),
             labels: &labels,
             trigger: Some(&trigger),
             event: Some((name, data, now.wall)),
@@ -191,6 +194,7 @@ impl Coordinator {
             let new = NewRun {
                 machine: Arc::clone(machine),
                 inputs,
+                config: settings.clone().map_err(|no| no.in_words())?,
                 labels: labels.clone(),
                 by: format!("event {name}"),
                 trigger: Some(trigger.clone()),

@@ -262,7 +262,7 @@ fn why_run(run: &RunState, around: &dyn Surroundings) -> Why {
                 subject,
                 "stalled",
                 &format!(
-                    "waits for a person: {what}: {} (retry or abandon)",
+                    "waits for a person: {what}: {} (retry, skip or abandon)",
                     stall.found
                 ),
             )

@@ -12,7 +12,7 @@ use super::blocks::Verdict;
 use super::decide::{Draft, Work};
 use super::event::{BlockWork, PassOutcome, RunEvent};
 use super::input::{ChildEnd, Rejection};
-use super::pass::Slot;
+use super::pass::{PassId, Slot};
 use super::run::RunState;
 use super::scope::RunScope;
 use super::{Failure, RawJson, RunId};
@@ -24,8 +24,10 @@ impl Draft<'_> {
         let scope = RunScope::new(self.run, self.moment, pass);
         let inputs = scope.object(&self.run.spec(slot).input)?;
         let undone = self.run.pass(pass).owner.filter(|_| spec.unwinds);
+        let after = undone.and_then(|undone| self.run.unwound_by(undone, pass));
         Ok(BlockWork::Call {
             undoes: undone.and_then(|undone| self.run.child_of(undone)).cloned(),
+            after: after.cloned(),
             run: child_id(self.moment.dice, slot),
             workflow: spec.workflow.clone(),
             version: spec.version.as_ref().map(ToString::to_string),
@@ -93,6 +95,23 @@ impl RunState {
             | Progress::Many(_)
             | Progress::Loop { .. } => None,
         }
+    }
+
+    /// Whether the step at `slot` calls nobody, but has a call undone.
+    pub(super) fn unwinds(&self, slot: Slot) -> bool {
+        matches!(&self.spec(slot).kind, StepKind::Call(spec) if spec.unwinds)
+    }
+
+    /// The run that undid what the step at `undone` had called, the last time before the pass `now`.
+    fn unwound_by(&self, undone: Slot, now: PassId) -> Option<&RunId> {
+        let body = self.pass(now).body;
+        let passes = self.passes.iter().zip(0..);
+        let before = passes
+            .filter(|(pass, _)| pass.owner == Some(undone) && pass.body == body)
+            .map(|(_, id)| PassId(id))
+            .filter(|id| *id != now)
+            .last()?;
+        self.slots_of(before).find_map(|slot| self.child_of(slot))
     }
 
     /// Whether the child of a call is to end with its parent.

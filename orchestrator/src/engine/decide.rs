@@ -1,7 +1,7 @@
 //! The way into the engine: one input, checked first, then followed to everything that it causes
 //! at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use phisync_state::Timestamp;
@@ -32,6 +32,8 @@ pub(super) struct Draft<'a> {
     pub events: Vec<RunEvent>,
     /// What may move now.
     pub work: VecDeque<Work>,
+    /// Steps that were undone elsewhere, should undoing begin.
+    pub spared: BTreeSet<String>,
 }
 
 /// Something that may move because of a fact.
@@ -54,6 +56,7 @@ impl<'a> Draft<'a> {
             moment,
             events: Vec::new(),
             work: VecDeque::new(),
+            spared: BTreeSet::new(),
         }
     }
 }
@@ -71,6 +74,7 @@ impl Draft<'_> {
             at: self.moment.now,
             deadline: from.saturating_add(machine.timeout()),
             trigger: start.trigger,
+            config: start.config,
         });
     }
 

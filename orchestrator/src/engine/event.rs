@@ -51,6 +51,9 @@ pub enum RunEvent {
         /// What made it start; absent: somebody who asked for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trigger: Option<Trigger>,
+        /// The deployment's settings as they were then, checked, defaults filled in.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        config: Map<String, Value>,
     },
     /// Nothing new is dispatched from now on.
     RunPaused {
@@ -706,6 +709,9 @@ pub enum RunEvent {
         block: Option<String>,
         /// Steps, first to undo first.
         steps: Vec<String>,
+        /// Steps that another run has undone before, which tried to undo the same.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        already: Vec<String>,
         /// Why the block failed; a run says that by itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Failure>,

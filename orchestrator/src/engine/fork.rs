@@ -164,17 +164,20 @@ fn own_facts(source: &[Fact]) -> Vec<Fact> {
     facts
 }
 
-/// A new run that did what the closed run of `source` did, and undoes it from there on.
+/// A new run that did what the closed run of `source` did, and undoes it from there on; but for the steps
+/// that were undone `already`, by a run that tried this before and left the others.
 #[must_use]
 pub fn unwind(
     machine: &Arc<Machine>,
     source: &[Fact],
+    already: BTreeSet<String>,
     start: Start,
     moment: Moment,
 ) -> (RunState, Decision) {
     let by = start.by.clone();
     let mut run = RunState::new(Arc::clone(machine), start.run.clone());
     let mut draft = Draft::new(&mut run, moment);
+    draft.spared = already;
     draft.emit_start(machine, start, moment.now);
     let is_end = |event: &RunEvent| {
         matches!(

@@ -28,6 +28,8 @@ pub struct Start {
     pub run: RunId,
     /// Checked inputs, defaults filled in.
     pub inputs: Map<String, Value>,
+    /// Checked settings, defaults filled in: they stay as they are now, whatever the deployment does.
+    pub config: Map<String, Value>,
     /// For searching.
     pub labels: BTreeMap<String, String>,
     /// Who asks.
@@ -38,7 +40,7 @@ pub struct Start {
     pub held: bool,
 }
 
-/// What a person does about an undo that failed for good.
+/// What a person does about an undo that failed for good, or about a run that stalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resolution {
@@ -270,7 +272,8 @@ pub enum Input {
         /// How far.
         end: FilesEnd,
     },
-    /// A person decides about a run that stalled: it is looked at again, or closed as it stands.
+    /// A person decides about a run that stalled: it is looked at again, fails by its own rules, or is closed
+    /// as it stands.
     ResolveStall {
         /// What.
         action: Resolution,

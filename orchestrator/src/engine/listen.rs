@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::RawJson;
+use super::Trigger;
 use super::decide::Draft;
 use super::event::RunEvent;
 use super::input::Rejection;
@@ -53,8 +54,16 @@ pub struct Subscription {
     pub matching: BTreeMap<String, Value>,
     /// Nothing older counts: the run's start, so that an early event is not lost, or the wait's.
     pub since: Timestamp,
+    /// Nor does what has a number up to this one: the run had heard it before, and may have heard it at
+    /// the very instant at which this wait began.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub after: u64,
     /// So many of them end the wait; at least 1.
     pub count: u32,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Subscription {
@@ -121,6 +130,7 @@ impl Listening {
         !self.is_satisfied()
             && self.subscription.source == delivery.source
             && delivery.at >= self.subscription.since
+            && delivery.number > self.subscription.after
             && self.heard.iter().all(|old| old.number != delivery.number)
             && self.subscription.matches(&delivery.data.parse())
     }
@@ -158,6 +168,8 @@ impl RunState {
                 data,
                 at,
             } => {
+                let last = self.heard_up_to.entry(source.clone()).or_default();
+                *last = (*last).max(*number);
                 if let Some(wait) = self.listening.get_mut(step) {
                     wait.heard.push(Delivery {
                         source: source.clone(),
@@ -180,6 +192,20 @@ impl RunState {
             }
             _ => {}
         }
+    }
+
+    /// The number of the event or signal of `source` that made the run begin; 0: none did.
+    pub(super) fn began_by(&self, source: &Source) -> u64 {
+        match (&self.trigger, source) {
+            (Some(Trigger::Event { name, number }), Source::Event(own)) if name == own => *number,
+            _ => 0,
+        }
+    }
+
+    /// The last number of `source` that the run has taken notice of; 0: none.
+    pub(super) fn heard_up_to(&self, source: &Source) -> u64 {
+        let heard = self.heard_up_to.get(source).copied().unwrap_or_default();
+        heard.max(self.began_by(source))
     }
 
     /// A step that has ended listens to nothing.
@@ -314,6 +340,7 @@ mod tests {
                 source: Source::Event("deploy.finished".to_owned()),
                 matching: [("service".to_owned(), json!("api"))].into(),
                 since: Timestamp::from_micros(10),
+                after: 0,
                 count: 2,
             },
             heard: Vec::new(),
@@ -327,6 +354,10 @@ mod tests {
         assert!(!wait().wants(&event(1, 9, &right)));
         assert!(!wait().wants(&event(1, 10, &json!({ "service": "web" }))));
         assert!(!wait().wants(&event(1, 10, &json!("api"))));
+        let mut later = wait();
+        later.subscription.after = 1;
+        assert!(!later.wants(&event(1, 10, &right)));
+        assert!(later.wants(&event(2, 10, &right)));
     }
 
     #[test]

@@ -9,12 +9,13 @@ use phisync_workflows::machine::{BodyIndex, Step, StepKind};
 use serde_json::{Map, Value};
 
 use super::pass::{Pass, PassId, Slot};
-use super::status::{Phase, RunStatus, TaskStatus};
+use super::status::{Phase, RunStatus, StepStatus, TaskStatus};
 use super::step::{StepState, TaskState, UndoOf};
 use super::walk::Walk;
 use super::watchdog::Stall;
 use super::{
-    Delivery, Failure, Listening, Pause, RawJson, Rewound, RunId, TaskId, Trigger, Undo, Waker,
+    Delivery, Failure, Listening, Pause, RawJson, Rewound, RunId, Source, TaskId, Trigger, Undo,
+    Waker,
 };
 
 /// What a deadline belongs to.
@@ -79,6 +80,8 @@ pub struct RunState {
     pub phase: Phase,
     /// Checked inputs.
     pub inputs: Map<String, Value>,
+    /// Settings of the deployment, as they were when it began.
+    pub config: Map<String, Value>,
     /// For searching.
     pub labels: BTreeMap<String, String>,
     /// Who started it.
@@ -132,6 +135,8 @@ pub struct RunState {
     pub(super) still_since: Option<Timestamp>,
     /// Signals that came, in order.
     pub(super) signals: Vec<Delivery>,
+    /// The last number of each source that one of its waits has heard.
+    pub(super) heard_up_to: BTreeMap<Source, u64>,
     /// Steps that wait for events or signals.
     pub(super) listening: BTreeMap<String, Listening>,
     /// What it waits for; absent when closed.
@@ -161,6 +166,7 @@ impl RunState {
             status: RunStatus::Running,
             phase: Phase::Forward,
             inputs: Map::new(),
+            config: Map::new(),
             labels: BTreeMap::new(),
             by: String::new(),
             started_at: Timestamp::default(),
@@ -187,6 +193,7 @@ impl RunState {
             held: false,
             still_since: None,
             signals: Vec::new(),
+            heard_up_to: BTreeMap::new(),
             listening: BTreeMap::new(),
             waker: Some(Waker::Steps),
             deadlines: BTreeSet::new(),
@@ -238,6 +245,16 @@ impl RunState {
         } else {
             step.task.as_deref_mut()
         }
+    }
+
+    /// The names of the steps that are undone.
+    #[must_use]
+    pub fn undone(&self) -> BTreeSet<String> {
+        let undone = |slot: &Slot| self.step(*slot).status == StepStatus::Compensated;
+        self.slots()
+            .filter(undone)
+            .map(|slot| self.name(slot))
+            .collect()
     }
 
     /// The next instant at which something is due by the clock alone.

@@ -29,8 +29,16 @@ const UNDO_AT_ONCE: usize = 64;
 impl Draft<'_> {
     /// Begins to undo; `false` if there is nothing to undo.
     pub(super) fn begin_undo_of(&mut self, whose: UndoOf, error: Option<Failure>) -> bool {
-        let order = undo_order(self.run, whose);
-        if order.is_empty() {
+        let mut order = undo_order(self.run, whose);
+        let mut already = Vec::new();
+        order.retain(|slot| {
+            let spared = self.spared.contains(&self.run.name(*slot));
+            if spared {
+                already.push(self.run.name(*slot));
+            }
+            !spared
+        });
+        if order.is_empty() && already.is_empty() {
             return false;
         }
         self.emit(RunEvent::UndoStarted {
@@ -39,6 +47,7 @@ impl Draft<'_> {
                 UndoOf::Block(slot) => Some(self.run.name(slot)),
             },
             steps: order.into_iter().map(|slot| self.run.name(slot)).collect(),
+            already,
             error,
             at: self.moment.now,
         });

@@ -316,6 +316,12 @@ fn itself(step: &StepState) -> Value {
     Value::map(fields)
 }
 
+/// Values that are read by name.
+fn named(values: &serde_json::Map<String, Json>) -> Value {
+    let values = values.iter();
+    Value::map(values.map(|(name, value)| (name.as_str(), Value::from_json(value))))
+}
+
 fn raw(value: &RawJson) -> Value {
     Value::from_json(&value.parse())
 }
@@ -323,11 +329,8 @@ fn raw(value: &RawJson) -> Value {
 impl Scope for RunScope<'_> {
     fn variable(&self, name: &str) -> Option<Value> {
         match name {
-            "inputs" => {
-                Some(Value::map(self.run.inputs.iter().map(|(name, value)| {
-                    (name.as_str(), Value::from_json(value))
-                })))
-            }
+            "inputs" => Some(named(&self.run.inputs)),
+            "config" => Some(named(&self.run.config)),
             "run" => {
                 let labels = self.run.labels.iter();
                 Some(Value::map([
@@ -351,11 +354,7 @@ impl Scope for RunScope<'_> {
                 ]))
             }
             "result" => self.extra.result.map(raw),
-            "vars" => {
-                Some(Value::map(self.run.vars.iter().map(|(name, value)| {
-                    (name.as_str(), Value::from_json(value))
-                })))
-            }
+            "vars" => Some(named(&self.run.vars)),
             "state" => self.extra.visit.map(Visit::value),
             "event" => self.extra.event.map(heard),
             "iter" if self.extra.iteration.is_some() => self.extra.iteration.map(Iteration::value),
@@ -370,9 +369,9 @@ impl Scope for RunScope<'_> {
         let slot = self.run.seen_from(self.pass, self.extra.block, step)?;
         let step = self.run.step(slot);
         let mut fields = Vec::new();
-        if let Some(word) = step.outcome_word() {
-            fields.push(("outcome", Value::string(word)));
-        }
+        // Only who did not wait for it sees it open: a step behind a join other than `all`.
+        let outcome = step.outcome_word().unwrap_or("open");
+        fields.push(("outcome", Value::string(outcome)));
         if let Some(output) = step.output.as_ref().filter(|_| has_output(self.run, slot)) {
             fields.push(("output", raw(output)));
         }

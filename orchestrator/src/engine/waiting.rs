@@ -19,17 +19,19 @@ impl Draft<'_> {
         spec: &WaitForSpec,
     ) -> Result<RunEvent, Failure> {
         let scope = RunScope::new(self.run, self.moment, self.run.step(slot).pass);
-        let since = if spec.from_start {
-            self.run.started_at
+        let source = source_of(&spec.source);
+        let (since, after) = if spec.from_start {
+            (self.run.started_at, self.run.began_by(&source))
         } else {
-            self.moment.now
+            (self.moment.now, self.run.heard_up_to(&source))
         };
         Ok(RunEvent::EventAwaited {
             step: self.run.name(slot),
             subscription: Subscription {
-                source: source_of(&spec.source),
+                source,
                 matching: scope.entries(&spec.matching)?.into_iter().collect(),
                 since,
+                after,
                 count: spec.count,
             },
             at: self.moment.now,

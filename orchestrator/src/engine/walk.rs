@@ -216,11 +216,15 @@ impl Draft<'_> {
                 continue;
             };
             let scope = RunScope::new(self.run, self.moment, PassId::MAIN);
+            let source = source_of(source);
+            // What comes while `entry` runs is for this state; what led here is not.
+            let walk = self.run.walk.as_ref();
             let subscription = Subscription {
-                source: source_of(source),
                 matching: scope.entries(&transition.matching)?.into_iter().collect(),
-                since: self.moment.now,
+                since: walk.map_or(self.moment.now, |walk| walk.entered_at),
+                after: self.run.heard_up_to(&source),
                 count: 1,
+                source,
             };
             self.emit(RunEvent::EventAwaited {
                 step,

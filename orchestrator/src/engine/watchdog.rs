@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 use super::decide::{Decision, Draft};
 use super::event::{CancelReason, RunEvent, Undo};
 use super::input::{Moment, Rejection, Resolution};
-use super::pass::{PassStatus, Slot};
+use super::pass::{PassId, PassStatus, Slot};
 use super::run::{Clock, RunState};
-use super::status::{RunStatus, StepStatus, TaskStatus};
+use super::status::{Phase, RunStatus, StepStatus, TaskStatus};
 use super::step::{StepState, TaskState, UndoOf};
 use super::{Failure, Waker};
 
@@ -207,35 +207,55 @@ impl Draft<'_> {
         reason: String,
         by: String,
     ) -> Result<(), Rejection> {
-        let stall = match (&self.run.stalled, action) {
-            (Some(stall), Resolution::Retry | Resolution::Abandon) => stall.clone(),
-            (Some(_), Resolution::Skip) => {
-                return Err(Rejection::NotInState {
-                    task: self.run.id.to_string(),
-                    wanted: "a step whose undo can be skipped",
-                    found: "a run that stalled: retry or abandon".to_owned(),
-                });
-            }
-            (None, _) => {
-                return Err(Rejection::NotInState {
-                    task: self.run.id.to_string(),
-                    wanted: "a run that stalled",
-                    found: self.run.phase.as_str().to_owned(),
-                });
-            }
+        let Some(stall) = self.run.stalled.clone() else {
+            return Err(Rejection::NotInState {
+                task: self.run.id.to_string(),
+                wanted: "a run that stalled",
+                found: self.run.phase.as_str().to_owned(),
+            });
         };
+        if action == Resolution::Skip && self.run.phase != Phase::Forward {
+            return Err(Rejection::NotInState {
+                task: self.run.id.to_string(),
+                wanted: "a run that can still fail",
+                found: format!("{}: retry or abandon", self.run.phase.as_str()),
+            });
+        }
         self.emit(RunEvent::StallResolved {
             action,
             reason,
             by,
             at: self.moment.now,
         });
-        if action == Resolution::Retry {
-            self.look_at_everything();
-        } else {
-            self.give_up(&stall);
+        match action {
+            Resolution::Retry => self.look_at_everything(),
+            Resolution::Skip => self.fail_by(&stall),
+            Resolution::Abandon => self.give_up(&stall),
         }
         Ok(())
+    }
+
+    /// What stalled counts as failed, and the run goes on from there by its own rules: handlers, the undoing
+    /// of what was done, `finally`.
+    fn fail_by(&mut self, stall: &Stall) {
+        let step = stall.step.as_deref();
+        let slot = step.and_then(|step| self.run.slot_named(step));
+        let error = Failure::new("engine.stalled", stall.found.clone());
+        self.fail_pass(PassId::MAIN, slot, error);
+        let lost = slot.filter(|slot| {
+            let step = self.run.step(*slot);
+            let held = step.task.as_ref().is_some_and(|task| task.holder.is_some());
+            step.outcome.is_none() && step.block.is_none() && !held
+        });
+        if let Some(slot) = lost {
+            self.emit(RunEvent::StepCancelled {
+                step: self.run.name(slot),
+                reason: CancelReason::RunFailed,
+                at: self.moment.now,
+            });
+            self.follow(slot);
+        }
+        self.look_at_everything();
     }
 
     /// Closes the run as it stands.

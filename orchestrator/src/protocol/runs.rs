@@ -159,6 +159,9 @@ pub struct RunDetail {
     pub deadline: String,
     /// Checked inputs.
     pub inputs: Map<String, Value>,
+    /// The settings of the deployment that it began with.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub config: Map<String, Value>,
     /// Why it stands still, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_still: Option<String>,

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{ServeOptions, Server};
+use crate::coordinator::Settings;
 use crate::runtime::{ServerFailure, SnapshotPolicy};
 
 fn server(data: &std::path::Path) -> Server {
@@ -18,6 +19,7 @@ fn server(data: &std::path::Path) -> Server {
         agents_write_under_tasks: false,
         expect_head: None,
         roots: Vec::new(),
+        settings: Settings::default(),
         answer_within: super::ANSWER_WITHIN,
     };
     Server::start(&options).expect("a free directory and a free port")

@@ -1,6 +1,7 @@
 //! `phisync check` and `phisync graph`.
 
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::project::{Project, examples};
 
@@ -271,4 +272,61 @@ fn files_that_are_checked_together_know_each_others_workflows() {
         let message = errors[0]["message"].as_str().expect("words");
         assert!(message.contains("`n`"), "{message}");
     }
+}
+
+#[test]
+fn a_sarif_log_has_every_finding_at_its_place_with_its_change() {
+    let project = Project::empty();
+    project.write("broken.yaml", BROKEN);
+    project.write("so und.yaml", SOUND);
+    let output = project.output(
+        &["check", "broken.yaml", "so und.yaml", "--format", "sarif"],
+        "",
+    );
+    assert_eq!(output.status.code(), Some(6));
+    let log: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let plain = project.output(&["check", "broken.yaml", "--format", "json"], "");
+    let plain: Vec<Value> = serde_json::from_slice(&plain.stdout).expect("an array");
+    assert_eq!(log["version"], "2.1.0");
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().expect("a list");
+    let results = run["results"].as_array().expect("a list");
+    assert_eq!(results.len(), plain.len());
+    for (result, plain) in results.iter().zip(&plain) {
+        let index = result["ruleIndex"].as_u64().expect("a number");
+        assert_eq!(
+            rules[usize::try_from(index).expect("small")]["id"],
+            result["ruleId"]
+        );
+        assert_eq!(result["ruleId"], plain["code"]);
+        let level = match plain["severity"].as_str() {
+            Some("info") => "note",
+            other => other.expect("a word"),
+        };
+        assert_eq!(result["level"], level);
+        let text = result["message"]["text"].as_str().expect("a text");
+        assert!(
+            text.starts_with(plain["message"].as_str().expect("a text")),
+            "{text}"
+        );
+        let place = &result["locations"][0]["physicalLocation"];
+        assert_eq!(place["artifactLocation"]["uri"], "broken.yaml");
+        let (region, span) = (&place["region"], &plain["span"]);
+        for (one, other) in [
+            ("startLine", "line"),
+            ("startColumn", "column"),
+            ("endLine", "end_line"),
+            ("endColumn", "end_column"),
+        ] {
+            assert_eq!(region[one], span[other]);
+        }
+        let edit = &plain["edit"];
+        let replaced = &result["fixes"][0]["artifactChanges"][0]["replacements"][0];
+        assert_eq!(edit.is_null(), replaced.is_null());
+        assert_eq!(edit["replacement"], replaced["insertedContent"]["text"]);
+    }
+    let uris = run["artifacts"].as_array().expect("a list").iter();
+    let uris: Vec<&Value> = uris.map(|artifact| &artifact["location"]["uri"]).collect();
+    assert_eq!(uris, ["broken.yaml", "so%20und.yaml"]);
+    assert!(rules.len() >= 2 && results.iter().any(|result| !result["fixes"].is_null()));
 }

@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod damage;
+mod deploying;
 mod exec;
 mod help;
 mod incident;

@@ -198,31 +198,6 @@ fn the_tables_list_exactly_the_keys_that_the_compiler_allows() {
     }
 }
 
-#[test]
-fn what_is_listed_as_not_in_this_version_is_refused_as_such() {
-    let page = page::text(PAGE);
-    for row in page::table(&page, "## Not in this version") {
-        let heading = match row[0].as_str() {
-            "top level" => "## The top level".to_owned(),
-            "step" => "## Steps".to_owned(),
-            place => format!("### {place}"),
-        };
-        let (_, text) = MAPS
-            .into_iter()
-            .chain([COMPENSATE])
-            .find(|(known, _)| *known == heading)
-            .unwrap_or_else(|| panic!("there is no map `{heading}`"));
-        let keys = page::code_words(&row[1]);
-        assert!(!keys.is_empty(), "{heading}");
-        for key in keys {
-            let (_, compiled) = compiled(&text.replace("KEY", &key));
-            let codes: Vec<_> = compiled.diagnostics.iter().map(|d| d.code).collect();
-            assert!(codes.contains(&"PHI119"), "{heading} {key}: {codes:?}");
-            assert!(!codes.contains(&"PHI101"), "{heading} {key}: {codes:?}");
-        }
-    }
-}
-
 /// A scope without anything.
 struct Nothing;
 

@@ -1,6 +1,6 @@
 //! Runs that other runs call.
 
-use phisync::engine::{RunId, RunStatus};
+use phisync::engine::{Resolution, RunId, RunStatus, Undo};
 use phisync_tests::{World, compiled};
 use serde_json::{Value, json};
 
@@ -156,4 +156,58 @@ fn a_call_stays_with_the_version_that_was_there_when_its_caller_was_registered()
     let run = w.start();
     play(&mut w, |_| Ok(json!(null)));
     assert_eq!(outputs(&w.run(&run)), json!({ "got": { "twice": 42 } }));
+}
+
+#[test]
+fn a_call_that_was_undone_in_part_is_undone_for_the_rest_when_a_person_says_again() {
+    // Bug: the second attempt began from what the call had done, and undid everything once more.
+    let child = "
+workflow: child
+version: \"1.2.0\"
+inputs: { n: int }
+steps:
+  - { id: work, task: a, assign: DC, compensate: { task: undo, assign: DC, retry: none } }
+  - { id: more, needs: work, task: a, assign: DC, compensate: { task: undo, assign: DC, retry: none } }
+";
+    let text = format!(
+        "{}  - {{ id: last, needs: ask, task: a, assign: DC }}\n",
+        parent("{ workflow: child }")
+    );
+    let mut w = World::new(&text, TEAM);
+    let now = w.now();
+    let registered = w.coordinator().register(&compiled(child), now);
+    registered.expect("it registers");
+    w.start();
+    let mut undone = Vec::new();
+    play(&mut w, |claim| {
+        if claim.what().ends_with(".undo") {
+            undone.push(claim.what().to_owned());
+        }
+        match claim.what() {
+            "last" | "work.undo" => Err("app.no"),
+            _ => Ok(json!({})),
+        }
+    });
+    assert_eq!(undone, ["more.undo", "work.undo"]);
+    let now = w.now();
+    let incident = w.coordinator().incidents()[0].id.clone();
+    w.coordinator()
+        .resolve_incident(&incident, Resolution::Skip, "later", "dana", now)
+        .expect("it is open");
+    let of_parent = w.coordinator().incidents();
+    assert_eq!(of_parent.len(), 1);
+    assert_eq!(of_parent[0].id, "r1.ask");
+    w.crash_and_reopen();
+    w.resolve("ask", Resolution::Retry, "now it can be")
+        .expect("it is open");
+    let mut again = Vec::new();
+    play(&mut w, |claim| {
+        again.push(claim.what().to_owned());
+        Ok(json!({}))
+    });
+    assert_eq!(again, ["work.undo"]);
+    let run = RunId::parse("r1").expect("a sound id");
+    let run = w.run(&run);
+    assert_eq!((run.status, run.undo), (RunStatus::Failed, Undo::Done));
+    insta::assert_snapshot!(w.log());
 }

@@ -1,10 +1,11 @@
 //! Steps that wait for events and signals, and steps that send them.
 
+use phisync::coordinator::ListFilter;
 use phisync::engine::{RawJson, RunStatus};
-use phisync_tests::World;
+use phisync_tests::{World, compiled};
 use serde_json::{Value, json};
 
-use super::{error, outputs, play, started};
+use super::{TEAM, error, outputs, play, started};
 
 fn send(w: &mut World, name: &str, data: Value) {
     let now = w.now();
@@ -151,4 +152,117 @@ steps:
         assert_eq!(w.run(run).status, RunStatus::Completed, "{run}");
     }
     insta::assert_snapshot!(w.log());
+}
+
+/// Two states that the same event, or the same signal, leads from one to the other.
+fn switch_by(what: &str) -> String {
+    let state = |id: &str, to: &str| {
+        format!(
+            "  {id}: {{ activity: {{ wait: 10h }}, max_visits: 9, transitions: [ {{ {what}, to: {to} }}, {{ outcome: succeeded, to: end }} ] }}\n"
+        )
+    };
+    let (one, two) = (state("one", "two"), state("two", "one"));
+    format!("workflow: switch\ninitial: one\nstates:\n{one}{two}  end: {{ final: completed }}\n")
+}
+
+#[test]
+fn an_event_or_a_signal_takes_the_token_one_state_further_and_not_on_and_on() {
+    // Bug: a state began to listen at the instant of what had led to it, and heard that again, until the
+    // bound on visits failed the run. What the run has heard counts for no later wait.
+    for what in ["event: tick", "signal: tick"] {
+        let mut w = World::new(&switch_by(what), TEAM);
+        let run = w.start();
+        for visited in ["two", "one", "two"] {
+            w.seconds(5);
+            if what.starts_with("event") {
+                send(&mut w, "tick", json!({}));
+            } else {
+                let now = w.now();
+                let data = RawJson::from_value(&json!({}));
+                let sent = w.coordinator().signal(&run, "tick", &data, "dana", now);
+                sent.expect("an open run");
+            }
+            let state = w.run(&run);
+            let walk = state.walk.expect("it walks");
+            assert_eq!(state.status, RunStatus::Running, "{what}");
+            assert!(
+                w.log()
+                    .lines()
+                    .last()
+                    .is_some_and(|line| line.contains(visited)),
+                "{what}: {walk:?}\n{}",
+                w.log()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_wait_that_wants_a_new_event_is_not_ended_by_the_one_that_led_to_it() {
+    // Bug: both waits took the same event, since it came at the instant at which the second began.
+    let wait = "wait_for: { event: tick, timeout: 1h, from_start: false }";
+    let workflow = format!(
+        "workflow: twice\nsteps:\n  - {{ id: one, {wait} }}\n  - {{ id: two, needs: one, {wait} }}\n"
+    );
+    let mut w = World::new(&workflow, TEAM);
+    let run = w.start();
+    w.seconds(5);
+    send(&mut w, "tick", json!({}));
+    assert_eq!(w.run(&run).status, RunStatus::Running);
+    send(&mut w, "tick", json!({}));
+    assert_eq!(w.run(&run).status, RunStatus::Completed);
+}
+
+#[test]
+fn the_event_that_starts_a_run_ends_none_of_its_waits() {
+    // Bug: a run that waits for the next event of the kind that starts it took its own.
+    let workflow = "
+workflow: pairs
+inputs: { k: string }
+triggers:
+  - { event: tick, match: { first: true }, input: { k: '${{ event.data.k }}' } }
+steps:
+  - { id: second, wait_for: { event: tick, match: { k: '${{ inputs.k }}' }, timeout: 1h } }
+";
+    let mut w = World::new(workflow, TEAM);
+    let now = w.now();
+    let registered = w.coordinator().register(&compiled(workflow), now);
+    registered.expect("it is sound");
+    send(&mut w, "tick", json!({ "first": true, "k": "a" }));
+    let statuses = |w: &mut World| -> Vec<String> {
+        let rows = w.coordinator().list(&ListFilter {
+            limit: 9,
+            ..ListFilter::default()
+        });
+        rows.into_iter().map(|row| row.summary.status).collect()
+    };
+    assert_eq!(statuses(&mut w), ["running"]);
+    send(&mut w, "tick", json!({ "first": false, "k": "a" }));
+    assert_eq!(statuses(&mut w), ["completed"]);
+}
+
+#[test]
+fn what_comes_while_a_state_is_entered_is_for_that_state() {
+    // Bug: an ear opened after `entry`, so that a signal during it was lost.
+    let workflow = "
+workflow: entry
+initial: one
+states:
+  one:
+    entry: [ { id: prepare, task: prepare, assign: DC } ]
+    activity: { wait: 10h }
+    transitions: [ { signal: stop, to: end }, { outcome: succeeded, to: end } ]
+  end: { final: completed }
+";
+    let mut w = World::new(workflow, TEAM);
+    let run = w.start();
+    let prepare = w.take("dc", "prepare.1");
+    w.seconds(2);
+    let now = w.now();
+    let data = RawJson::from_value(&json!({}));
+    let sent = w.coordinator().signal(&run, "stop", &data, "dana", now);
+    sent.expect("an open run");
+    w.seconds(2);
+    w.complete(&prepare, json!({}));
+    assert_eq!(w.run(&run).status, RunStatus::Completed);
 }

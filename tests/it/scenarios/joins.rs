@@ -186,3 +186,28 @@ steps:
     17      0.000  run                      failing -> failed          cancelled, nothing to undo
     ");
 }
+
+#[test]
+fn a_step_that_a_join_did_not_wait_for_is_open_in_conditions() {
+    // Bug: `outcome` of such a step was a field that is not there, and failed the run as `expr`.
+    let workflow = "
+workflow: race
+steps:
+  - { id: quick, task: a, assign: DC }
+  - { id: slow, task: b, assign: WEBC }
+  - { id: then, needs: [quick, slow], join: any, task: c, assign: DC, if: steps.slow.outcome == 'open' }
+  - { id: never, needs: [quick, slow], join: any, task: d, assign: DC, if: steps.slow.outcome == 'succeeded' }
+";
+    let mut w = World::new(workflow, TEAM);
+    let run = w.start();
+    let slow = w.take("webc", "slow");
+    for step in ["quick", "then"] {
+        let claim = w.take("dc", step);
+        w.complete(&claim, json!({}));
+    }
+    w.complete(&slow, json!({}));
+    let run = w.run(&run);
+    assert_eq!(run.status, RunStatus::Completed);
+    let never = run.slot_named("never").expect("it is there");
+    assert_eq!(run.step(never).status.as_str(), "skipped");
+}

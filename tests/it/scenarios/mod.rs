@@ -30,6 +30,7 @@ mod results;
 mod rewinding;
 mod sagas;
 mod schedules;
+mod settings;
 mod starts;
 mod states;
 mod undo_steps;

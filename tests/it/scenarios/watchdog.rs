@@ -19,7 +19,11 @@ steps:
 
 /// A journal as a defect could leave it: the run has begun, and its first step never did.
 fn stalled() -> World {
-    let machine = compiled(WORKFLOW);
+    stalled_in(WORKFLOW)
+}
+
+fn stalled_in(workflow: &str) -> World {
+    let machine = compiled(workflow);
     let registered = json!({"definition_registered": {
         "hash": machine.hash(), "source": machine.source(),
     }});
@@ -35,7 +39,7 @@ fn stalled() -> World {
     let store = Arc::new(MemoryStore::new());
     let batch = vec![entry("workflow/two", registered), entry("run/r1", begun)];
     store.append(BEGINNING, batch).expect("memory takes it");
-    let mut w = World::on(store, WORKFLOW, TEAM);
+    let mut w = World::on(store, workflow, TEAM);
     w.advance(std::time::Duration::ZERO);
     w
 }
@@ -63,7 +67,7 @@ fn a_run_that_nobody_wakes_becomes_an_incident_and_goes_on_when_looked_at_again(
     let now = w.now();
     let why = w.coordinator().why(&run(), None, now).expect("it is there");
     assert_eq!(why.waker, "incident");
-    insta::assert_snapshot!(why.text, @"waits for a person: first: what it needs has ended, and it did not begin (retry or abandon)");
+    insta::assert_snapshot!(why.text, @"waits for a person: first: what it needs has ended, and it did not begin (retry, skip or abandon)");
 
     resolve(&mut w, Resolution::Retry).expect("the incident is open");
     assert!(w.coordinator().incidents().is_empty());
@@ -106,8 +110,6 @@ fn a_run_that_stalled_is_told_of_once_also_after_restarts() {
 #[test]
 fn a_run_that_stalled_may_be_given_up() {
     let mut w = stalled();
-    let refused = resolve(&mut w, Resolution::Skip).expect_err("there is nothing to skip");
-    insta::assert_snapshot!(refused, @"`r1` is not a step whose undo can be skipped: it is a run that stalled: retry or abandon");
     resolve(&mut w, Resolution::Abandon).expect("the incident is open");
     assert_eq!(w.run(&run()).status, RunStatus::Failed);
     assert!(w.poll("dc", 9).is_empty());
@@ -122,5 +124,22 @@ fn a_run_that_stalled_may_be_given_up() {
     9      0.000  agent dc                 unseen -> alive            first heard of
     ");
     let again = resolve(&mut w, Resolution::Retry).expect_err("it is closed");
+    insta::assert_snapshot!(again, @"`r1` is not a run that stalled: it is closed");
+}
+
+#[test]
+fn a_run_that_stalled_may_fail_by_its_own_rules() {
+    let workflow = format!(
+        "{WORKFLOW}on_failure: [ {{ id: tell, task: tell, assign: DC }} ]\nfinally: [ {{ id: tidy, task: tidy, assign: DC }} ]\n"
+    );
+    let mut w = stalled_in(&workflow);
+    resolve(&mut w, Resolution::Skip).expect("the incident is open");
+    for step in ["tell", "tidy"] {
+        let claim = w.take("dc", step);
+        w.complete(&claim, json!({}));
+    }
+    assert_eq!(w.run(&run()).status, RunStatus::Failed);
+    insta::assert_snapshot!(w.log());
+    let again = resolve(&mut w, Resolution::Skip).expect_err("it is closed");
     insta::assert_snapshot!(again, @"`r1` is not a run that stalled: it is closed");
 }

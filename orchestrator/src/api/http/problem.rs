@@ -82,6 +82,7 @@ pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
         &[
             "invalid_workflow",
             "schema.input",
+            "schema.config",
             "schema.output",
             "schema.form",
             "no_such_option",

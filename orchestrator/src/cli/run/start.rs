@@ -106,7 +106,7 @@ impl Start {
         };
         if definition::is_file(&self.workflow) {
             let file = Path::new(&self.workflow);
-            let machine = definition::machine(&context.output, file, None)?;
+            let machine = definition::machine(&context.output, file)?;
             request.inputs = self.inputs.read(Some(&machine))?;
             inputs::bind(&machine, &request.inputs)?;
             request.definition = Some(machine.source().to_owned());

@@ -39,11 +39,13 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
             at,
             deadline,
             trigger,
+            config,
             workflow: _,
             definition: _,
         } => {
             run.id = id.clone();
             run.inputs.clone_from(inputs);
+            run.config.clone_from(config);
             run.labels.clone_from(labels);
             run.by.clone_from(by);
             run.trigger.clone_from(trigger);
@@ -126,9 +128,13 @@ pub fn apply(run: &mut RunState, event: &RunEvent) {
         RunEvent::UndoStarted {
             block,
             steps,
+            already,
             error,
             ..
-        } => undo::started(run, block.as_deref(), steps, error.as_ref()),
+        } => {
+            undo::spared(run, already);
+            undo::started(run, block.as_deref(), steps, error.as_ref());
+        }
         RunEvent::PassOpened { pass, at } => block::open(run, pass, *at),
         RunEvent::PassFailing {
             pass, step, error, ..

@@ -39,6 +39,19 @@ pub(super) fn started(
     run.undoing.insert(whose, undoing);
 }
 
+/// What another run has undone counts as undone here.
+pub(super) fn spared(run: &mut RunState, steps: &[String]) {
+    for slot in steps
+        .iter()
+        .filter_map(|id| run.slot_named(id))
+        .collect::<Vec<_>>()
+    {
+        let step = run.step_mut(slot);
+        step.status = StepStatus::Compensated;
+        step.undone_by = Some(UndoOf::Run);
+    }
+}
+
 fn undoing(run: &mut RunState, slot: Slot) -> Option<&mut Undoing> {
     let whose = run.step(slot).undone_by?;
     run.undoing.get_mut(&whose)

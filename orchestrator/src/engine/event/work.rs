@@ -44,6 +44,9 @@ pub enum BlockWork {
         /// The closed run that it undoes the steps of, instead of running any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undoes: Option<RunId>,
+        /// The run that tried to undo the same before, and left some of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<RunId>,
     },
 }
 

@@ -146,14 +146,17 @@ pub(super) fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> Str
             format!("{}: {}; retry in {wait:.3}s", error.code, error.message)
         }
         RunEvent::ChildEnded {
-            run,
+            run: child,
             outcome,
             error,
             ..
         } => match (error, outcome) {
             (Some(error), _) => format!("{}: {}", error.code, error.message),
-            (None, PassOutcome::Cancelled) => format!("run {run} was cancelled"),
-            (None, _) => format!("run {run} has completed"),
+            (None, PassOutcome::Cancelled) => format!("run {child} was cancelled"),
+            (None, _) if step.is_some_and(|step| run.unwinds(step)) => {
+                format!("run {child} has undone it")
+            }
+            (None, _) => format!("run {child} has completed"),
         },
         RunEvent::FilesWanted { order, .. } => match &order.reverts {
             Some(transaction) => format!("wants {transaction} put back"),
@@ -188,11 +191,26 @@ pub(super) fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> Str
         } => match step {
             Some(step) => format!("finished by {step}"),
             None if *recovered => "made good by its on_failure".to_owned(),
-            None => "all steps have ended".to_owned(),
+            None => match (&run.walk, run.machine.states()) {
+                (Some(walk), Some(states)) => {
+                    let state = states.states.get(walk.state.get());
+                    let name = state.map_or("", |state| state.id.as_str());
+                    format!("`{name}` is final")
+                }
+                _ => "all steps have ended".to_owned(),
+            },
         },
         RunEvent::StateEntered { .. } => "entered".to_owned(),
         RunEvent::StateLeft { by, .. } => by.clone(),
-        RunEvent::UndoStarted { steps, .. } => format!("undoes {}", steps.join(", ")),
+        RunEvent::UndoStarted { steps, already, .. } => match (steps.len(), already.len()) {
+            (_, 0) => format!("undoes {}", steps.join(", ")),
+            (0, _) => format!("{} undone before", already.join(", ")),
+            _ => format!(
+                "undoes {}; {} undone before",
+                steps.join(", "),
+                already.join(", ")
+            ),
+        },
         RunEvent::IncidentOpened { error, .. } => {
             format!("incident: {}: {}", error.code, error.message)
         }
@@ -214,7 +232,8 @@ pub(super) fn cause(run: &RunState, step: Option<Slot>, event: &RunEvent) -> Str
             action, reason, by, ..
         } => {
             let decision = match action {
-                Resolution::Retry | Resolution::Skip => "to be looked at again",
+                Resolution::Retry => "to be looked at again",
+                Resolution::Skip => "to fail by its own rules",
                 Resolution::Abandon => "to be closed as it stands",
             };
             format!("{decision}, says {by}: {reason}")
@@ -248,6 +267,11 @@ fn work_words(work: &BlockWork) -> String {
             }
         }
         BlockWork::Loop { .. } => "first iteration".to_owned(),
+        BlockWork::Call {
+            run,
+            undoes: Some(undone),
+            ..
+        } => format!("has run {undone} undone, by {run}"),
         BlockWork::Call { run, workflow, .. } => format!("calls {workflow} as {run}"),
     }
 }
