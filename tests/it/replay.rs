@@ -166,3 +166,18 @@ fn schedules_of_version_1_stand_as_ever() {
 fn questions_of_version_1_stand_as_ever() {
     insta::assert_snapshot!("questions_v1", told("questions.jsonl"));
 }
+
+#[test]
+fn settings_of_version_1_stand_as_ever() {
+    insta::assert_snapshot!("settings_v1", told("settings.jsonl"));
+}
+
+#[test]
+fn calls_of_version_1_that_were_undone_twice_stand_as_ever() {
+    insta::assert_snapshot!("again_v1", told("again.jsonl"));
+}
+
+#[test]
+fn what_was_heard_in_version_1_stands_as_ever() {
+    insta::assert_snapshot!("heard_v1", told("heard.jsonl"));
+}

@@ -48,8 +48,8 @@ mod team;
 mod token;
 mod tx;
 mod why;
-mod writes;
 mod workflow;
+mod writes;
 
 use std::ffi::OsString;
 use std::io::Write as _;
