@@ -16,7 +16,7 @@ use super::child::{Program, StartError, StdinForm, Worked};
 use super::fence::Fence;
 use super::heart::{Beat, Heart, Pace};
 use super::nudge::Nudge;
-use super::outcome::{Failure, Report, report};
+use super::outcome::{Failure, OutputLimits, Report, report};
 use super::stop::StopFlag;
 use super::warden::Warden;
 use crate::client::Client;
@@ -67,6 +67,7 @@ pub(super) struct Attempt<'a> {
     pub(super) program: &'a Program,
     pub(super) name: &'a str,
     pub(super) stdin: StdinForm,
+    pub(super) limits: OutputLimits,
     pub(super) nudge: &'a Nudge,
     pub(super) warden: Option<&'a Warden>,
     pub(super) screen: Option<&'a Screen>,
@@ -116,18 +117,26 @@ impl Attempt<'_> {
         let mirror = self
             .screen
             .map(|screen| Mirror::new(Arc::clone(screen), prefix));
-        let child =
-            match Worked::start(self.program, self.name, task, self.stdin, mirror, tell_life) {
-                Ok(child) => child,
-                Err(StartError::Program(cause)) => return Ended::Unstartable(cause),
-                // Trying again finds the same: somebody has to say what it is.
-                Err(StartError::Secret(missing)) => {
-                    let failure = Failure::new("policy", missing.to_string());
-                    return Ended::Report(Report::Fail(failure));
-                }
-                Err(StartError::Machine(cause)) => return short_of(&cause),
-                Err(StartError::Thread(cause)) => return Ended::Unattended(cause),
-            };
+        let started = Worked::start(
+            self.program,
+            self.name,
+            task,
+            self.stdin,
+            self.limits,
+            mirror,
+            tell_life,
+        );
+        let child = match started {
+            Ok(child) => child,
+            Err(StartError::Program(cause)) => return Ended::Unstartable(cause),
+            // Trying again finds the same: somebody has to say what it is.
+            Err(StartError::Secret(missing)) => {
+                let failure = Failure::new("policy", missing.to_string());
+                return Ended::Report(Report::Fail(failure));
+            }
+            Err(StartError::Machine(cause)) => return short_of(&cause),
+            Err(StartError::Thread(cause)) => return Ended::Unattended(cause),
+        };
         heart.progress = Some(child.progress_file());
         // Dropped before the child is collected, while its number cannot be anybody else's.
         let guarded = self.warden.map(|warden| warden.guard(child.leader()));

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::capture::{Capture, Captured, Mirror};
-use super::outcome::{Ending, Exit, OutputFile, RESULT_BYTES_MAX, STDERR_BYTES_MAX};
+use super::outcome::{Ending, Exit, OutputFile, OutputLimits};
 use super::secrets::{SecretError, Secrets};
 use crate::protocol::{PROGRESS_BYTES_MAX, Task};
 use crate::tree::{Life, Pipes, Tree};
@@ -71,6 +71,7 @@ pub(super) struct Worked {
     stderr: Capture,
     directory: TempDir,
     secrets: Secrets,
+    limits: OutputLimits,
 }
 
 /// Why no command runs.
@@ -93,6 +94,7 @@ impl Worked {
         agent: &str,
         task: &Task,
         stdin_form: StdinForm,
+        limits: OutputLimits,
         mirror: Option<Mirror>,
         tell: impl Fn(Life) + Send + 'static,
     ) -> Result<Self, StartError> {
@@ -127,9 +129,10 @@ impl Worked {
             stdout,
             stderr,
         } = pipes;
-        let stdout = Capture::start(stdout, RESULT_BYTES_MAX, None).map_err(StartError::Thread)?;
+        let stdout =
+            Capture::start(stdout, limits.result_bytes, None).map_err(StartError::Thread)?;
         let stderr =
-            Capture::start(stderr, STDERR_BYTES_MAX, mirror).map_err(StartError::Thread)?;
+            Capture::start(stderr, limits.stderr_bytes, mirror).map_err(StartError::Thread)?;
         let text = stdin_form.text(task, &text);
         // On a thread of its own, because a child may print a lot before it reads; a child that
         // does not read at all ends the write when it ends.
@@ -145,6 +148,7 @@ impl Worked {
             stderr,
             directory,
             secrets,
+            limits,
         })
     }
 
@@ -173,7 +177,8 @@ impl Worked {
             bytes: self.secrets.mask(captured.bytes),
             ..captured
         };
-        let file = match read_output(&output_file(self.directory.path())) {
+        let path = output_file(self.directory.path());
+        let file = match read_output(&path, self.limits.result_bytes) {
             OutputFile::Bytes(bytes) => OutputFile::Bytes(self.secrets.mask(bytes)),
             other => other,
         };
@@ -182,6 +187,7 @@ impl Worked {
             file,
             stdout: masked(self.stdout.finish(STREAMS_WITHIN)),
             stderr: masked(self.stderr.finish(STREAMS_WITHIN)),
+            limits: self.limits,
         }
     }
 }
@@ -227,11 +233,11 @@ fn task_directory(text: &[u8]) -> io::Result<TempDir> {
     Ok(directory)
 }
 
-fn read_output(path: &Path) -> OutputFile {
-    match read_limited(path, RESULT_BYTES_MAX) {
+fn read_output(path: &Path, limit: usize) -> OutputFile {
+    match read_limited(path, limit) {
         Ok(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => OutputFile::Empty,
-        Ok(bytes) if bytes.len() > RESULT_BYTES_MAX => {
-            OutputFile::Unreadable(format!("it has more than {RESULT_BYTES_MAX} bytes"))
+        Ok(bytes) if bytes.len() > limit => {
+            OutputFile::Unreadable(format!("it has more than {limit} bytes"))
         }
         Ok(bytes) => OutputFile::Bytes(bytes),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => OutputFile::Empty,

@@ -33,6 +33,7 @@ use warden::Warden;
 pub use capture::Screen;
 pub use child::StdinForm;
 pub use nudge::Nudge;
+pub use outcome::{MESSAGE_BYTES_MAX, OutputLimits, RESULT_BYTES_MAX};
 pub use stop::{StopFlag, StopGuard};
 pub use warden::keep_watch;
 
@@ -58,6 +59,8 @@ pub struct WorkerConfig {
     pub max_tasks: Option<u32>,
     /// What the command reads on its standard input.
     pub stdin: StdinForm,
+    /// How much of what the command leaves is kept.
+    pub limits: OutputLimits,
     /// Capabilities to serve; none: all that the agent is registered with.
     pub capabilities: Option<Vec<String>>,
     /// Where the commands' standard error is shown, line by line; none: nowhere.

@@ -11,11 +11,29 @@ use serde_json::value::RawValue;
 use super::capture::Captured;
 use crate::protocol::FailRequest;
 
-/// Largest result, in bytes.
-pub(super) const RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Largest result that the server takes, in bytes.
+pub const RESULT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// How much of standard error is kept for the message, in bytes.
-pub(super) const STDERR_BYTES_MAX: usize = 64 * 1024;
+/// Longest message of a failure, in bytes. With every one of them escaped it still fits a report.
+pub const MESSAGE_BYTES_MAX: usize = 128 * 1024;
+
+/// How much is kept of what a command leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimits {
+    /// Of the output file, else of the end of standard output: bytes, at most [`RESULT_BYTES_MAX`].
+    pub result_bytes: usize,
+    /// Of the end of standard error, for the message of a failure: bytes, at most [`MESSAGE_BYTES_MAX`].
+    pub stderr_bytes: usize,
+}
+
+impl Default for OutputLimits {
+    fn default() -> Self {
+        Self {
+            result_bytes: RESULT_BYTES_MAX,
+            stderr_bytes: 64 * 1024,
+        }
+    }
+}
 
 /// Exit code of a child that asks for another attempt later.
 const EXIT_LATER: i32 = 75;
@@ -56,6 +74,8 @@ pub(super) struct Ending {
     pub(super) stdout: Captured,
     /// The end of standard error.
     pub(super) stderr: Captured,
+    /// How much there could have been.
+    pub(super) limits: OutputLimits,
 }
 
 /// What to tell the server about a task.
@@ -182,8 +202,8 @@ fn failure(ending: &Ending, words: Option<WordsOfError>) -> Failure {
 
 /// The beginning of a message: the server takes no report as large as a result.
 fn cut(mut message: String) -> String {
-    if message.len() > STDERR_BYTES_MAX {
-        message.truncate(message.floor_char_boundary(STDERR_BYTES_MAX));
+    if message.len() > MESSAGE_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
         message.push_str("...");
     }
     message
@@ -225,9 +245,8 @@ fn result(ending: &Ending) -> Result<Box<RawValue>, String> {
     }
     let Some(found) = last_json(&text) else {
         return Err(if ending.stdout.cut {
-            format!(
-                "no result: the last {RESULT_BYTES_MAX} bytes printed do not end in a JSON value"
-            )
+            let kept = ending.limits.result_bytes;
+            format!("no result: the last {kept} bytes printed do not end in a JSON value")
         } else {
             "no result: what was printed does not end in a JSON value".to_owned()
         });

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::capture::Captured;
-use super::{Ending, Exit, Failure, OutputFile, Report, last_json, report};
+use super::{Ending, Exit, Failure, OutputFile, OutputLimits, Report, last_json, report};
 
 fn ending(exit: Exit, stdout: &str, stderr: &str) -> Ending {
     Ending {
@@ -11,6 +11,7 @@ fn ending(exit: Exit, stdout: &str, stderr: &str) -> Ending {
         file: OutputFile::Empty,
         stdout: whole(stdout.as_bytes()),
         stderr: whole(stderr.as_bytes()),
+        limits: OutputLimits::default(),
     }
 }
 
@@ -212,7 +213,7 @@ proptest! {
 
     #[test]
     fn arbitrary_output_never_panics(stdout: Vec<u8>, stderr: Vec<u8>, code: i32) {
-        let left = Ending { exit: Exit::Code(code), file: OutputFile::Empty, stdout: whole(&stdout), stderr: whole(&stderr) };
+        let left = Ending { exit: Exit::Code(code), file: OutputFile::Empty, stdout: whole(&stdout), stderr: whole(&stderr), limits: OutputLimits::default() };
         if let Report::Complete(output) = report(&left) {
             prop_assert!(serde_json::from_str::<serde_json::Value>(output.get()).is_ok() || output.get().len() > 127);
         }
@@ -226,7 +227,7 @@ fn words_too_long_for_a_report_are_cut() {
     let stdout = format!(r#"{{"error": {{"code": "app.x", "message": "{long}"}}}}"#);
     let failure = failed(&ending(Exit::Code(1), &stdout, ""));
     assert_eq!(failure.code, "app.x");
-    assert!(failure.message.len() <= super::STDERR_BYTES_MAX + 3);
+    assert!(failure.message.len() <= super::MESSAGE_BYTES_MAX + 3);
     assert!(failure.message.starts_with('\u{e9}'));
     assert!(failure.message.ends_with("\u{e9}..."));
 }

@@ -230,6 +230,7 @@ impl<'a> Shift<'a> {
             program: &worker.program,
             name: &worker.config.name,
             stdin: worker.config.stdin,
+            limits: worker.config.limits,
             nudge: &worker.config.nudge,
             warden: self.warden.as_ref(),
             screen: worker.config.screen.as_ref(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use phisync_agents::client::Client;
 use phisync_agents::worker::{
-    Nudge, StdinForm, StopFlag, Worker, WorkerConfig, WorkerError, WorkerSummary,
+    Nudge, OutputLimits, StdinForm, StopFlag, Worker, WorkerConfig, WorkerError, WorkerSummary,
 };
 use phisync_state::env::{Clock, OsClock, SeededEntropy};
 use serde_json::json;
@@ -27,6 +27,7 @@ pub(crate) fn sh(script: &str) -> WorkerConfig {
         drain: false,
         max_tasks: Some(1),
         stdin: StdinForm::Json,
+        limits: OutputLimits::default(),
         capabilities: None,
         screen: None,
         nudge: Nudge::new(),
@@ -55,7 +56,7 @@ pub(crate) fn work(server: &Server, config: WorkerConfig) -> Result<WorkerSummar
 }
 
 /// Hands out one task and takes whatever is said about it.
-fn one_task(lease: Duration) -> Server {
+pub(crate) fn one_task(lease: Duration) -> Server {
     Server::start(move |request| match request.verb.as_str() {
         "poll" => tasks(&[task("tsk_1", 5, lease)]),
         "heartbeat" => renewed(lease),

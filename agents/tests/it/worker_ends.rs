@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phisync_agents::client::Client;
-use phisync_agents::worker::{StdinForm, StopFlag, Worker, WorkerConfig, WorkerSummary};
+use phisync_agents::worker::{
+    OutputLimits, StdinForm, StopFlag, Worker, WorkerConfig, WorkerSummary,
+};
 use phisync_state::env::{OsClock, SeededEntropy};
 use serde_json::json;
 
 use super::server::{Answer, Server, renewed, seq, task, tasks};
-use super::worker::{Running, sh, work};
+use super::worker::{Running, one_task, sh, work};
 
 /// A lease that no test outlives.
 const LONG: Duration = Duration::from_secs(600);
@@ -188,4 +190,50 @@ fn a_command_may_read_its_task_in_words() {
     assert_eq!(work(&server, config).expect("a summary"), completed(1));
     let read = std::fs::read_to_string(copy).expect("what it read");
     assert_eq!(read, "s\n\nInput, as JSON:\n{\"n\":1}\n");
+}
+
+/// One byte decides, of the file as of what is printed; of stderr the end is what tells.
+#[test]
+fn no_more_is_kept_of_what_a_command_leaves_than_it_was_given_room_for() {
+    let limits = OutputLimits {
+        result_bytes: 64,
+        stderr_bytes: 32,
+    };
+    let filled = |bytes: usize| format!(r#"{{"x": "{}"}}"#, "y".repeat(bytes - 9));
+    let written = |bytes| {
+        format!(
+            r#"printf '%s' '{}' > "$PHISYNC_OUTPUT_FILE""#,
+            filled(bytes)
+        )
+    };
+    let printed = |bytes| format!("echo '{}'", filled(bytes));
+    // The end of the line counts too.
+    for (script, completed) in [
+        (written(64), true),
+        (written(65), false),
+        (printed(63), true),
+        (printed(64), false),
+    ] {
+        let server = one_task(LONG);
+        let config = WorkerConfig {
+            limits,
+            ..sh(&script)
+        };
+        let summary = work(&server, config).expect("a summary");
+        assert_eq!(summary.completed == 1, completed, "{script}");
+        if !completed {
+            let message = server.next("fail").body["message"].to_string();
+            assert!(message.contains("64 bytes"), "{script}: {message}");
+        }
+    }
+    let server = one_task(LONG);
+    let config = WorkerConfig {
+        limits,
+        ..sh("echo 'in the beginning all was well' >&2; echo 'the end: no paper' >&2; exit 1")
+    };
+    let _summary = work(&server, config).expect("a summary");
+    assert_eq!(
+        server.next("fail").body["message"],
+        "the command ended with exit code 1: ...ll was well\nthe end: no paper"
+    );
 }

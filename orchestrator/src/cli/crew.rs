@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use phisync_agents::client::{CallError, Client};
 use phisync_agents::registry::AgentSpec;
 use phisync_agents::worker::{
-    Nudge, Screen, StdinForm, StopFlag, Worker, WorkerConfig, WorkerError, WorkerSummary,
+    Nudge, OutputLimits, Screen, StdinForm, StopFlag, Worker, WorkerConfig, WorkerError,
+    WorkerSummary,
 };
 use phisync_state::env::{OsClock, OsEntropy};
 use phisync_workflows::Machine;
@@ -67,6 +68,7 @@ impl Crew {
                 drain: false,
                 max_tasks: None,
                 stdin: StdinForm::Json,
+                limits: OutputLimits::default(),
                 capabilities: None,
                 screen: screen.map(Arc::clone),
                 nudge: crew.nudge.clone(),

@@ -1,10 +1,14 @@
 //! `phisync agent work`: working as one of the team.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use clap::{Args, ValueEnum};
-use phisync_agents::worker::{Nudge, Screen, StdinForm, StopFlag, WorkerConfig};
+use phisync_agents::worker::{
+    MESSAGE_BYTES_MAX, Nudge, OutputLimits, RESULT_BYTES_MAX, Screen, StdinForm, StopFlag,
+    WorkerConfig,
+};
 
 use crate::cli::Context;
 use crate::cli::crew::{self, Employer};
@@ -49,6 +53,14 @@ pub(in crate::cli) struct Work {
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     stdin: Stdin,
 
+    /// Bytes of a result that are read, at most; the server takes no more than the default
+    #[arg(long, value_name = "BYTES", default_value_t = OutputLimits::default().result_bytes, value_parser = result_bytes)]
+    result_max: usize,
+
+    /// Bytes at the end of stderr that go into the message of a failure, at most
+    #[arg(long, value_name = "BYTES", default_value_t = OutputLimits::default().stderr_bytes, value_parser = stderr_bytes)]
+    stderr_max: usize,
+
     /// Tasks at once [default: as declared, else 1]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     concurrency: Option<u32>,
@@ -73,6 +85,19 @@ enum Stdin {
     Json,
     /// The prompt, then input and schema where there are such
     Prompt,
+}
+
+fn bytes(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("not a number from {} to {}", range.start(), range.end()))
+}
+
+fn result_bytes(text: &str) -> Result<usize, String> {
+    bytes(text, 1..=RESULT_BYTES_MAX)
+}
+
+fn stderr_bytes(text: &str) -> Result<usize, String> {
+    bytes(text, 0..=MESSAGE_BYTES_MAX)
 }
 
 impl From<Stdin> for StdinForm {
@@ -141,6 +166,10 @@ impl Work {
             drain: self.drain,
             max_tasks: self.max_tasks,
             stdin: self.stdin.into(),
+            limits: OutputLimits {
+                result_bytes: self.result_max,
+                stderr_bytes: self.stderr_max,
+            },
             capabilities: (!self.capabilities.is_empty()).then(|| self.capabilities.clone()),
             screen: (!self.quiet).then_some(screen),
             nudge: Nudge::new(),

@@ -1,27 +1,24 @@
-//! The warden: a process that outlives its worker by just long enough to kill what the worker started.
-//!
-//! A worker that is killed with `kill -9` can end nothing any more. So it starts one more process and holds
-//! the only writing end of a pipe to it. Through the pipe it names the process groups of its
-//! commands; when the pipe closes, however the worker ended, the warden kills the groups that are left, and
-//! ends. It needs no signal, no polling and nothing of one system, and it knows nothing of tasks. Where there are job
-//! objects instead of groups nothing is named.
+//! A second process. It ends what its worker started once the pipe between them closes.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, Write};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
 
-use super::lock;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::worker::lock;
 
 /// A warden at work. Dropping it lets it kill what is left, and waits for that.
-pub(super) struct Warden {
+pub(in crate::worker) struct Warden {
     process: Child,
     pipe: Mutex<Option<ChildStdin>>,
 }
 
 impl Warden {
     /// Starts `command`, which must call [`keep_watch`] on its standard input.
-    pub(super) fn start(command: &[String]) -> io::Result<Self> {
+    pub(in crate::worker) fn start(command: &[String]) -> io::Result<Self> {
         let (program, arguments) = command
             .split_first()
             .ok_or_else(|| io::Error::other("the warden has no program"))?;
@@ -33,15 +30,14 @@ impl Warden {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         // Ctrl-C in the worker's terminal is not for it.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command.process_group(0);
         let mut process = command.spawn()?;
         let pipe = Mutex::new(process.stdin.take());
         Ok(Self { process, pipe })
     }
 
     /// Has the group led by `leader` killed should the worker die, until the guard is dropped.
-    pub(super) fn guard(&self, leader: u32) -> Guarded<'_> {
+    pub(in crate::worker) fn guard(&self, leader: u32) -> Guarded<'_> {
         self.tell(&format!("+{leader}\n"));
         Guarded {
             warden: self,
@@ -67,7 +63,7 @@ impl Drop for Warden {
 }
 
 /// A group that the warden knows of.
-pub(super) struct Guarded<'a> {
+pub(in crate::worker) struct Guarded<'a> {
     warden: &'a Warden,
     leader: u32,
 }
@@ -93,14 +89,9 @@ pub fn keep_watch(input: impl BufRead) {
     groups.into_iter().for_each(kill);
 }
 
-#[cfg(unix)]
 fn kill(leader: i32) {
-    use rustix::process::{Pid, Signal, kill_process_group};
     // It fails when the group is gone, which is what was wanted.
     if let Some(leader) = Pid::from_raw(leader) {
         kill_process_group(leader, Signal::KILL).ok();
     }
 }
-
-#[cfg(not(unix))]
-fn kill(_leader: i32) {}
