@@ -23,7 +23,7 @@ use phisync_state::transaction::{Blobs, Workspace};
 use phisync_state::{Durability, FileOptions, FileStore, Head, Opened, Store, Unknown, ViewWriter};
 use tokio::sync::watch;
 
-use crate::api::http::{App, Counts, Doors};
+use crate::api::http::{App, Counts, Doors, Limits};
 use crate::coordinator::{Coordinator, Now, Settings};
 use crate::engine::RunId;
 use crate::identity::TokenStore;
@@ -69,6 +69,8 @@ pub struct ServeOptions {
     pub settings: Settings,
     /// An answer that the disk does not confirm in this time is told as unknown.
     pub answer_within: Duration,
+    /// How much may be asked for at once.
+    pub limits: Limits,
 }
 
 /// [`ServeOptions::answer_within`] where nothing says otherwise.
@@ -251,7 +253,7 @@ impl Server {
             transactor: Arc::new(transactor),
             prover,
             tokens: Mutex::new(tokens),
-            counts: Counts::default(),
+            counts: Counts::new(options.limits),
             catalog,
             clock,
             instance: instance.clone(),
@@ -264,6 +266,7 @@ impl Server {
             listener,
             app,
             Doors::at(address, options.durability),
+            options.limits.connections,
             stopping,
         )
         .map_err(system("serve the address"))?;

@@ -33,6 +33,9 @@ pub(crate) struct Config {
     /// What workflows read as `config`, by their names: `[config.WORKFLOW]`.
     #[serde(default)]
     pub(crate) config: BTreeMap<String, Map<String, Value>>,
+    /// How much may be asked of a server at once.
+    #[serde(default)]
+    pub(crate) limits: Limits,
 }
 
 /// The section `[serve]`.
@@ -116,6 +119,48 @@ impl Snapshots {
         }
         policy
     }
+}
+
+/// The section `[limits]`, and the flags of `serve` that win over it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields)]
+#[command(next_help_heading = "How much at once")]
+pub(crate) struct Limits {
+    /// Serve so many connections at once; more wait [default: 8192]
+    #[arg(long = "connections", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[serde(default, deserialize_with = "at_least_one")]
+    pub(crate) connections: Option<u32>,
+    /// Let each token but the owner's have so many requests open; more are refused with 429 [default: 256]
+    #[arg(long = "requests-per-token", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[serde(default, deserialize_with = "at_least_one")]
+    pub(crate) requests_per_token: Option<u32>,
+}
+
+impl Limits {
+    /// These, and those of `other` that are not here.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            connections: self.connections.or(other.connections),
+            requests_per_token: self.requests_per_token.or(other.requests_per_token),
+        }
+    }
+
+    /// These settings, and the defaults for the rest.
+    pub(crate) fn bounds(self) -> phisync::api::http::Limits {
+        let default = phisync::api::http::Limits::default();
+        phisync::api::http::Limits {
+            connections: self.connections.unwrap_or(default.connections),
+            requests_per_token: self
+                .requests_per_token
+                .unwrap_or(default.requests_per_token),
+        }
+    }
+}
+
+/// Nobody could ask a server of nothing at once.
+fn at_least_one<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Option<u32>, D::Error> {
+    let number = std::num::NonZeroU32::deserialize(source)?;
+    Ok(Some(number.get()))
 }
 
 /// Why the settings are unknown.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use phisync::api::http::Limits;
 use phisync::protocol::Health;
 use phisync::server::{ANSWER_WITHIN, ServeOptions, Server, StartError};
 use phisync_state::Durability;
@@ -233,6 +234,7 @@ pub(crate) fn start(
         expect_head: None,
         roots,
         answer_within: ANSWER_WITHIN,
+        limits: Limits::default(),
     })?)
 }
 

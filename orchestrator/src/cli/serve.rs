@@ -12,7 +12,7 @@ use phisync::server::{ANSWER_WITHIN, ServeOptions, Server};
 use phisync_state::{Durability, Head};
 use serde::Serialize;
 
-use crate::cli::config::Snapshots;
+use crate::cli::config::{Limits, Snapshots};
 
 use super::data_dir::DataDir;
 use super::duration::duration;
@@ -75,6 +75,9 @@ pub(super) struct Serve {
 
     #[command(flatten)]
     snapshots: Snapshots,
+
+    #[command(flatten)]
+    limits: Limits,
 }
 
 fn root(text: &str) -> Result<(String, PathBuf), String> {
@@ -154,6 +157,7 @@ impl Serve {
                 || config.agents_write_under_tasks,
             expect_head: self.expect_head,
             answer_within,
+            limits: self.limits.or(data.config()?.limits).bounds(),
         });
         let server = match started {
             Ok(server) => server,

@@ -20,11 +20,12 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     listener.map_err(|source| StartError::Listen { address, source })
 }
 
-/// Serves until `stop` says so, on a thread of its own.
+/// Serves so many connections at once until `stop` says so, on a thread of its own.
 pub(super) fn start_sockets(
     listener: TcpListener,
     app: App,
     doors: Doors,
+    connections: u32,
     stop: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -40,7 +41,7 @@ pub(super) fn start_sockets(
                 tokio::spawn(Arc::clone(&transactor).serve_steps());
                 tokio::spawn(async move { transactor.upkeep().await });
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                serve(listener, gate(Arc::new(app)), doors, stop).await
+                serve(listener, gate(Arc::new(app)), doors, connections, stop).await
             });
             if let Err(error) = served {
                 tracing::error!(%error, "the listening socket failed");

@@ -21,6 +21,7 @@ fn server(data: &std::path::Path) -> Server {
         roots: Vec::new(),
         settings: Settings::default(),
         answer_within: super::ANSWER_WITHIN,
+        limits: crate::api::http::Limits::default(),
     };
     Server::start(&options).expect("a free directory and a free port")
 }

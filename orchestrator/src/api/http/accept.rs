@@ -31,9 +31,6 @@ const HEAD_BYTES_MAX: usize = 16 << 10;
 /// A caller must have read something of its answer within this.
 const STALL_MAX: Duration = Duration::from_secs(30);
 
-/// Connections at once; more wait in the system's own queue.
-const CONNECTIONS_MAX: usize = 8192;
-
 /// How long open requests may go on once the server stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -96,7 +93,7 @@ impl Doors {
     }
 }
 
-/// Serves until `stop` changes, then lets open requests end.
+/// Serves `connections` at once, until `stop` changes, then lets open requests end.
 ///
 /// # Errors
 /// Never for a single connection; only if the listener itself is broken.
@@ -104,10 +101,11 @@ pub async fn serve(
     listener: TcpListener,
     gate: Gate,
     doors: Doors,
+    connections: u32,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let doors = Arc::new(doors);
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let slots = Arc::new(Semaphore::new(connections as usize));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

@@ -15,15 +15,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use crate::identity::{Caller, Role, Secret};
 
 use super::App;
+use super::limits::Limits;
 use super::problem::Problem;
 use super::witness;
 
 /// With this header the owner acts as an agent or a person.
 pub const ACT_AS: &str = "phisync-agent";
-
-/// Requests that one token may have open at once. The owner's may have any number: a whole team of child
-/// processes works in its name.
-const OPEN_MAX: u32 = 256;
 
 /// Wrong tokens that a peer may send in a [`WINDOW`].
 const WRONG_MAX: u32 = 30;
@@ -34,8 +31,10 @@ const WINDOW: Duration = Duration::from_secs(60);
 const PEERS_MAX: usize = 4096;
 
 /// What is counted of callers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counts {
+    /// Requests that one token may have open at once.
+    open_max: u32,
     open: Mutex<BTreeMap<String, u32>>,
     wrong: Mutex<BTreeMap<Option<IpAddr>, (Duration, u32)>>,
 }
@@ -47,6 +46,16 @@ pub(super) struct Open<'a> {
 }
 
 impl Counts {
+    /// Nobody has called yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            open_max: limits.requests_per_token,
+            open: Mutex::default(),
+            wrong: Mutex::default(),
+        }
+    }
+
     fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
         // A thread that panicked while holding the lock left the table as it was.
         table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -55,7 +64,7 @@ impl Counts {
     fn enter(&self, token: &str) -> Option<Open<'_>> {
         let mut open = Self::lock(&self.open);
         let count = open.entry(token.to_owned()).or_default();
-        if *count == OPEN_MAX {
+        if *count == self.open_max {
             return None;
         }
         *count += 1;
@@ -123,7 +132,7 @@ pub(super) fn identify<'a>(
         Role::Admin => None,
         _ => {
             let open = app.counts.enter(Secret::from_text(token).id());
-            let detail = || format!("this token has {OPEN_MAX} requests open already");
+            let detail = || format!("this token has {} requests open already", app.counts.open_max);
             let wait = Duration::from_secs(1);
             Some(open.ok_or_else(|| busy("too_many_requests", detail(), wait))?)
         }
@@ -178,14 +187,14 @@ fn unauthorized(headers: &HeaderMap) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, OPEN_MAX, WINDOW, WRONG_MAX};
+    use super::{Counts, Limits, WINDOW, WRONG_MAX};
     use std::time::Duration;
 
     #[test]
     fn a_token_has_so_many_requests_open_and_gets_room_when_one_ends() {
-        let counts = Counts::default();
-        let mut open: Vec<_> = (0..OPEN_MAX).map_while(|_| counts.enter("a")).collect();
-        assert_eq!(open.len(), OPEN_MAX as usize);
+        let counts = Counts::new(Limits::default());
+        let mut open: Vec<_> = (0..300).map_while(|_| counts.enter("a")).collect();
+        assert_eq!(open.len(), 256);
         assert!(counts.enter("a").is_none());
         assert!(counts.enter("b").is_some());
         open.pop();
@@ -196,7 +205,7 @@ mod tests {
 
     #[test]
     fn wrong_tokens_are_counted_by_peer_and_forgotten_with_time() {
-        let counts = Counts::default();
+        let counts = Counts::new(Limits::default());
         let (one, other) = ("10.0.0.1".parse().ok(), "10.0.0.2".parse().ok());
         let at = Duration::from_secs;
         for _ in 0..WRONG_MAX {
