@@ -2,8 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::thread;
 
-use phisync_tests::process::{Http, Project, Server};
+use phisync_tests::process::{Http, PATIENCE, Project, Server, eventually};
 use serde_json::json;
 
 const TEAM: &str = "phisync: 1\nagents:\n  WEBC: {}\n";
@@ -47,6 +48,41 @@ fn a_revoked_a_rotated_and_an_expired_token_are_good_no_more_without_a_restart()
     let _tokens = project.run(&["token", "list"]).expect_code(0);
 }
 
+#[test]
+fn a_poll_that_waits_when_its_token_ends_brings_no_task() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let work = "workflow: w\nsteps:\n  - { id: a, prompt: x, assign: WEBC }\n";
+    let work = json!({ "definition": work, "id": "r" });
+    for verb in ["rotate", "revoke"] {
+        let made = owner.post("/v1/tokens", &json!({ "role": "agent", "name": "WEBC" }));
+        let made = made.expect(201);
+        let agent = Http::new(&server.url, made["token"].as_str().expect("a token"));
+        let id = made["id"].as_str().expect("an id");
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| agent.post("/v1/tasks/poll", &json!({ "wait_s": 60 })));
+            waits(&owner, "webc");
+            let ended = owner.post(&format!("/v1/tokens/{id}/{verb}"), &json!({}));
+            assert!(ended.status < 300, "{}", ended.body);
+            assert_eq!(waiting.join().expect("an answer").status, 204, "{verb}");
+        });
+        let again = agent.post("/v1/tasks/poll", &json!({ "wait_s": 60 }));
+        assert_eq!(again.refusal(), (401, "unauthorized"));
+    }
+    let _started = owner.post("/v1/runs", &work).expect(201);
+    let task = owner.get("/v1/tasks/r.a").expect(200);
+    assert_eq!(task["status"], "ready", "nobody was given it: {task}");
+}
+
+/// Until a poll in the name of `agent` waits.
+fn waits(owner: &Http, agent: &str) {
+    eventually("a poll waits", || {
+        let agent = owner.get(&format!("/v1/agents/{agent}")).expect(200);
+        (agent["waits"] == true).then_some(())
+    });
+}
+
 fn owner_id(project: &Project) -> String {
     let token = project.admin_token();
     let parts: Vec<_> = token.splitn(3, '_').collect();
@@ -82,4 +118,58 @@ fn headers_longer_than_allowed_are_refused() {
         answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
         "{answer}"
     );
+}
+
+#[test]
+fn how_much_may_be_asked_for_at_once_is_a_setting() {
+    let settings = "[limits]\nrequests_per_token = 1\n";
+    let project = Project::new([("agents.yaml", TEAM), ("phisync.toml", settings)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let made = owner.post("/v1/tokens", &json!({ "role": "agent", "name": "WEBC" }));
+    let made = made.expect(201);
+    let agent = Http::new(&server.url, made["token"].as_str().expect("a token"));
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| agent.post("/v1/tasks/poll", &json!({ "wait_s": 60 })));
+        waits(&owner, "webc");
+        let one_more = agent.get("/v1/me");
+        assert_eq!(one_more.refusal(), (429, "too_many_requests"));
+        let start = json!({ "definition": "workflow: w\nsteps:\n  - { id: a, prompt: x, assign: WEBC }\n" });
+        let _started = owner.post("/v1/runs", &start).expect(201);
+        let _task = waiting.join().expect("an answer").expect(200);
+    });
+    let _again = agent.get("/v1/me").expect(200);
+}
+
+#[test]
+fn whoever_comes_when_all_connections_are_taken_waits_until_one_ends() {
+    let project = Project::new([("phisync.toml", "[limits]\nconnections = 1\n")]);
+    let server = Server::start(&project);
+    let ask = |stream: &mut TcpStream| {
+        let host = server.address();
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("written");
+    };
+    let open = || {
+        let stream = TcpStream::connect(server.address()).expect("a server");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream
+    };
+    let answered = |stream: &mut TcpStream| {
+        let mut said = [0; 4096];
+        let length = stream.read(&mut said).expect("an answer");
+        assert!(said[..length].starts_with(b"HTTP/1.1 200"));
+    };
+    let (mut first, mut second) = (open(), open());
+    ask(&mut first);
+    answered(&mut first);
+    ask(&mut second);
+    ask(&mut first);
+    answered(&mut first);
+    second.set_nonblocking(true).expect("a mode");
+    let silence = second.read(&mut [0; 1]).expect_err("nobody listens yet");
+    assert_eq!(silence.kind(), std::io::ErrorKind::WouldBlock);
+    second.set_nonblocking(false).expect("a mode");
+    drop(first);
+    answered(&mut second);
 }

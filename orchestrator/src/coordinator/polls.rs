@@ -160,8 +160,8 @@ impl Coordinator {
         std::mem::take(&mut self.polls.served)
     }
 
-    /// Ends the waiting polls of one agent, with nothing.
-    pub(super) fn end_polls_of(&mut self, agent: &str) {
+    /// Ends the waiting polls of one agent, with nothing: whoever may still ask comes again.
+    pub fn end_polls_of(&mut self, agent: &str) {
         while let Some((poll, _)) = self.polls.oldest_of(agent) {
             self.polls.remove(poll);
             let tasks = Vec::new();

@@ -166,6 +166,13 @@ impl TokenStore {
         Ok(true)
     }
 
+    /// Whose a token is: its role, and for a personal one the name.
+    #[must_use]
+    pub fn owner_of(&self, id: &str) -> Option<(Role, Option<&str>)> {
+        let entry = self.entries.iter().find(|entry| entry.id == id)?;
+        Some((entry.role, entry.name.as_deref()))
+    }
+
     /// Ends every token of one agent or person; how many there were.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use phisync_state::env::OsEntropy;
 
+use crate::coordinator::Coordinator;
 use crate::identity::{Role, Secret, TokenStore, TokenStoreError};
 use crate::protocol::{TokenCreated, TokenList, TokenRequest};
 
@@ -89,7 +90,9 @@ pub(super) async fn rotate(
     Path(id): Path<String>,
 ) -> Result<Json<TokenCreated>, Problem> {
     let now = app.clock.now();
+    let agent = agent_of(&app, &id);
     let token = store(&app).rotate(&id, &mut OsEntropy, now)?;
+    end_waits(&app, agent).await?;
     token
         .map(|token| Json(shown(&token)))
         .ok_or_else(|| unknown(&id))
@@ -105,11 +108,33 @@ pub(super) async fn revoke(
         let problem = Problem::new(StatusCode::CONFLICT, "owners_token", detail);
         return Err(problem.with_hint("rotate it: that ends the old one"));
     }
-    if store(&app).revoke(&id)? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(unknown(&id))
+    let agent = agent_of(&app, &id);
+    if !store(&app).revoke(&id)? {
+        return Err(unknown(&id));
     }
+    end_waits(&app, agent).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The agent that a token is of, if it is one's.
+fn agent_of(app: &App, id: &str) -> Option<String> {
+    match store(app).owner_of(id)? {
+        (Role::Agent, name) => name.map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// A poll that waits when its token ends must not bring a task: all of the agent's end empty, and those with
+/// another token come again.
+async fn end_waits(app: &App, agent: Option<String>) -> Result<(), Problem> {
+    if let Some(agent) = agent {
+        let end = move |c: &mut Coordinator, _| {
+            c.end_polls_of(&agent);
+            Ok(())
+        };
+        app.handle.call(end).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn shown(token: &Secret) -> TokenCreated {
