@@ -18,6 +18,10 @@ def map_headers(context, headers):
     for name in ("phisync-agent", "phisync-witness"):
         if headers:
             headers.pop(name, None)
+    # OpenAPI has no parameter `Accept`, and without this one the protocol says no before it reads anything.
+    if context.operation is not None and context.operation.path == "/mcp":
+        headers = headers if headers is not None else {}
+        headers["Accept"] = "application/json, text/event-stream"
     return headers
 
 

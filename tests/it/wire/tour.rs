@@ -137,6 +137,20 @@ fn tell(as_owner: &Http, as_agent: &Http, seen: &mut BTreeSet<(String, &'static 
     let _new = owner.post("/v1/agents", helper.clone());
     let _same = owner.post("/v1/agents", helper);
     let _removed = owner.post("/v1/agents/helper/remove", json!({}));
+    let mut assistant = Guest {
+        http: as_owner
+            .clone()
+            .with("accept", "application/json, text/event-stream"),
+        seen: &mut *owner.seen,
+    };
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} });
+    let _tools = assistant.post("/mcp", list);
+    let told = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let _taken = assistant.post("/mcp", told);
+    let mut owner = Guest {
+        http: as_owner.clone(),
+        seen: &mut *assistant.seen,
+    };
     let _drained = owner.post("/v1/agents/webc/drain", json!({ "reason": "a test" }));
     let _undrained = owner.post("/v1/agents/webc/undrain", json!({}));
     let page = as_owner.send(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use phisync_state::Head;
@@ -75,6 +76,21 @@ impl Part for Text {
         about.body = Some(("application/yaml", schema_of::<String>()));
         about.refusals.extend([400, 408, 413]);
     }
+}
+
+/// The media type of what is read and told here.
+pub(super) const JSON: &str = "application/json";
+
+/// A request of JSON whose body of at most `max` bytes has come, for somebody else to read. Of what type the body is declared to
+/// be is theirs to ask.
+pub(super) async fn whole(request: Request, max: usize) -> Result<(Parts, Bytes), Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = read(Request::new(body), max, &()).await?;
+    unambiguous::check(&bytes).map_err(|error| {
+        let detail = format!("the body is not what is wanted here: {error}");
+        Problem::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    })?;
+    Ok((parts, bytes))
 }
 
 /// The bytes of a request, at most `max`.

@@ -1,7 +1,9 @@
 //! `/mcp`: the Model Context Protocol over streamable HTTP, without sessions.
 //!
 //! Each request stands alone and carries its own token, so nothing has to be remembered between
-//! requests, bounded or guarded. Calls go back through this server's own routes, as the caller.
+//! requests, bounded or guarded. Calls go back through this server's own routes, as the caller. What is
+//! refused before the protocol begins is a problem document, as everywhere; how all of that looks stands
+//! in `openapi/mcp.rs`.
 
 use std::sync::Arc;
 
@@ -9,9 +11,9 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, header};
-use axum::response::IntoResponse as _;
-use axum::routing::any;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
 use rmcp::model::Extensions;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -20,11 +22,16 @@ use serde_json::Value;
 use crate::api::mcp::{Answer, Ask, Door, DoorError, Identity, Server};
 use crate::identity::Caller;
 
+use super::body::{JSON, whole};
 use super::gate::Gate;
+use super::problem::{self, Problem};
 use super::{ACT_AS, App};
 
 /// Requests of the protocol may be this long: a result and its wrapping.
 pub(super) const BODY_BYTES_MAX: usize = super::RESULT_BYTES_MAX + (1 << 20);
+
+/// What the protocol says of a request that it does not take.
+const WORDS_BYTES_MAX: usize = 64 << 10;
 
 /// Answers of the API that a model could read at all.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -99,12 +106,35 @@ pub(super) fn router(routes: Gate) -> Router<Arc<App>> {
         Arc::new(NeverSessionManager::default()),
         config,
     );
-    let handle = move |caller: Caller, mut request: Request| {
+    let handle = move |caller: Caller, request: Request| {
         let service = service.clone();
         async move {
+            // Read here, because the protocol would wait without end for a body that does not come.
+            let (parts, bytes) = whole(request, BODY_BYTES_MAX).await?;
+            let mut request = Request::from_parts(parts, Body::from(bytes));
             request.extensions_mut().insert(caller);
-            service.handle(request).await.map(Body::new).into_response()
+            let answer = service.handle(request).await;
+            said(answer.map(Body::new).into_response()).await
         }
     };
-    Router::new().route("/mcp", any(handle))
+    Router::new()
+        .route("/mcp", post(handle))
+        .method_not_allowed_fallback(problem::no_method)
+}
+
+/// An answer of the protocol as it is; words in which it refuses a request as a problem.
+async fn said(answer: Response) -> Result<Response, Problem> {
+    let status = answer.status();
+    let json = HeaderValue::from_static(JSON);
+    if !status.is_client_error() || answer.headers().get(header::CONTENT_TYPE) == Some(&json) {
+        return Ok(answer);
+    }
+    let code = match status {
+        StatusCode::NOT_ACCEPTABLE => "not_acceptable",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "media_type",
+        _ => "bad_request",
+    };
+    let words = to_bytes(answer.into_body(), WORDS_BYTES_MAX).await;
+    let words = String::from_utf8_lossy(&words.unwrap_or_default()).into_owned();
+    Err(Problem::new(status, code, words))
 }

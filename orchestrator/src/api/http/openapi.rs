@@ -3,6 +3,8 @@
 //! Made from the table of routes and the types of their handlers, so it says what the code does. `Host` and
 //! `Origin` are checked before any route, so 403 can come from all of them.
 
+mod mcp;
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -28,7 +30,8 @@ const OPENAPI: &str = "3.1.1";
 const DESCRIPTION: &str = "Durable workflows for a team of agents. Who calls is the bearer token and nothing else. Requests \
                            refuse fields that are not listed; answers may gain fields. A 2xx answer to a change means that \
                            it is on disk; 4xx and 507 mean that nothing happened; after 503 it may have happened or not. \
-                           Programs look at `code` of a problem. `/mcp` speaks the Model Context Protocol, which describes itself.";
+                           Programs look at `code` of a problem. What is said through `/mcp` the Model Context Protocol describes by \
+                           itself: here stands its envelope.";
 
 pub(super) async fn show() -> Json<Value> {
     static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
@@ -52,11 +55,13 @@ pub fn document() -> Value {
         let path = document.paths.entry(route.path).or_default();
         path.insert(route.method.to_ascii_lowercase(), operation);
     }
+    document.paths.insert(mcp::PATH, mcp::operations());
     let mut schemas = document.requests.take_definitions(true);
     // Where one type stands in a request and in an answer, what is read is what is told.
     for (name, schema) in document.answers.take_definitions(true) {
         schemas.entry(name).or_insert(schema);
     }
+    schemas.extend(mcp::schemas());
     schemas.sort_keys();
     json!({
         "openapi": OPENAPI,

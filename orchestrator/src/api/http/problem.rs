@@ -13,7 +13,7 @@ use crate::identity::NotAllowed;
 use crate::protocol::DocumentTurn;
 
 /// Every status of a refusal, its codes, and what it means.
-pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
+pub const PROBLEMS: [(u16, &[&str], &str); 17] = [
     (
         400,
         &["bad_request"],
@@ -31,6 +31,11 @@ pub const PROBLEMS: [(u16, &[&str], &str); 16] = [
         "it does not exist",
     ),
     (405, &["no_method"], "not with this method"),
+    (
+        406,
+        &["not_acceptable"],
+        "`/mcp` answers with JSON or a stream of events, and the caller must take both",
+    ),
     (
         408,
         &["slow_body"],

@@ -174,8 +174,9 @@ static WATCHING: [Entry; 6] = [
     Entry {
         name: "start_run",
         title: "Start a run",
-        description: "Start a registered workflow by name. With an id the start happens at most once: a second one under \
-                      the same id is refused.",
+        description: "Start a registered workflow by name; the resource phisync://workflows/NAME says which inputs it \
+                      takes. With an id the start happens at most once: a second one under the same id is refused. Afterwards \
+                      explain_run says what it waits for.",
         audience: Audience::Operator,
         nature: Nature::Writes,
         input: || {

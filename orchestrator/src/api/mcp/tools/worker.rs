@@ -103,7 +103,7 @@ pub(super) static TOOLS: [Entry; 7] = [
         name: "complete_task",
         title: "Complete a task",
         description: "Report the result. It must satisfy the task's output_schema; if it does not, you are told what is \
-                      wrong and the task stays yours: correct the result and call again.",
+                      wrong and the task stays yours: correct the result and call again. Then get the next task.",
         audience: Audience::Agent,
         nature: Nature::Repeats,
         input: || {
