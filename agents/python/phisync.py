@@ -228,16 +228,73 @@ class Client:
         """Gives the task back for others to take; ``begun`` if the world may have changed."""
         self._about(task, "release", {"token": task.token, "begun": begun})
 
+    def alive(self) -> None:
+        """Says that the agent lives: for one that neither works nor waits. Every other call says so too."""
+        self.request("POST", "/v1/agents/heartbeat", {})
+
+    def agents(self) -> list[dict[str, Any]]:
+        """The team: ``name``, ``origin``, ``verdict`` (``unseen alive suspect dead``), ``holds`` and so on."""
+        return list(self.request("GET", "/v1/agents")["agents"])
+
+    def document(self, name: str) -> tuple[Any, int]:
+        """A shared document's content and version; ``(None, 0)`` if there is none."""
+        try:
+            read = self.request("GET", f"/v1/documents/{urllib.parse.quote(name, safe='')}")
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            return None, 0
+        return read["content"], read["version"]
+
+    def write_document(self, name: str, content: Any, version: int) -> int:
+        """Writes a shared document if it still has the version that was read, 0 if there must be none; the new version.
+
+        ``Refused`` with the status 412 if somebody was faster.
+        """
+        condition = {"If-Match": f'"{version}"'} if version else {"If-None-Match": "*"}
+        path = f"/v1/documents/{urllib.parse.quote(name, safe='')}"
+        return int(self.request("PUT", path, content, headers=condition)["version"])
+
+    def update_document(self, name: str, change: Callable[[Any], Any]) -> Any:
+        """Reads a shared document, writes what ``change`` makes of its content (``None`` if there is none), and does
+        both again until nobody was faster; what was written."""
+        while True:
+            content, version = self.document(name)
+            changed = change(content)
+            try:
+                self.write_document(name, changed, version)
+            except Refused as refused:
+                if refused.status != 412:
+                    raise
+            else:
+                return changed
+
+    def register(self, name: str, **words: Any) -> Optional[str]:
+        """Takes an agent into the team that agents.yaml does not declare, or describes one anew: ``capabilities``,
+        ``pool``, ``concurrency``, ``silence``, ``detector``, ``rate``. Its token if it is new, shown this once.
+        For operators."""
+        token = self.request("POST", "/v1/agents", {"name": name, **words}).get("token")
+        return token["token"] if token else None
+
+    def remove(self, name: str, reason: Optional[str] = None, at_once: bool = False) -> list[str]:
+        """Takes a registered agent out of the team; the tasks that it lost, with ``at_once``. For operators."""
+        path = f"/v1/agents/{urllib.parse.quote(name, safe='')}/remove"
+        return list(self.request("POST", path, {"reason": reason, "at_once": at_once})["lost"])
+
     def _about(self, task: Task, verb: str, body: dict[str, Any]) -> Any:
         return self.request("POST", f"/v1/tasks/{urllib.parse.quote(task.id, safe='')}/{verb}", body)
 
-    def request(self, method: str, path: str, body: Any = None, wait: float = 0.0) -> Any:
+    def request(
+        self, method: str, path: str, body: Any = None, wait: float = 0.0, headers: Optional[dict[str, str]] = None
+    ) -> Any:
         """Any request of the HTTP API: the answer's JSON, or ``None`` without content.
 
         Raises ``Refused`` if the server says no, ``Unreachable`` if no answer comes.
         """
-        data = None if body is None else json.dumps(body, allow_nan=False).encode()
-        request = urllib.request.Request(self._base + path, data, self._headers, method=method)
+        # What is put may be `null` itself.
+        empty = body is None and method != "PUT"
+        data = None if empty else json.dumps(body, allow_nan=False).encode()
+        request = urllib.request.Request(self._base + path, data, {**self._headers, **(headers or {})}, method=method)
         try:
             with self._opener.open(request, timeout=ANSWER_WITHIN + wait) as answer:
                 content = answer.read()
@@ -293,14 +350,21 @@ def work(
     return shift.taken
 
 
-#: Answers that mean that a claim is over.
-_OVER = ("stale_token", "not_found", "already_completed")
+#: Statuses that mean that a claim is over: nothing said about it has any effect.
+_OVER = (401, 404, 409, 410)
 
 
 class _Shift:
     """The slots of one ``work`` and what they share."""
 
-    def __init__(self, client, function, capabilities, max_tasks, stop):
+    def __init__(
+        self,
+        client: Client,
+        function: Callable[[Task], Any],
+        capabilities: Optional[list[str]],
+        max_tasks: Optional[int],
+        stop: threading.Event,
+    ):
         self.client, self.function, self.capabilities = client, function, capabilities
         self.stop = stop
         self.left = max_tasks
@@ -375,7 +439,7 @@ class _Shift:
             try:
                 return report()
             except CallError as error:
-                if isinstance(error, Refused) and error.code in _OVER:
+                if isinstance(error, Refused) and error.status in _OVER:
                     return None
                 if error.may_retry:
                     time.sleep(random.uniform(0.05, 0.5))

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use phisync_tests::process::{Child, Project, Server, eventually};
+use phisync_tests::process::{Child, Project, Server, client, eventually};
 use serde_json::{Value, json};
 
 const TEAM: &str = "phisync: 1\nagents:\n  SNAKE: { concurrency: 4 }\n";
@@ -251,4 +251,83 @@ steps:
     );
     let run = owner.get("/v1/runs/m1/wait?timeout_s=60").expect(200);
     assert_eq!(run["status"], "completed", "{run}");
+}
+
+const HELPERS: &str = r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+import phisync
+
+owner = phisync.Client.from_environment("SNAKE")
+owner.alive()
+assert [(a["name"], a["origin"], a["verdict"]) for a in owner.agents()] == [("SNAKE", "declared", "alive")]
+
+assert owner.document("plan") == (None, 0)
+assert owner.write_document("plan", {"step": 1}, 0) == 1
+for version in (0, 7):
+    try:
+        owner.write_document("plan", {"step": 9}, version)
+    except phisync.Refused as refused:
+        assert (refused.status, refused.code) == (412, "version"), refused
+    else:
+        raise AssertionError(f"version {version} was taken")
+assert owner.update_document("plan", lambda plan: {"step": plan["step"] + 1}) == {"step": 2}
+assert owner.document("plan") == ({"step": 2}, 2)
+assert owner.write_document("plan", None, 2) == 3
+assert owner.document("plan") == (None, 3)
+
+token = owner.register("helper", capabilities=["web"], concurrency=2)
+assert owner.register("helper", capabilities=["web", "code"]) is None
+helper = phisync.Client(owner._base, token)
+[task] = helper.poll()
+assert (task.id, owner.remove("helper", reason="a test", at_once=True)) == ("p1.only", ["p1.only"])
+try:
+    helper.heartbeat(task)
+except phisync.Refused as refused:
+    assert refused.code == "unauthorized", refused
+print("all as it should be")
+"#;
+
+#[test]
+fn the_client_knows_documents_and_the_team() {
+    let workflow = "
+workflow: chore
+steps:
+  - { id: only, prompt: Do it., assign: { capabilities: [web] } }
+";
+    let team = "phisync: 1\nagents:\n  SNAKE: {}\n";
+    let project = Project::new([("agents.yaml", team), ("helpers.py", HELPERS)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    let able = json!({ "name": "helper", "capabilities": ["web"] });
+    let _known = owner.post("/v1/agents", &able).expect(201);
+    let start = json!({ "definition": workflow, "id": "p1" });
+    let _started = owner.post("/v1/runs", &start).expect(201);
+    let _unknown = owner
+        .post("/v1/agents/helper/remove", &json!({}))
+        .expect(200);
+    let Some(helpers) = python(&project, &["helpers.py", &module()]) else {
+        return;
+    };
+    assert_eq!(
+        helpers.finish().expect_code(0).trim(),
+        "all as it should be"
+    );
+}
+
+/// mypy is no part of a Rust toolchain: `tests/clients/prepare` installs it. Without it this test says that it
+/// was skipped; in CI it fails.
+#[test]
+fn every_word_of_the_client_is_typed() {
+    let Some(mypy) = client("python/bin/mypy") else {
+        return;
+    };
+    let project = Project::new([]);
+    let mut command = Command::new(mypy);
+    command
+        .args(["--strict", "--python-version", "3.10", "--cache-dir"])
+        .arg(project.path("cache"))
+        .arg(Path::new(&module()).join("phisync.py"));
+    let said = Child::start(command, b"").finish();
+    assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
 }
