@@ -1,7 +1,7 @@
 //! `phisync agent mailbox`, with this test as the script that knows only files.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use phisync_tests::process::{Child, Http, Project, Server, eventually};
 use rustix::process::Signal;
@@ -164,4 +164,94 @@ fn what_a_script_says_of_its_progress_is_known_and_goes_to_whoever_takes_over() 
     let progress = &again["handoff"]["progress"];
     assert_eq!(progress["value"], json!({ "page": 3 }), "{again}");
     assert_eq!(progress["agent"], "filer", "{again}");
+}
+
+/// What `docs/mailbox.md` gives to PowerShell, which no test here can run: every file, command and field in it is one
+/// that there is.
+#[test]
+fn the_sample_in_powershell_names_what_there_is() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mailbox.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let (_, sample) = page.split_once("```powershell\n").expect("a sample");
+    let (sample, _) = sample.split_once("```").expect("its end");
+    let office = Office::open();
+    let _letter = office.letter();
+    let quoted: Vec<&str> = sample.split('"').skip(1).step_by(2).collect();
+    for path in quoted.iter().filter(|text| text.starts_with("$box/")) {
+        let mut parts = path.split('/').skip(1);
+        let place = parts.next().expect("a directory");
+        assert!(office.path(place).is_dir(), "{path}");
+        let name = parts.next().unwrap_or("$($letter.Name)");
+        let ending = name
+            .strip_prefix("$($letter.BaseName)")
+            .or_else(|| name.strip_prefix("$($letter.Name)"));
+        let known = match place {
+            "inbox" => ["", ".alive"].as_slice(),
+            "outbox" => &["", ".tmp"],
+            _ => &[".reason.txt"],
+        };
+        assert!(ending.is_some_and(|end| known.contains(&end)), "{path}");
+    }
+    let root = office.project.root();
+    for path in quoted.iter().filter(|text| text.starts_with(".phisync/")) {
+        eventually("what the sample reads is there", || {
+            root.join(path).exists().then_some(())
+        });
+    }
+    // As it says, with a byte order mark: a reason comes back, and a sign of life tells of progress.
+    fs::write(
+        office.path("inbox/f1.only-1.alive"),
+        "\u{feff}{\"pages\":3}\r\n",
+    )
+    .expect("a sign");
+    office.report("\u{feff}{\"output\": {}}\r\n");
+    eventually("a reason comes back", || {
+        office
+            .path("refused/f1.only-1.reason.txt")
+            .exists()
+            .then_some(())
+    });
+    eventually("the progress is known", || {
+        let task = office.owner.get("/v1/tasks/f1.only").expect(200);
+        (task["progress"]["value"] == json!({ "pages": 3 })).then_some(())
+    });
+    office.report("\u{feff}{\"error\": {\"message\": \"no place\"}}\r\n");
+    let outcome = office
+        .owner
+        .get("/v1/runs/f1/wait?timeout_s=60")
+        .expect(200);
+    assert_eq!(outcome["status"], "failed", "{outcome}");
+
+    // Each command as it stands there, about the document `plan`.
+    let commands: Vec<&str> = sample
+        .match_indices("phisync ")
+        .filter(|(at, _)| !sample[..*at].ends_with("throw \""))
+        .map(|(at, _)| {
+            sample[at + 8..]
+                .split(['|', ')', '\n'])
+                .next()
+                .expect("a command")
+        })
+        .collect();
+    assert_eq!(commands.len(), 3, "{commands:?}");
+    let run = |command: &str, before: &str| {
+        let command = command.replace("2>$null", "");
+        let command = command.replace("$name", "plan").replace("$version", "0");
+        let script = format!("{before} \"$0\" {command}");
+        Child::start(office.project.shell(&script), b"").finish()
+    };
+    let agents: Value = serde_json::from_str(&run(commands[0], "").expect_code(0)).expect("JSON");
+    assert!(agents["agents"][0]["verdict"].is_string(), "{agents}");
+    let health = fs::read(root.join(".phisync/state/agent-health.json")).expect("the view");
+    let health: Value = serde_json::from_slice(&health).expect("JSON");
+    assert!(health["body"]["FILER"]["status"].is_string(), "{health}");
+    assert_eq!(run(commands[1], "").code, Some(3), "no document yet");
+    let put = "printf '\\357\\273\\277{\"n\": 1}' |";
+    assert_eq!(run(commands[2], put).code, Some(0), "{}", commands[2]);
+    assert_eq!(run(commands[2], put).code, Some(5), "a lost race");
+    let read: Value = serde_json::from_str(&run(commands[1], "").expect_code(0)).expect("JSON");
+    assert_eq!(
+        (&read["version"], &read["content"]),
+        (&json!(1), &json!({ "n": 1 }))
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use phisync_tests::process::{Http, Journal, Project, Server, Worker};
+use phisync_tests::process::{Http, Journal, Project, Server, Worker, eventually};
 use serde_json::{Value, json};
 
 const TEAM: &str = "
@@ -102,7 +102,10 @@ fn describing_it_anew_counts_at_once_for_a_poll_that_waits() {
     assert_eq!(nothing.status, 204);
     thread::scope(|scope| {
         let waiting = scope.spawn(|| polled(&agent, 60));
-        while owner.get("/v1/agents/helper").expect(200)["waits"] != true {}
+        eventually("a poll waits", || {
+            let helper = owner.get("/v1/agents/helper").expect(200);
+            (helper["waits"] == true).then_some(())
+        });
         let able = json!({ "name": "HELPER", "capabilities": ["code", "web"] });
         let changed = owner.post("/v1/agents", &able).expect(200);
         assert_eq!(changed["token"], Value::Null, "{changed}");
@@ -140,7 +143,10 @@ fn whoever_is_removed_loses_its_tasks_its_polls_and_its_token() {
                 .post("/v1/tasks/poll", &json!({ "wait_s": 60 }))
                 .status
         });
-        while owner.get("/v1/agents/helper").expect(200)["waits"] != true {}
+        eventually("a poll waits", || {
+            let helper = owner.get("/v1/agents/helper").expect(200);
+            (helper["waits"] == true).then_some(())
+        });
         let removed = remove(json!({ "reason": "a test", "at_once": true })).expect(200);
         assert_eq!(removed["lost"], json!(["p1.fetch"]), "{removed}");
         assert_eq!(removed["tokens"], 1, "{removed}");

@@ -6,6 +6,11 @@ use serde_json::value::RawValue;
 use crate::client::{CallError, Client};
 use crate::protocol::{AskRequest, CompleteRequest, FailRequest, ReleaseRequest, Task};
 
+/// Windows PowerShell writes a byte order mark before what it writes as UTF-8.
+pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
 /// The file name of a task's letter, without its ending: an attempt never shares one with another.
 pub(super) fn name(task: &Task) -> String {
     format!("{}-{}", task.id, task.attempt)
@@ -80,9 +85,8 @@ impl Report {
     /// # Errors
     /// What is wrong with it, for whoever wrote the script.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        // Windows PowerShell writes a byte order mark.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let written: Written = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let written = serde_json::from_slice(without_mark(bytes));
+        let written: Written = written.map_err(|error| error.to_string())?;
         let Written {
             output,
             error,

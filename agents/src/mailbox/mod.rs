@@ -335,7 +335,7 @@ impl Mailbox {
     fn progress(&self, name: &str) -> Option<Value> {
         let path = self.root.join("inbox").join(format!("{name}.alive"));
         let bytes = read_all(&*self.disk, &path, PROGRESS_BYTES_MAX as u64).ok()?;
-        let said: Value = serde_json::from_slice(&bytes).ok()?;
+        let said: Value = serde_json::from_slice(letter::without_mark(&bytes)).ok()?;
         Some(said).filter(Value::is_object)
     }
 

@@ -107,6 +107,8 @@ impl Put {
                 Report::new(ExitCode::Unusable, message)
             })?,
         };
+        // Windows PowerShell writes a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let content = RawValue::from_string(text.trim().to_owned()).map_err(|cause| {
             let message = format!("the content is not JSON: {cause}");
             Report::new(ExitCode::Invalid, message)

@@ -24,4 +24,6 @@ mod transcript;
 mod workflows;
 
 #[cfg(unix)]
+mod agents;
+#[cfg(unix)]
 mod readme;

@@ -10,12 +10,20 @@ use crate::page;
 use crate::server::phisync;
 
 /// A reader at a shell, who has `phisync` on the path.
-struct Reader {
-    directory: PathBuf,
+pub(crate) struct Reader {
+    pub(crate) directory: PathBuf,
     background: Vec<Child>,
 }
 
 impl Reader {
+    /// One who begins in `directory`.
+    pub(crate) fn at(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            background: Vec::new(),
+        }
+    }
+
     fn shell(&self, line: &str) -> Command {
         let mut shell = Command::new("sh");
         // Takes over what `phisync` is told by its environment.
@@ -41,7 +49,7 @@ impl Reader {
     }
 
     /// Types one line; a `cd` at its end is followed.
-    fn types(&mut self, line: &str) -> Output {
+    pub(crate) fn types(&mut self, line: &str) -> Output {
         let (line, moves_to) = match line.split_once("&& cd ") {
             Some((line, directory)) => (line, Some(directory.trim())),
             None => (line, None),
@@ -52,7 +60,7 @@ impl Reader {
     }
 
     /// Types a line that ends in `&` and waits for its first words.
-    fn types_in_background(&mut self, line: &str) {
+    pub(crate) fn types_in_background(&mut self, line: &str) {
         let line = format!("exec {}", line.trim_end_matches('&'));
         let mut child = self
             .shell(&line)
@@ -79,7 +87,7 @@ impl Drop for Reader {
 }
 
 /// The commands of a block: what stands behind `$`, without remarks.
-fn commands(block: &str) -> Vec<String> {
+pub(crate) fn commands(block: &str) -> Vec<String> {
     let lines = block.lines().filter_map(|line| line.strip_prefix("$ "));
     lines
         .map(|line| line.split("  #").next().unwrap_or(line).trim().to_owned())
@@ -92,10 +100,7 @@ fn the_commands_under_use_it_in_the_readme_do_what_they_say() {
     let (_, part) = readme.split_once("## Use it\n").expect("the heading");
     let block = page::blocks(part).into_iter().next().expect("a block");
     let place = tempfile::tempdir().expect("a directory");
-    let mut reader = Reader {
-        directory: place.path().to_owned(),
-        background: Vec::new(),
-    };
+    let mut reader = Reader::at(place.path());
     let mut run: Option<String> = None;
     let commands = commands(&block.text);
     assert!(commands.len() > 5, "{commands:?}");

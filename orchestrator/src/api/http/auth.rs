@@ -132,7 +132,12 @@ pub(super) fn identify<'a>(
         Role::Admin => None,
         _ => {
             let open = app.counts.enter(Secret::from_text(token).id());
-            let detail = || format!("this token has {} requests open already", app.counts.open_max);
+            let detail = || {
+                format!(
+                    "this token has {} requests open already",
+                    app.counts.open_max
+                )
+            };
             let wait = Duration::from_secs(1);
             Some(open.ok_or_else(|| busy("too_many_requests", detail(), wait))?)
         }
