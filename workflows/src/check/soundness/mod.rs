@@ -3,9 +3,11 @@
 //! Random workflows of a few steps, nested, are run in every order with every outcome; what the
 //! checker says about them without running anything has to agree: whether a run can get stuck,
 //! which steps can never run, and how the run can end. `PHISYNC_SOUNDNESS` sets how many are tried.
+//! Machines of states are walked likewise, in `walking`.
 
 mod definition;
 mod interpreter;
+mod walking;
 
 use std::collections::BTreeSet;
 
