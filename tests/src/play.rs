@@ -257,6 +257,7 @@ fn open(disk: &SimDisk) -> Option<FileStore> {
         sizes: Sizes {
             segment: 16 << 10,
             preallocate: 4 << 10,
+            ahead: 0,
         },
         // Whether a second has passed is nothing that a sweep can count.
         seal_after: Duration::from_secs(3600),

@@ -7,10 +7,12 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::linker::{Linker, WORTH};
 use super::order::Batch;
 use super::reserve::Reserve;
 use super::shared::{Phase, Queue, Room, Rotated, Shared, UNPOISONED};
 use crate::env::{Clock as _, OsClock};
+use crate::journal::frame::Chain;
 use crate::journal::reader::Mark;
 use crate::journal::writer::{Begun, WriteError, Writer};
 use crate::seeded::{self, Bug};
@@ -44,6 +46,7 @@ impl Drop for Unwound<'_> {
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) writer: Writer,
+    pub(crate) linker: Linker,
     pub(crate) reserve: Reserve,
     pub(crate) durability: Durability,
     /// After how long without an append the journal is sealed.
@@ -65,6 +68,12 @@ impl Committer {
     pub(crate) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let _unwound = Unwound(&shared);
+        self.work();
+        self.linker.join();
+    }
+
+    fn work(&mut self) {
+        let shared = Arc::clone(&self.shared);
         loop {
             let outcome = match self.next_job() {
                 Job::Write(batch) => self.write(batch),
@@ -185,9 +194,17 @@ impl Committer {
     }
 
     fn write(&mut self, mut batch: Batch) -> Result<(), WriteError> {
+        // Where segments end makes no difference to the chain.
+        let chain = batch.chain_after(self.writer.end().chain);
+        if batch.bytes.len() >= WORTH {
+            self.linker.begin(&self.shared);
+        }
+        if self.linker.has_begun() {
+            self.shared.follow_on(chain);
+        }
         let mut begun = None;
         let start = loop {
-            match self.place(&mut batch, &mut begun) {
+            match self.place(&mut batch, chain, &mut begun) {
                 Ok(start) => break start,
                 Err(error) if error.is_full() => {
                     if !self.find_room(&error) && self.wait_for_room(&error) {
@@ -224,13 +241,18 @@ impl Committer {
     }
 
     /// Writes the batch, in the next segment if need be; gives where it begins.
-    fn place(&mut self, batch: &mut Batch, begun: &mut Option<Begun>) -> Result<Mark, WriteError> {
+    fn place(
+        &mut self,
+        batch: &mut Batch,
+        chain: Chain,
+        begun: &mut Option<Begun>,
+    ) -> Result<Mark, WriteError> {
         // A segment that was begun before the disk was full is not begun again.
         if let Some(next) = self.writer.make_room(batch)? {
             *begun = Some(next);
         }
         let start = self.writer.end();
-        self.writer.write(batch)?;
+        self.writer.write(batch, chain)?;
         Ok(start)
     }
 

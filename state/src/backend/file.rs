@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -15,7 +16,7 @@ use crate::journal::frame::Chain;
 use crate::lock::DirLock;
 use crate::snapshot::archives::{Archives, Standing};
 use crate::snapshot::fold::{Fold, Taken};
-use crate::snapshot::reader::Pack;
+use crate::snapshot::reader::{Pack, PackError};
 use crate::snapshot::{Keeping, Projection, SnapshotError};
 use crate::{
     AppendError, Appended, Durability, Durable, Entry, Head, ReadError, Record, Seq, Store,
@@ -37,6 +38,7 @@ pub struct FileStore {
     /// Held while a snapshot is taken.
     pub(super) snapshotting: Mutex<()>,
     pub(super) durability: Durability,
+    pub(super) next_segment: Arc<AtomicBool>,
 }
 
 impl FileStore {
@@ -46,6 +48,12 @@ impl FileStore {
         self.shared.failed()
     }
 
+    /// Whether the journal's next segment is made, or could not be; false while nobody makes one.
+    #[must_use]
+    pub fn next_segment_is_made(&self) -> bool {
+        self.next_segment.load(Ordering::Acquire)
+    }
+
     /// Calls `then` when the store fails; at once if it has.
     pub fn when_failed(&self, then: OnFailure) {
         self.shared.when_failed(then);
@@ -53,7 +61,8 @@ impl FileStore {
 
     /// Takes a snapshot of everything that is durable, archives closed streams, and takes away what
     /// nothing needs any more. Appends go on meanwhile. `None` if nothing was appended since the
-    /// newest snapshot. Blocks: call it from a thread of its own.
+    /// newest snapshot. If that one is found damaged, what it held is read from the one before and the
+    /// journal: [`Taken::instead_of`] tells. Blocks: call it from a thread of its own.
     ///
     /// # Errors
     /// See [`SnapshotError`]. The store goes on as before.
@@ -69,13 +78,55 @@ impl FileStore {
             .unwrap_or_else(PoisonError::into_inner);
         let fold = Fold {
             disk: &*self.disk,
+            shared_disk: Arc::clone(&self.disk),
             data: &self.dir,
             epoch: self.epoch,
             shared: &self.shared,
             archives: &self.archives,
             lock: self.lock.as_ref(),
         };
-        fold.take(projection, keeping, now)
+        let damage = match fold.take(projection, keeping, now, false) {
+            Err(SnapshotError::Read(damage @ ReadError::Corrupt { .. })) => damage,
+            taken => return taken,
+        };
+        match fold.take(projection, keeping, now, true) {
+            Ok(taken) => Ok(taken.map(|taken| Taken {
+                instead_of: Some(damage),
+                ..taken
+            })),
+            Err(error) => {
+                tracing::warn!(%error, "nor is there another way to what a snapshot held");
+                Err(damage.into())
+            }
+        }
+    }
+
+    /// Checks every byte of the newest snapshot, which reads go back to.
+    ///
+    /// # Errors
+    /// [`ReadError::Corrupt`] if it is not as it was written.
+    pub fn check_snapshot(&self) -> Result<(), ReadError> {
+        let base = {
+            let index = self.shared.index.read();
+            index.unwrap_or_else(PoisonError::into_inner).base()
+        };
+        let Some(base) = base else { return Ok(()) };
+        let what = format!("`{}`", base.name());
+        base.verify_whole().map_err(|error| match error {
+            PackError::Io(error) => ReadError::Io {
+                what,
+                reason: error.to_string(),
+            },
+            PackError::Damaged(reason) => ReadError::Corrupt {
+                what,
+                offset: 0,
+                reason: reason.to_owned(),
+            },
+            PackError::Newer(format) => ReadError::Newer {
+                what,
+                reason: format!("it has format {format}"),
+            },
+        })
     }
 
     /// Closed streams that have left the journal.

@@ -277,6 +277,11 @@ impl Index {
         self.base = Some(base);
     }
 
+    /// The snapshot that everything before the first segment is in.
+    pub(crate) fn base(&self) -> Option<Arc<Pack>> {
+        self.base.clone()
+    }
+
     /// The snapshot that a scan begins with, if it holds records after `after`.
     pub(crate) fn base_after(&self, after: Seq) -> Option<Arc<Pack>> {
         let base = self.base.as_ref();

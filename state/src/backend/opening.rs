@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::committer::Committer;
 use super::file::FileStore;
 use super::index::{Based, Index};
+use super::linker::Linker;
 use super::order::Order;
 use super::reserve::Reserve;
 use super::shared::Shared;
@@ -170,9 +171,11 @@ impl FileStore {
             }
         };
         let shared = Arc::new(Shared::new(order, index, full.clone()));
+        let next_segment = recovered.writer.readiness();
         let committer = Committer {
             shared: Arc::clone(&shared),
             writer: recovered.writer,
+            linker: Linker::default(),
             reserve,
             durability: options.durability,
             seal_after: options.seal_after,
@@ -197,6 +200,7 @@ impl FileStore {
             archives,
             snapshotting: Mutex::new(()),
             durability: options.durability,
+            next_segment,
         };
         Ok((store, opened))
     }
@@ -252,6 +256,7 @@ impl FileStore {
             archives,
             snapshotting: Mutex::new(()),
             durability: Durability::Sync,
+            next_segment: Arc::default(),
         };
         Ok((store, opened))
     }
@@ -322,15 +327,18 @@ enum LoadError {
 }
 
 /// Order and index while a store is taken in.
-struct Loading {
-    order: Order,
-    index: Index,
-    anchor: Anchor,
+pub(crate) struct Loading {
+    pub(crate) order: Order,
+    pub(crate) index: Index,
+    pub(crate) anchor: Anchor,
 }
 
 impl Loading {
     /// Takes in the newest snapshot.
-    fn begin(newest: &base::Found, archives: &Arc<Archives>) -> Result<Self, Corruption> {
+    pub(crate) fn begin(
+        newest: &base::Found,
+        archives: &Arc<Archives>,
+    ) -> Result<Self, Corruption> {
         let base = newest.base.as_ref();
         let anchor = base.map_or(Anchor::START, |base| base.anchor);
         let mut order = Order::new();
@@ -352,7 +360,7 @@ impl Loading {
     }
 
     /// Takes in what follows in the journal.
-    fn take(&mut self, found: Found<'_>) -> Result<(), Malformed> {
+    pub(crate) fn take(&mut self, found: Found<'_>) -> Result<(), Malformed> {
         match found {
             Found::Segment(file, header, start) => {
                 self.index

@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::linker::Piece;
+use crate::journal::frame::{Chain, Linking};
 use crate::journal::record::{self, Line, Malformed};
 use crate::snapshot::archives::{Archives, Standing};
 use crate::snapshot::fingerprint;
@@ -41,6 +43,8 @@ pub(crate) struct Batch {
     pub(crate) first: Seq,
     pub(crate) bytes: Vec<u8>,
     pub(crate) placed: Vec<Placed>,
+    /// The hash of its first bytes, where somebody had time for it.
+    link: Option<Linking>,
 }
 
 impl Batch {
@@ -50,6 +54,15 @@ impl Batch {
 
     pub(crate) fn last(&self) -> Seq {
         Seq(self.first.0 + self.count() - 1)
+    }
+
+    /// The chain after this batch, which follows on `previous`. `bytes` hold no commit line yet.
+    pub(crate) fn chain_after(&self, previous: Chain) -> Chain {
+        let begun = self.link.as_ref();
+        let begun = begun.filter(|link| link.previous() == previous);
+        let mut link = begun.map_or_else(|| Linking::after(previous), Clone::clone);
+        link.take(&self.bytes[link.length()..]);
+        link.finish()
     }
 }
 
@@ -71,6 +84,8 @@ pub(crate) struct Order {
     last_at: Timestamp,
     pending: VecDeque<Batch>,
     spare: Batch,
+    /// The chain that the oldest pending batch follows on, once it is known.
+    chain: Option<Chain>,
     /// For each entry of the append at hand what it found.
     raised: Vec<Raised>,
 }
@@ -97,6 +112,7 @@ impl Order {
             last_at: Timestamp::from_micros(i64::MIN),
             pending: VecDeque::new(),
             spare: Batch::default(),
+            chain: None,
             raised: Vec::new(),
         }
     }
@@ -298,13 +314,54 @@ impl Order {
 
     /// The oldest batch that is not durable.
     pub(crate) fn take_pending(&mut self) -> Option<Batch> {
+        self.chain = None;
         self.pending.pop_front()
+    }
+
+    /// What was taken last ends with this chain.
+    pub(crate) fn follow_on(&mut self, chain: Chain) {
+        self.chain = Some(chain);
+    }
+
+    /// How many bytes of the oldest pending batch can be hashed and are not.
+    pub(crate) fn unlinked(&self) -> usize {
+        match (self.chain, self.pending.front()) {
+            (Some(_), Some(next)) => {
+                next.bytes.len() - next.link.as_ref().map_or(0, Linking::length)
+            }
+            _ => 0,
+        }
+    }
+
+    /// Copies the next `length` bytes of these, if there are so many.
+    pub(crate) fn piece(&self, length: usize, bytes: &mut Vec<u8>) -> Option<Piece> {
+        if self.unlinked() < length {
+            return None;
+        }
+        let (chain, next) = (self.chain?, self.pending.front()?);
+        let link = next.link.clone();
+        let link = link.unwrap_or_else(|| Linking::after(chain));
+        let start = link.length();
+        bytes.extend_from_slice(&next.bytes[start..start + length]);
+        Some(Piece {
+            batch: next.first,
+            link,
+        })
+    }
+
+    /// Takes a hashed piece in, unless its batch was taken meanwhile.
+    pub(crate) fn linked(&mut self, piece: Piece) {
+        let next = self.pending.front_mut();
+        if let Some(next) = next.filter(|next| next.first == piece.batch) {
+            next.link = Some(piece.link);
+        }
     }
 
     /// Gives a written batch's memory back.
     pub(crate) fn recycle(&mut self, mut batch: Batch) {
         batch.bytes.clear();
         batch.placed.clear();
+        batch.link = None;
         // A rare giant would otherwise stay for ever.
         if batch.bytes.capacity() <= 4 * BATCH_BYTES {
             self.spare = batch;
@@ -327,6 +384,14 @@ impl Order {
 
     pub(crate) fn stream(&self, stream: &StreamName) -> Option<StreamId> {
         self.streams.get(stream).map(|stream| stream.id)
+    }
+
+    /// All streams that are here, by their numbers.
+    pub(crate) fn streams(&self) -> Vec<(StreamId, StreamName)> {
+        let streams = self.streams.iter();
+        let mut streams: Vec<_> = streams.map(|(name, of)| (of.id, name.clone())).collect();
+        streams.sort_unstable_by_key(|(id, _)| *id);
+        streams
     }
 
     /// The last sequence given out; 0 before the first.

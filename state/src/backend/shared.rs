@@ -6,8 +6,10 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::index::Index;
+use super::linker::PIECE;
 use super::order::Order;
 use super::waiters::Waiters;
+use crate::journal::frame::Chain;
 use crate::journal::reader::Mark;
 use crate::journal::writer::Writer;
 use crate::{AppendError, Appended, Durable, Entry, Head, Seq, Timestamp, Unknown};
@@ -26,6 +28,8 @@ pub(crate) struct Shared {
     queue: Mutex<Queue>,
     /// Something for the thread to do.
     pub(super) work: Condvar,
+    /// Something to hash for the thread that does.
+    pub(super) unlinked: Condvar,
     /// The thread has ended.
     ended: Condvar,
     /// What was taken on a full disk is written, or cannot be.
@@ -41,6 +45,14 @@ pub(super) struct Queue {
     head: Head,
     pub(super) phase: Phase,
     pub(super) room: Room,
+    /// Whether a thread waits for something to hash.
+    pub(super) linker_waits: bool,
+}
+
+impl Queue {
+    fn wakes_linker(&self) -> bool {
+        self.linker_waits && self.order.unlinked() >= PIECE
+    }
 }
 
 /// How the disk stands.
@@ -85,8 +97,10 @@ impl Shared {
                 head,
                 phase: Phase::Open,
                 room: full.map_or(Room::Enough, Room::Full),
+                linker_waits: false,
             }),
             work: Condvar::new(),
+            unlinked: Condvar::new(),
             ended: Condvar::new(),
             drained: Condvar::new(),
             index: RwLock::new(index),
@@ -110,9 +124,13 @@ impl Shared {
         }
         let idle = !queue.order.has_pending();
         let appended = queue.order.append(at, batch)?;
+        let wakes_linker = queue.wakes_linker();
         drop(queue);
         if idle {
             self.work.notify_one();
+        }
+        if wakes_linker {
+            self.unlinked.notify_one();
         }
         Ok(appended)
     }
@@ -217,6 +235,11 @@ impl Shared {
 }
 
 impl Phase {
+    /// Whether nothing is written any more.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self, Self::Closed | Self::Failed(_))
+    }
+
     /// Why no append is taken, if none is.
     fn stopped(&self) -> Option<Unknown> {
         match self {
@@ -228,6 +251,17 @@ impl Phase {
 }
 
 impl Shared {
+    /// What waits follows on this chain.
+    pub(super) fn follow_on(&self, chain: Chain) {
+        let mut queue = self.queue();
+        queue.order.follow_on(chain);
+        let wakes_linker = queue.wakes_linker();
+        drop(queue);
+        if wakes_linker {
+            self.unlinked.notify_one();
+        }
+    }
+
     /// Tells everybody who waits for `head` or an earlier one that it is durable.
     pub(super) fn tell(&self, head: &Head) {
         let mut queue = self.queue();
@@ -259,6 +293,7 @@ impl Shared {
         }
         drop(queue);
         self.drained.notify_all();
+        self.unlinked.notify_all();
         for then in rotate {
             then(Err(unknown.clone()));
         }

@@ -17,36 +17,37 @@ use crate::env::{Disk, DiskFile};
 /// The file's name in the journal's directory.
 pub(crate) const PREPARED: &str = "prepared.tmp";
 
-/// Shorter segments are not worth a thread.
-const SEGMENT_MIN: u64 = 1 << 20;
-
 /// Zeros are written in pieces of this length.
 const PIECE: usize = 256 << 10;
 
 /// They are synced as often, so that no sync of the journal waits for many of them.
 const SYNC_EVERY: u64 = 4 << 20;
 
-/// Whether a segment of this length is prepared once the one before it holds `end` bytes.
-pub(crate) fn is_wanted(segment: u64, end: u64) -> bool {
-    segment >= SEGMENT_MIN && end > segment / 2
-}
-
 /// A file on its way. Dropping it ends the thread and leaves the file to the next start.
 pub(crate) struct Ahead {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     enough: Arc<AtomicBool>,
+    ready: Arc<AtomicBool>,
     thread: Option<JoinHandle<io::Result<Box<dyn DiskFile>>>>,
 }
 
 impl Ahead {
-    /// Begins to fill a file of `length` bytes; `None` if no thread is to be had.
-    pub(crate) fn start(disk: &Arc<dyn Disk>, path: PathBuf, length: u64) -> Option<Self> {
+    /// Begins to fill a file of `length` bytes; `None` if no thread is to be had. `ready` is true from
+    /// its end until the file is taken.
+    pub(crate) fn start(
+        disk: &Arc<dyn Disk>,
+        path: PathBuf,
+        length: u64,
+        ready: &Arc<AtomicBool>,
+    ) -> Option<Self> {
         let enough = Arc::new(AtomicBool::new(false));
         let (filling, stop, place) = (Arc::clone(disk), Arc::clone(&enough), path.clone());
+        let done = Done(Arc::clone(ready));
         let thread = std::thread::Builder::new()
             .name("journal room".to_owned())
             .spawn(move || {
+                let _done = done;
                 let file = match filling.create_new(&place) {
                     // What failed before.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -62,17 +63,21 @@ impl Ahead {
                 }
                 filled.map(|()| file)
             });
+        if thread.is_err() {
+            ready.store(false, Ordering::Release);
+        }
         Some(Self {
             disk: Arc::clone(disk),
             path,
             enough,
+            ready: Arc::clone(ready),
             thread: Some(thread.ok()?),
         })
     }
 
-    /// Whether [`Self::take`] need not wait.
+    /// Whether [`Self::take`] need not wait for the disk.
     pub(crate) fn is_finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        self.ready.load(Ordering::Acquire)
     }
 
     /// The file: it has its full length and every zero is durable. `None` if that failed.
@@ -108,12 +113,22 @@ impl Ahead {
         {
             tracing::error!("preparing a segment panicked");
         }
+        self.ready.store(false, Ordering::Release);
     }
 }
 
 impl Drop for Ahead {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Says that the thread is at its end, however it got there.
+struct Done(Arc<AtomicBool>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 

@@ -41,10 +41,9 @@ impl Chain {
     /// The link after a batch with these record lines.
     #[must_use]
     pub(crate) fn after(self, records: &[u8]) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(self.0);
-        hasher.update(records);
-        Self(hasher.finalize().into())
+        let mut link = Linking::after(self);
+        link.take(records);
+        link.finish()
     }
 
     /// The head of a store whose last record is `seq`.
@@ -69,6 +68,47 @@ impl Chain {
             *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
         }
         Ok(Self(bytes))
+    }
+}
+
+/// The link after a batch whose record lines come piece by piece.
+#[derive(Clone, Debug)]
+pub(crate) struct Linking {
+    previous: Chain,
+    hasher: Sha256,
+    length: usize,
+}
+
+impl Linking {
+    /// The batch follows on `previous`; nothing of it is known yet.
+    pub(crate) fn after(previous: Chain) -> Self {
+        let mut hasher = Sha256::new();
+        hasher.update(previous.0);
+        Self {
+            previous,
+            hasher,
+            length: 0,
+        }
+    }
+
+    /// The next bytes of its record lines.
+    pub(crate) fn take(&mut self, records: &[u8]) {
+        self.hasher.update(records);
+        self.length += records.len();
+    }
+
+    /// How many bytes it has taken.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// What the batch follows on.
+    pub(crate) fn previous(&self) -> Chain {
+        self.previous
+    }
+
+    pub(crate) fn finish(self) -> Chain {
+        Chain(self.hasher.finalize().into())
     }
 }
 

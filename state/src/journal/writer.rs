@@ -8,9 +8,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use super::ahead::{self, Ahead, PREPARED};
-use super::frame::{Control, Header};
+use super::ahead::{Ahead, PREPARED};
+use super::frame::{Chain, Control, Header};
 use super::reader::Mark;
 use super::{DIRECTORY, TEMPORARY, display_name, segment_path};
 use crate::Seq;
@@ -30,6 +31,9 @@ pub struct Sizes {
     pub segment: u64,
     /// The largest step by which the open segment is extended; 0 extends nothing ahead.
     pub preallocate: u64,
+    /// Once a segment has taken so much since the store was opened, the next one is made by a thread
+    /// of its own. 0 makes none ahead.
+    pub ahead: u64,
 }
 
 impl Default for Sizes {
@@ -37,6 +41,7 @@ impl Default for Sizes {
         Self {
             segment: 64 << 20,
             preallocate: 4 << 20,
+            ahead: 4 << 20,
         }
     }
 }
@@ -103,6 +108,10 @@ pub(crate) struct Writer {
     first: Seq,
     end: Mark,
     allocated: u64,
+    /// Whether that is the whole segment, so that it never grows while somebody waits.
+    prepared: bool,
+    /// Where it ended when this life began to write to it.
+    resumed: u64,
     sealed: bool,
     /// Whether something was written since the last sync.
     unsynced: bool,
@@ -110,6 +119,8 @@ pub(crate) struct Writer {
     sparing: bool,
     /// The next segment, on its way.
     ahead: Option<Ahead>,
+    /// Whether that is at its end, for others to see.
+    ready: Arc<AtomicBool>,
     /// Whether it had to give way to this one.
     gave_way: bool,
 }
@@ -135,12 +146,20 @@ impl Writer {
             first: header.first,
             end,
             allocated: end.offset,
+            prepared: false,
+            resumed: end.offset,
             sealed,
             unsynced: false,
             sparing: false,
             ahead: None,
+            ready: Arc::default(),
             gave_way: false,
         }
+    }
+
+    /// Tells whether the next segment is made, or could not be; false while nobody makes one.
+    pub(crate) fn readiness(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.ready)
     }
 
     /// Takes no room ahead from now on, or again.
@@ -169,10 +188,13 @@ impl Writer {
         self.sealed
     }
 
-    /// Begins the next segment if `batch` does not fit into this one.
+    /// Begins the next segment if `batch` does not fit into this one, or if it would have to take more
+    /// room for it while the next one lies ready.
     pub(crate) fn make_room(&mut self, batch: &Batch) -> Result<Option<Begun>, WriteError> {
         let length = self.end.offset + batch.bytes.len() as u64;
-        if length <= self.sizes.segment {
+        let ready = || self.ahead.as_ref().is_some_and(Ahead::is_finished);
+        let spared = !self.prepared && length + LAST_LINES > self.allocated && ready();
+        if length <= self.sizes.segment && !spared {
             return Ok(None);
         }
         self.rotate()
@@ -193,26 +215,23 @@ impl Writer {
         let prepared = whole.and_then(Ahead::take);
         let allocated = prepared.as_ref().map(|_| self.sizes.segment + LAST_LINES);
         let begun = begin(&*self.disk, &self.data, header, prepared)?;
-        let (sparing, ahead) = (self.sparing, self.ahead.take());
-        *self = Self::resume(
-            Arc::clone(&self.disk),
-            &self.data,
-            self.sizes,
-            Arc::clone(&begun.file),
-            header,
-            begun.start,
-            false,
-        );
-        self.sparing = sparing;
-        self.ahead = ahead;
-        self.allocated = allocated.unwrap_or(self.allocated);
+        self.name = display_name(header.first);
+        self.file = Arc::clone(&begun.file);
+        self.first = header.first;
+        self.end = begun.start;
+        self.resumed = begun.start.offset;
+        self.allocated = allocated.unwrap_or(begun.start.offset);
+        self.prepared = allocated.is_some();
+        self.sealed = false;
+        self.unsynced = false;
+        self.gave_way = false;
         Ok(Some(begun))
     }
 
-    /// Writes a batch, which is durable after [`Self::sync`]. Its bytes gain the commit line. After
-    /// an error that says the disk is full it may be written again, to the same place.
-    pub(crate) fn write(&mut self, batch: &mut Batch) -> Result<(), WriteError> {
-        let chain = self.end.chain.after(&batch.bytes);
+    /// Writes a batch, which is durable after [`Self::sync`], and after which the chain is `chain`. Its
+    /// bytes gain the commit line. After an error that says the disk is full it may be written again, to
+    /// the same place.
+    pub(crate) fn write(&mut self, batch: &mut Batch, chain: Chain) -> Result<(), WriteError> {
         let commit = Control::Commit {
             first: batch.first,
             count: batch.count(),
@@ -288,14 +307,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Has the next segment made, once this one is half full.
+    /// Has the next segment made, once this one has shown that it will fill up.
     fn prepare(&mut self) {
-        let spares = self.sparing || self.gave_way || self.sizes.preallocate == 0;
-        if self.ahead.is_none() && !spares && ahead::is_wanted(self.sizes.segment, self.end.offset)
-        {
+        let spares = self.sparing || self.gave_way || self.sizes.ahead == 0;
+        let taken = self.end.offset - self.resumed;
+        if self.ahead.is_none() && !spares && taken >= self.sizes.ahead {
             let path = self.data.join(DIRECTORY).join(PREPARED);
             let length = self.sizes.segment + LAST_LINES;
-            self.ahead = Ahead::start(&self.disk, path, length);
+            self.ahead = Ahead::start(&self.disk, path, length, &self.ready);
         }
     }
 

@@ -13,6 +13,7 @@ use super::archives::{Archives, Table};
 use super::layout::{Kind, fingerprint, fingerprints_text};
 use super::prune::{Pruned, prune};
 use super::reader::Span;
+use super::relief::Relief;
 use super::writer::{About, PackWriter};
 use super::{
     ARCHIVE_DIRECTORY, ArchiveInfo, Keeping, Projection, Row, SNAPSHOT_DIRECTORY, SnapshotError,
@@ -23,7 +24,7 @@ use crate::backend::order::StreamId;
 use crate::backend::shared::Shared;
 use crate::env::Disk;
 use crate::lock::DirLock;
-use crate::{Record, Seq, StreamName, Timestamp, Version};
+use crate::{ReadError, Record, Seq, StreamName, Timestamp, Version};
 
 /// An archive takes no more streams than this: what opening one for a list decodes.
 const ARCHIVE_STREAMS: usize = 16_384;
@@ -49,11 +50,15 @@ pub struct Taken {
     pub archived: u64,
     /// What nothing needs any more and was taken away.
     pub pruned: Pruned,
+    /// The damage for which it was taken anew, without the snapshot that shows it.
+    pub instead_of: Option<ReadError>,
 }
 
 /// What a fold works on.
 pub(crate) struct Fold<'s> {
     pub(crate) disk: &'s dyn Disk,
+    /// The same.
+    pub(crate) shared_disk: Arc<dyn Disk>,
     pub(crate) data: &'s Path,
     pub(crate) epoch: u64,
     pub(crate) shared: &'s Shared,
@@ -72,12 +77,14 @@ struct Moved {
 }
 
 impl Fold<'_> {
-    /// Takes a snapshot of everything that is durable; `None` if the newest one is of just that.
+    /// Takes a snapshot of everything that is durable; `None` if the newest one is of just that. `anew`: what the
+    /// newest one holds is not read from it, which is damaged, but from the one before and the journal.
     pub(crate) fn take(
         &self,
         projection: &dyn Projection,
         keeping: &Keeping,
         now: Timestamp,
+        anew: bool,
     ) -> Result<Option<Taken>, SnapshotError> {
         self.check_lock()?;
         let end = self.shared.rotate()?;
@@ -85,8 +92,13 @@ impl Fold<'_> {
             return Ok(None);
         };
         make_dirs(self.disk, self.data)?;
+        let relief = match anew {
+            true => Relief::find(self, end.last, segment)?,
+            false => None,
+        };
+        let from = (segment, relief.as_ref());
         let count = self.index(|index| index.stream_count());
-        let (closing, at) = self.closing(count, segment, projection, keeping, now)?;
+        let (closing, at) = self.closing(count, from, projection, keeping, now)?;
 
         let mut archiving = Archiving::new(self, end.last);
         let directory = self.data.join(SNAPSHOT_DIRECTORY);
@@ -95,7 +107,7 @@ impl Fold<'_> {
         let (mut moved, mut forgotten) = (Vec::new(), Vec::new());
         let mut closing = closing.into_iter().peekable();
         for id in 0..count {
-            let source = self.source(id, segment);
+            let source = self.source(id, from);
             let may_go = closing.next_if_eq(&id).is_some();
             let Some((stream, records)) = self.records(&source)? else {
                 continue;
@@ -151,6 +163,7 @@ impl Fold<'_> {
             records: written.records,
             archived,
             pruned: prune(self.disk, self.data, keeping.snapshots)?,
+            instead_of: None,
         }))
     }
 
@@ -167,7 +180,7 @@ impl Fold<'_> {
     fn closing(
         &self,
         count: StreamId,
-        segment: u32,
+        from: (u32, Option<&Relief>),
         projection: &dyn Projection,
         keeping: &Keeping,
         now: Timestamp,
@@ -175,7 +188,7 @@ impl Fold<'_> {
         let mut closing = Vec::new();
         let (mut newest, mut longest) = (Timestamp::from_micros(i64::MIN), Duration::ZERO);
         for id in 0..count {
-            let Some(last) = self.source(id, segment).last()? else {
+            let Some(last) = self.source(id, from).last()? else {
                 continue;
             };
             newest = newest.max(last.at);
@@ -195,8 +208,11 @@ impl Fold<'_> {
         look(&index.unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn source(&self, id: StreamId, segment: u32) -> Source {
-        self.index(|index| index.source_before(id, segment))
+    fn source(&self, id: StreamId, (segment, relief): (u32, Option<&Relief>)) -> Source {
+        match relief {
+            Some(relief) => relief.source(id),
+            None => self.index(|index| index.source_before(id, segment)),
+        }
     }
 
     /// A stream's name and records; `None` if it has none before the snapshot.

@@ -18,6 +18,7 @@ mod layout;
 pub(crate) mod list;
 pub(crate) mod prune;
 pub(crate) mod reader;
+mod relief;
 mod restore;
 mod writer;
 

@@ -56,6 +56,9 @@ survivors! {
     three_lives_survive_a_cut_anywhere: "three lives", cuts;
     three_lives_survive_a_kill_anywhere: "three lives", kills;
     three_lives_survive_any_error: "three lives", errors;
+    prepared_segments_survive_a_cut_anywhere: "prepared segments", cuts;
+    prepared_segments_survive_a_kill_anywhere: "prepared segments", kills;
+    prepared_segments_survive_any_error: "prepared segments", errors;
     snapshots_survive_a_cut_anywhere: "snapshots", cuts;
     snapshots_survive_a_kill_anywhere: "snapshots", kills;
     snapshots_survive_any_error: "snapshots", errors;

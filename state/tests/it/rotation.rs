@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use phisync_state::env::{Access, Disk as _, Fault, Kind, Operation, SimDisk, Survive};
+use phisync_state::env::{Access, Disk as _, Fault, Kind, SimDisk, Survive};
 use phisync_state::{FileOptions, FileStore, Head, Sizes, Store as _};
 
 use crate::support::{DATA, everything, put, small};
@@ -16,6 +16,7 @@ fn start(disk: &SimDisk) -> FileStore {
         sizes: Sizes {
             segment: SEGMENT,
             preallocate: 256 << 10,
+            ahead: SEGMENT / 2,
         },
         ..small()
     };
@@ -33,14 +34,13 @@ fn put_large(store: &FileStore) -> Result<Head, phisync_state::Unknown> {
     put(store, "run/a", &format!("\"{}\"", "x".repeat(100_000)))
 }
 
-/// Nine records, which fill the first segment but for less than one; the next one lies ready.
-fn nearly_full(disk: &SimDisk) -> FileStore {
+/// Six records, which fill half of the first segment; the next one lies ready.
+fn half_full(disk: &SimDisk) -> FileStore {
     let store = start(disk);
-    for _ in 0..9 {
+    for _ in 0..6 {
         put_large(&store).expect("the disk works");
     }
-    let synced = |done: &Operation| done.kind == Kind::Sync && done.path.ends_with("prepared.tmp");
-    while !disk.history().iter().any(synced) {
+    while !store.next_segment_is_made() {
         std::thread::yield_now();
     }
     store
@@ -49,22 +49,18 @@ fn nearly_full(disk: &SimDisk) -> FileStore {
 #[test]
 fn the_next_segment_is_filled_with_zeros_before_it_is_needed() {
     let disk = SimDisk::new();
-    let store = nearly_full(&disk);
-    // Its thread says that it is done a moment after its last sync: with the next segment at the latest.
-    let begun = loop {
+    let store = half_full(&disk);
+    // The first one was not prepared: it is left as soon as it would have to grow again.
+    let begun = (0..4).find_map(|_| {
         let before = disk.history().len();
         put_large(&store).expect("the disk works");
         let names = disk.read_dir(&Path::new(DATA).join("journal"));
-        let last = names
-            .expect("it is there")
-            .into_iter()
-            .rfind(|name| name.ends_with(".jsonl"));
-        let last = last.expect("there is a segment");
-        // The first one was not prepared: it grew.
-        if !last.ends_with("001.jsonl") && size(&disk, &last) > Some(SEGMENT) {
-            break disk.history().split_off(before);
-        }
-    };
+        let mut names = names.expect("it is there").into_iter();
+        let last = names.rfind(|name| name.ends_with(".jsonl"));
+        let changed = last.is_some_and(|last| size(&disk, &last) > Some(SEGMENT));
+        changed.then(|| disk.history().split_off(before))
+    });
+    let begun = begun.expect("four records are more than a step");
     let named = begun.iter().position(|done| done.kind == Kind::Rename);
     let behind = &begun[named.expect("the file gets its name")..];
     let writes = behind.iter().filter(|done| done.kind == Kind::Write);
@@ -89,13 +85,13 @@ fn a_cut_at_any_operation_of_a_change_to_a_prepared_segment_loses_nothing() {
             Survive::Some { seed: operation },
         ] {
             let disk = SimDisk::new();
-            let store = nearly_full(&disk);
+            let store = half_full(&disk);
             disk.plan(
                 disk.operations() + operation,
                 Fault::PowerOff { written: 50 },
             );
-            let mut told = 9;
-            while told < 14 && put_large(&store).is_ok() {
+            let mut told = 6;
+            while told < 11 && put_large(&store).is_ok() {
                 told += 1;
             }
             drop(store.close());

@@ -18,6 +18,7 @@ pub(crate) fn small() -> FileOptions {
         sizes: Sizes {
             segment: 1024,
             preallocate: 512,
+            ahead: 0,
         },
         seal_after: Duration::from_secs(3600),
         reserve: 0,

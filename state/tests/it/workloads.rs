@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use phisync_state::env::{Disk as _, Kind, SimDisk};
+use phisync_state::env::{Disk as _, Kind, Operation, SimDisk};
 use phisync_state::snapshot::{Keeping, Projection, Row};
 use phisync_state::{DirLock, FileStore, Record, Store as _, Timestamp};
 
@@ -12,13 +12,14 @@ use crate::counter::{Ledger, Workload};
 use crate::support::{DATA, open, place, small};
 
 /// All of them, by name.
-pub(crate) const ALL: [(&str, Workload); 9] = [
+pub(crate) const ALL: [(&str, Workload); 10] = [
     ("first start", first_start),
     ("lock", lock),
     ("append", append),
     ("group commit", group_commit),
     ("seal", seal),
     ("three lives", three_lives),
+    ("prepared segments", prepared_segments),
     ("snapshots", snapshots),
     ("upgrade", upgrade),
     ("upgrade after a kill", upgrade_after_a_kill),
@@ -118,6 +119,46 @@ fn wait_for_seal(disk: &SimDisk, store: &FileStore, number: u64) {
     while store.failed().is_none() && !disk.is_off() && !stands() {
         std::thread::yield_now();
     }
+}
+
+/// Has the next segment made by a thread of its own, with a batch between its zeros and their sync, and goes
+/// on in it. Only one thread is let through at a time, so that all operations come in the same order.
+pub(crate) fn prepared_segments(disk: &SimDisk, ledger: &mut Ledger) {
+    let mut options = small();
+    options.sizes.ahead = 1;
+    let opened = FileStore::open(Arc::new(disk.clone()), Path::new(DATA), options);
+    let Ok((store, _)) = opened else { return };
+    let prepared = Path::new(DATA).join("journal/prepared.tmp");
+    let until = |come: &dyn Fn() -> bool| {
+        let alive = || store.failed().is_none() && !disk.is_off();
+        while alive() && !store.next_segment_is_made() && !come() {
+            std::thread::yield_now();
+        }
+    };
+    let filled = || {
+        let fills = |done: &Operation| done.kind == Kind::Write && done.path == prepared;
+        disk.history().iter().any(fills)
+    };
+    disk.hold_file(Kind::Create, &prepared);
+    let going = ledger.put(&store, &[event("run/a", 1)]);
+    if going && disk.wait_for_held() {
+        disk.hold_file(Kind::Sync, &prepared);
+        disk.let_go_of(Kind::Create, &prepared);
+        until(&filled);
+        ledger.put(&store, &[event("run/b", 1)]);
+    }
+    disk.let_go();
+    if going {
+        until(&|| false);
+        // It lies ready, and the first segment would have to grow. The one after it is not wanted yet.
+        disk.hold_file(Kind::Create, &prepared);
+        ledger.put(&store, &[event("run/a", 2)]);
+        ledger.put(&store, &[event("run/a", 3)]);
+        disk.let_go();
+        until(&|| false);
+    }
+    ledger.look(&store);
+    drop(store.close());
 }
 
 /// Opens, appends and closes three times.

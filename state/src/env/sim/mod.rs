@@ -38,6 +38,8 @@ struct State {
     history: Vec<Operation>,
     capacity: Option<u64>,
     held: BTreeSet<Kind>,
+    /// Files on which operations of a kind are held up.
+    held_files: BTreeSet<(Kind, PathBuf)>,
     /// Operations that wait to be let go.
     waiting: usize,
     /// Whether something went wrong already.
@@ -127,9 +129,23 @@ impl SimDisk {
         self.state().held.insert(kind);
     }
 
+    /// Holds up every operation of this kind on the file with this name until [`Self::let_go`].
+    pub fn hold_file(&self, kind: Kind, path: &Path) {
+        self.state().held_files.insert((kind, path.to_owned()));
+    }
+
+    /// Lets operations of this kind on this file through again.
+    pub fn let_go_of(&self, kind: Kind, path: &Path) {
+        self.state().held_files.remove(&(kind, path.to_owned()));
+        self.shared.changed.notify_all();
+    }
+
     /// Lets operations of all kinds through again.
     pub fn let_go(&self) {
-        self.state().held.clear();
+        let mut state = self.state();
+        state.held.clear();
+        state.held_files.clear();
+        drop(state);
         self.shared.changed.notify_all();
     }
 
@@ -273,6 +289,11 @@ struct Course {
 }
 
 impl State {
+    fn holds(&self, kind: Kind, path: &Path) -> bool {
+        let on_file = || self.held_files.contains(&(kind, path.to_owned()));
+        self.held.contains(&kind) || (!self.held_files.is_empty() && on_file())
+    }
+
     /// What goes over to the next boot or process, whatever becomes of the content.
     fn next(&self) -> Self {
         Self {

@@ -14,13 +14,13 @@ fn report(then: Option<io::Error>) -> io::Result<()> {
 }
 
 impl SimDisk {
-    /// The disk, as soon as operations of this kind are let through.
-    pub(super) fn enter(&self, kind: Kind) -> MutexGuard<'_, State> {
+    /// The disk, as soon as operations of this kind on this file are let through.
+    pub(super) fn enter(&self, kind: Kind, path: &Path) -> MutexGuard<'_, State> {
         let mut state = self.state();
-        if state.held.contains(&kind) {
+        if state.holds(kind, path) {
             state.waiting += 1;
             self.shared.changed.notify_all();
-            state = self.wait_while(state, |state| state.held.contains(&kind) && !state.off);
+            state = self.wait_while(state, |state| state.holds(kind, path) && !state.off);
             state.waiting -= 1;
         }
         state
@@ -37,7 +37,7 @@ impl SimDisk {
 
 impl Disk for SimDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.enter(Kind::Create);
+        let mut state = self.enter(Kind::Create, path);
         let then = state.begin_whole(Kind::Create, path)?;
         let id = state.new_file(path)?;
         report(then)?;
@@ -45,14 +45,14 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, path: &Path, _access: Access) -> io::Result<Box<dyn DiskFile>> {
-        let mut state = self.enter(Kind::Open);
+        let mut state = self.enter(Kind::Open, path);
         report(state.begin_whole(Kind::Open, path)?)?;
         let id = state.file(path)?;
         Ok(self.handle(id, path))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.enter(Kind::Rename);
+        let mut state = self.enter(Kind::Rename, from);
         let then = state.begin_whole(Kind::Rename, from)?;
         let id = state.file(from)?;
         if let Some(parent) = to.parent() {
@@ -64,7 +64,7 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.enter(Kind::Remove);
+        let mut state = self.enter(Kind::Remove, path);
         let then = state.begin_whole(Kind::Remove, path)?;
         state.file(path)?;
         state.rename_entry(NameChange::Gone(path.to_owned()));
@@ -72,7 +72,7 @@ impl Disk for SimDisk {
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<String>> {
-        let mut state = self.enter(Kind::ReadDir);
+        let mut state = self.enter(Kind::ReadDir, path);
         report(state.begin_whole(Kind::ReadDir, path)?)?;
         state.directory(path)?;
         let children = state
@@ -84,14 +84,14 @@ impl Disk for SimDisk {
     }
 
     fn make_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.enter(Kind::MakeDir);
+        let mut state = self.enter(Kind::MakeDir, path);
         let then = state.begin_whole(Kind::MakeDir, path)?;
         state.put_new(path, Name::Directory)?;
         report(then)
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.enter(Kind::SyncDir);
+        let mut state = self.enter(Kind::SyncDir, path);
         let then = state.begin_whole(Kind::SyncDir, path)?;
         state.directory(path)?;
         state.sync_names(Some(path));
@@ -110,7 +110,7 @@ impl Disk for SimDisk {
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
-        let mut state = self.enter(Kind::Lock);
+        let mut state = self.enter(Kind::Lock, path);
         let then = state.begin_whole(Kind::Lock, path)?;
         let id = match state.file(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => state.new_file(path)?,
@@ -136,7 +136,7 @@ struct SimFile {
 
 impl SimFile {
     fn sync(&self) -> io::Result<()> {
-        let mut state = self.disk.enter(Kind::Sync);
+        let mut state = self.disk.enter(Kind::Sync, &self.path);
         let begun = state.begin_whole(Kind::Sync, &self.path);
         if !state.off {
             let changes = std::mem::take(&mut state.inode(self.id).unsynced);
@@ -160,7 +160,7 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.disk.enter(Kind::Read);
+        let mut state = self.disk.enter(Kind::Read, &self.path);
         report(state.begin_whole(Kind::Read, &self.path)?)?;
         let content = &state.inode(self.id).live;
         let rest = content.get(index(offset)..).unwrap_or(&[]);
@@ -170,7 +170,7 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut state = self.disk.enter(Kind::Write);
+        let mut state = self.disk.enter(Kind::Write, &self.path);
         let mut course = state.begin(Kind::Write, &self.path)?;
         let length = state.inode(self.id).live.len() as u64;
         let reach = index(
@@ -191,7 +191,7 @@ impl DiskFile for SimFile {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut state = self.disk.enter(Kind::Resize);
+        let mut state = self.disk.enter(Kind::Resize, &self.path);
         let then = state.begin_whole(Kind::Resize, &self.path)?;
         let before = state.inode(self.id).live.len() as u64;
         if length.saturating_sub(before) > state.room() {

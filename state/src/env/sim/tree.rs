@@ -124,7 +124,7 @@ impl Tree for SimTree {
     fn rename_new(&self, from: &TreePath, to: &TreePath) -> io::Result<()> {
         let (from, to) = (self.path(from), self.path(to));
         let name = self.name(&from)?;
-        let mut state = self.disk.enter(Kind::Rename);
+        let mut state = self.disk.enter(Kind::Rename, &from);
         let then = state.begin_whole(Kind::Rename, &from)?;
         if let Some(parent) = to.parent() {
             state.directory(parent)?;
@@ -139,7 +139,7 @@ impl Tree for SimTree {
     fn exchange(&self, one: &TreePath, other: &TreePath) -> io::Result<()> {
         let (one, other) = (self.path(one), self.path(other));
         let (first, second) = (self.name(&one)?, self.name(&other)?);
-        let mut state = self.disk.enter(Kind::Rename);
+        let mut state = self.disk.enter(Kind::Rename, &one);
         let then = state.begin_whole(Kind::Rename, &one)?;
         state.rename_entry(NameChange::Exchanged((one, second), (other, first)));
         then.map_or(Ok(()), Err)
@@ -159,7 +159,7 @@ impl Tree for SimTree {
 
     fn remove_dir(&self, path: &TreePath) -> io::Result<()> {
         let path = self.path(path);
-        let mut state = self.disk.enter(Kind::Remove);
+        let mut state = self.disk.enter(Kind::Remove, &path);
         let then = state.begin_whole(Kind::Remove, &path)?;
         state.directory(&path)?;
         let inside = state.names.keys().any(|name| name.parent() == Some(&*path));

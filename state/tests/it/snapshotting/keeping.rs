@@ -108,12 +108,13 @@ fn segments_stay_until_two_good_snapshots_lie_behind_them() {
     // The second newest is what the journal reaches back to, if it is good.
     let second = format!("{DATA}/{SNAPSHOT_DIRECTORY}/snapshot-{:020}.json.zst", 2);
     disk.damage(Path::new(&second), |bytes| bytes[20] ^= 1);
-    let refused = store.snapshot(&Toy, &eager(), at(3));
-    assert!(refused.is_err(), "its records would be copied: {refused:?}");
-    drop(store);
-    let (store, opened) = open(&disk).expect("the first snapshot is good");
-    assert_eq!(opened.snapshot, Some(Seq(1)));
-    snapshot(&store, 3);
+    let taken = store.snapshot(&Toy, &eager(), at(3));
+    let taken = taken.expect("the first is good").expect("3 is new");
+    assert!(taken.instead_of.is_some(), "its records are not copied");
     assert_eq!(segments().len(), 3, "snapshot 2 is damaged: 1 needs them");
+    assert_eq!(read(&store, "run/a").len(), 3);
+    drop(store);
+    let (store, opened) = open(&disk).expect("the third snapshot is good");
+    assert_eq!(opened.snapshot, Some(Seq(3)));
     assert_eq!(read(&store, "run/a").len(), 3);
 }
