@@ -1,9 +1,11 @@
 //! J: the journal alone against the disk, in the same run and with the same bytes.
 //!
-//! What the store made durable is read back and written once more by hand into a file of zeros, in the
-//! same batches, each with one sync: that is the floor. Both take turns, so that a disk that changes its
-//! mind changes it for both. What the store does beyond the floor is encoding, hashing, indexing,
-//! taking room ahead, changing segments, and waking whoever waits.
+//! What the store made durable is read back and written once more by hand into a file of zeros, with one
+//! sync for each record, or for each 64 KiB: that is the floor. Both take turns, so that a disk that changes
+//! its mind changes it for both, and a ratio is the median of the turns' ratios. The journal joins what
+//! waits, so its batches may be longer than 64 KiB: every other turn the floor is given its very batches, a
+//! ratio that is told too. What the store does beyond the floor is encoding, hashing, indexing, taking room
+//! ahead, changing segments, and waking whoever waits.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use serde::Serialize;
 
 use super::disk::RECORD_BYTES;
 use super::figure::table;
+use super::process::Usage;
 use super::site::Site;
 use super::{BenchError, journal_dir};
 
@@ -30,8 +33,8 @@ const BATCHES: usize = 16;
 /// The least bytes of a batch.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// Batches on the way at once: one that is written, one that is made.
-const AHEAD: usize = 2;
+/// Batches on the way at once: one that is written, one that waits, one that is made.
+const AHEAD: usize = 3;
 
 /// No more is written than this, however fast the disk is.
 const BYTES_MAX: u64 = 512 << 20;
@@ -69,10 +72,16 @@ pub struct Batched {
     pub journal_records_per_s: f64,
     /// Floor B: the same bytes, batch by batch.
     pub floor_records_per_s: f64,
-    /// The one by the other.
+    /// The one by the other, turn by turn: the median.
     pub ratio: f64,
     /// It must reach this.
     pub must: f64,
+    /// The same against a floor that is given the journal's own batches instead of 64 KiB.
+    pub own_batches_ratio: f64,
+    /// How long those are: the mean, in bytes.
+    pub own_batch_bytes: f64,
+    /// CPU time of the whole process for a record that the journal took; `null` where it is unknown.
+    pub cpu_us: Option<f64>,
     /// Bytes that each of both wrote.
     pub bytes: u64,
 }
@@ -116,6 +125,14 @@ impl JournalFigure {
                     many.floor_records_per_s,
                     100.0 * many.ratio,
                     100.0 * many.must
+                ),
+            ),
+            (
+                "its own batches",
+                format!(
+                    "{:.0} KiB: {:.0} % of a floor that is given the same",
+                    many.own_batch_bytes / 1024.0,
+                    100.0 * many.own_batches_ratio
                 ),
             ),
         ];
@@ -176,9 +193,9 @@ impl Pair {
             end: 0,
         };
         // The header, and the first room ahead, are nobody's measurement.
-        pair.append(1)?;
+        pair.append(Self::entry(1))?;
         pair.wait()?;
-        pair.write_twin()?;
+        pair.write_twin(Cut::AsWritten)?;
         Ok(pair)
     }
 
@@ -187,12 +204,13 @@ impl Pair {
         let end = self.clock.monotonic() + length;
         while self.clock.monotonic() < end {
             for _ in 0..SINGLES {
+                let entry = Self::entry(1);
                 let before = self.clock.monotonic();
-                self.append(1)?;
+                self.append(entry)?;
                 self.wait()?;
                 ours.push(self.clock.monotonic() - before);
             }
-            floor.extend(self.write_twin()?);
+            floor.extend(self.write_twin(Cut::AsWritten)?);
         }
         ours.sort_unstable();
         floor.sort_unstable();
@@ -212,45 +230,75 @@ impl Pair {
     }
 
     fn batches(&mut self, length: Duration) -> Result<Batched, BenchError> {
-        let (mut ours, mut floor, mut records) = (Duration::ZERO, Duration::ZERO, 0);
+        let (mut ours, mut floor, mut own) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut own_batches, mut own_bytes) = (0, 0);
+        let mut cpu = Some(0.0);
         let start = self.end;
         let end = self.clock.monotonic() + length;
         let a_batch = BATCH_BYTES.div_ceil(RECORD_BYTES);
-        while records == 0 || (self.clock.monotonic() < end && self.end < BYTES_MAX) {
-            let before = self.clock.monotonic();
-            for batch in 0..BATCHES {
+        while own.is_empty() || (self.clock.monotonic() < end && self.end < BYTES_MAX) {
+            // What is appended is there beforehand, as it is for the floor.
+            let entries: Vec<_> = (0..BATCHES).map(|_| Self::entry(a_batch)).collect();
+            let (usage, before) = (Usage::ours(), self.clock.monotonic());
+            for (batch, entry) in entries.into_iter().enumerate() {
                 if batch >= AHEAD {
                     self.wait()?;
                 }
-                self.append(a_batch)?;
+                self.append(entry)?;
             }
             for _ in 0..AHEAD {
                 self.wait()?;
             }
-            ours += self.clock.monotonic() - before;
-            records += BATCHES * a_batch;
-            floor += self.write_twin()?.into_iter().sum::<Duration>();
+            let time = self.clock.monotonic() - before;
+            let spent = Usage::ours().cpu_since(&usage);
+            cpu = cpu.zip(spent).map(|(cpu, spent)| cpu + spent);
+            let (from, turn) = (self.end, ours.len());
+            ours.push(time);
+            // Both floors take turns, too.
+            let cut = if turn % 2 == 0 {
+                Cut::Even
+            } else {
+                Cut::AsWritten
+            };
+            let times = self.write_twin(cut)?;
+            let ratio = times.iter().sum::<Duration>().as_secs_f64() / time.as_secs_f64();
+            match cut {
+                Cut::Even => floor.push((times.into_iter().sum::<Duration>(), ratio)),
+                Cut::AsWritten => {
+                    own_batches += times.len();
+                    own_bytes += self.end - from;
+                    own.push(ratio);
+                }
+            }
         }
-        let rate = |time: Duration| records as f64 / time.as_secs_f64();
+        let per_second =
+            |turns: usize, time: Duration| (turns * BATCHES * a_batch) as f64 / time.as_secs_f64();
+        let records = (ours.len() * BATCHES * a_batch) as f64;
         Ok(Batched {
-            journal_records_per_s: rate(ours),
-            floor_records_per_s: rate(floor),
-            ratio: rate(ours) / rate(floor),
+            journal_records_per_s: per_second(ours.len(), ours.iter().sum()),
+            floor_records_per_s: per_second(floor.len(), floor.iter().map(|turn| turn.0).sum()),
+            ratio: median(floor.into_iter().map(|turn| turn.1).collect()),
             must: BATCHED_MUST,
+            own_batches_ratio: median(own),
+            own_batch_bytes: own_bytes as f64 / own_batches as f64,
+            cpu_us: cpu.map(|cpu| cpu * 1e6 / records),
             bytes: self.end - start,
         })
     }
 
-    /// Appends one batch of records, whose lines have [`RECORD_BYTES`] bytes or a few less.
-    fn append(&self, records: usize) -> Result<(), BenchError> {
+    /// One batch of records, whose lines have [`RECORD_BYTES`] bytes or a few less.
+    fn entry(records: usize) -> Entry {
         // What the line has beside it: sequence, stream, version, time.
         let padding = "x".repeat(RECORD_BYTES - 100);
         let event = format!(r#"{{"bench":"{padding}"}}"#);
-        let entry = Entry {
+        Entry {
             stream: StreamName::new("run/bench"),
             expected: Expected::Any,
             events: vec![event; records],
-        };
+        }
+    }
+
+    fn append(&self, entry: Entry) -> Result<(), BenchError> {
         let appended = match self.store.append(self.clock.now(), vec![entry]) {
             Ok(appended) => appended,
             Err(AppendError::Closed(unknown)) => return Err(unknown.into()),
@@ -277,17 +325,17 @@ impl Pair {
         Ok(told.expect("one end of the channel is ours")?)
     }
 
-    /// Gives the twin what the journal has more, batch by batch; how long each took.
-    fn write_twin(&mut self) -> Result<Vec<Duration>, BenchError> {
-        let written = self.copy();
+    /// Gives the twin what the journal has more, piece by piece; how long each took.
+    fn write_twin(&mut self, cut: Cut) -> Result<Vec<Duration>, BenchError> {
+        let written = self.copy(cut);
         written.map_err(BenchError::system("write what the journal wrote"))
     }
 
-    fn copy(&mut self) -> std::io::Result<Vec<Duration>> {
+    fn copy(&mut self, cut: Cut) -> std::io::Result<Vec<Duration>> {
         let news = self.news()?;
         self.fill_twin(self.end + news.len() as u64)?;
         let mut times = Vec::new();
-        for batch in batches(&news) {
+        for batch in pieces(&news, cut) {
             let before = self.clock.monotonic();
             self.twin.write_at(self.end, batch)?;
             self.twin.sync_data()?;
@@ -340,14 +388,32 @@ impl Pair {
     }
 }
 
-/// Lines up to each commit line; a header goes with what follows it.
-fn batches(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// How the floor's bytes are cut: one sync for each piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// At the journal's commit lines.
+    AsWritten,
+    /// At the first line end behind 64 KiB.
+    Even,
+}
+
+fn median(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Lines up to each end of a piece; a header goes with what follows it.
+fn pieces(bytes: &[u8], cut: Cut) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let mut end = 0;
         for line in rest.split_inclusive(|byte| *byte == b'\n') {
             end += line.len();
-            if line.starts_with(b"\t") {
+            let ends = match cut {
+                Cut::AsWritten => line.starts_with(b"\t"),
+                Cut::Even => end >= BATCH_BYTES,
+            };
+            if ends {
                 break;
             }
         }
@@ -359,14 +425,24 @@ fn batches(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::batches;
+    use super::{BATCH_BYTES, Cut, pieces};
 
     #[test]
     fn a_batch_ends_with_its_commit_line() {
         let bytes = b"{header}\n{1}\n\t{c}\n{2}\n{3}\n\t{c}\n";
-        let found: Vec<_> = batches(bytes).collect();
+        let found: Vec<_> = pieces(bytes, Cut::AsWritten).collect();
         let expected: [&[u8]; 2] = [b"{header}\n{1}\n\t{c}\n", b"{2}\n{3}\n\t{c}\n"];
         assert_eq!(found, expected);
-        assert_eq!(batches(b"").count(), 0);
+        assert_eq!(pieces(b"", Cut::AsWritten).count(), 0);
+        let even = [b"{1234567}\n\t{c}\n".as_slice(); 10_000].concat();
+        let found: Vec<_> = pieces(&even, Cut::Even).collect();
+        assert_eq!(found.concat(), even);
+        let (last, whole) = found.split_last().expect("there are some");
+        assert!(
+            whole
+                .iter()
+                .all(|piece| (BATCH_BYTES..BATCH_BYTES + 16).contains(&piece.len()))
+        );
+        assert!(last.len() < BATCH_BYTES + 16);
     }
 }
