@@ -41,7 +41,7 @@ pub use snapshots::{
     EffectLeft, RewindAnswer, RewindRequest, RewoundDocument, RewoundRun, RewoundTo, SnapshotList,
     SnapshotSummary, SnapshotTaken, TakenSummary,
 };
-pub use system::{AlarmList, AlarmSummary, Health, Me};
+pub use system::{AlarmList, AlarmSummary, Health, Me, NewestAlarm};
 pub use tasks::{Asked, Progress, TaskDetail};
 pub use team::{
     AgentDetail, AgentList, AgentRegistered, AgentRegistration, AgentRemoved, AgentSummary,

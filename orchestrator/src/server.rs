@@ -10,7 +10,6 @@ mod views;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -211,6 +210,7 @@ impl Server {
                 &shared,
             ),
         };
+        let alarms = coordinator.open_alarms();
         let (failing, failed) = watch::channel(None);
         let (handle, driver) = driver::start(
             coordinator,
@@ -257,7 +257,7 @@ impl Server {
             catalog,
             clock,
             instance: instance.clone(),
-            alarms: AtomicU64::new(0),
+            alarms,
             read_only: options.read_only,
             agents_write_under_tasks: options.agents_write_under_tasks,
         };

@@ -52,6 +52,8 @@ mod scenarios;
 #[cfg(unix)]
 mod secrets;
 #[cfg(unix)]
+mod segments;
+#[cfg(unix)]
 mod transactions;
 mod wakers;
 #[cfg(unix)]

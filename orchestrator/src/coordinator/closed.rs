@@ -225,6 +225,7 @@ impl Coordinator {
             archives: self.closed.archives.clone(),
             events_from: open.min().map_or(day_ago, |oldest| oldest.min(day_ago)),
             calls_from: day_ago,
+            keys_from: now.wall.saturating_sub(super::triggers::DEDUPED_FOR),
             pre_images_from: now.wall.saturating_sub(pre_images).min(day_ago),
         }
     }
@@ -241,6 +242,8 @@ pub struct RunProjection {
     events_from: Timestamp,
     /// Calls are answered again, and concurrency keys can go back, from then on.
     calls_from: Timestamp,
+    /// Keys of triggers start no second run from then on.
+    keys_from: Timestamp,
     /// Transactions can be taken back, and documents go back, from then on.
     pre_images_from: Timestamp,
 }
@@ -337,6 +340,7 @@ impl Projection for RunProjection {
                 let summed = |r: &Record| r.event.starts_with("{\"schedule_summed\"");
                 records.iter().rposition(summed).unwrap_or(0)
             }
+            Some(("trigger", _)) => super::triggers::outlived(records, self.keys_from),
             Some(("slots", _)) => super::slots::outlived(records, self.calls_from),
             // The content of then, and all since.
             Some(("doc", _)) => {
@@ -433,6 +437,7 @@ mod tests {
             archives: None,
             events_from: Timestamp::from_micros(50 * 3_600_000_000),
             calls_from: day_ago,
+            keys_from: day_ago,
             pre_images_from: Timestamp::from_micros(10 * 3_600_000_000),
         };
         for (name, hours, outlived) in [

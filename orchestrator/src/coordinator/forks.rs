@@ -92,9 +92,9 @@ impl Coordinator {
     fn facts_of(&self, run: &RunId, until: u64) -> Result<(Vec<Fact>, u64), Refusal> {
         let mut facts: Vec<Fact> = Vec::new();
         let mut within = 0;
-        for record in self.store.read(&run.stream(), 1)? {
+        for record in self.records_of(run)?.iter() {
             within += u64::from(record.seq.0 <= until);
-            facts.push((record.at, recovery::decode::<RunEvent>(&record)?));
+            facts.push((record.at, recovery::decode::<RunEvent>(record)?));
         }
         Ok((facts, within))
     }

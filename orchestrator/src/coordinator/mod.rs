@@ -20,6 +20,7 @@ mod forks;
 #[cfg(test)]
 mod formats;
 mod keys;
+mod lent;
 mod limits;
 mod line;
 mod liveness;
@@ -74,9 +75,10 @@ pub(crate) use documents::unmet;
 pub use files::FilesErrand;
 pub use forks::Cut;
 pub use keys::{BusinessKey, Call, body_hash};
+pub use lent::Lent;
 pub use line::{InLine, ServedWaiter};
 pub use locks::LockGrant;
-pub use notices::{Alarm, AlarmKind, StoreEvent};
+pub use notices::{Alarm, AlarmKind, Alarms, StoreEvent};
 pub use people::{Decider, Said};
 pub use polls::{Handed, PollId, Polled};
 pub use refusal::{Refusal, RefusalClass};
@@ -134,7 +136,8 @@ pub struct Coordinator {
     next_doubt: Option<Duration>,
     agents: BTreeMap<String, Agent>,
     sharing: sharing::Sharing,
-    alarms: notices::Alarms,
+    alarms: Arc<notices::Alarms>,
+    lent: lent::Lent,
     /// Whether nothing is ever due.
     still: bool,
     limits: limits::Limits,

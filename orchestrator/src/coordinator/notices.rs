@@ -4,6 +4,7 @@
 //! have read a log at the right moment. The same alarm again within a day is not recorded.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use phisync_state::{Entry, Expected, Record, Seq, StreamName, Timestamp};
@@ -94,21 +95,52 @@ pub enum StoreEvent {
     },
 }
 
-/// The last alarms, oldest first.
-#[derive(Default)]
-pub(super) struct Alarms(VecDeque<(Alarm, Timestamp)>);
+/// The last alarms, oldest first: written by the coordinator, counted by whoever asks how the server is,
+/// also while the coordinator is busy.
+#[derive(Debug, Default)]
+pub struct Alarms(Mutex<VecDeque<Noted>>);
+
+#[derive(Debug)]
+struct Noted {
+    alarm: Alarm,
+    at: Timestamp,
+    /// Whether the journal has it. It could not be told on a full disk, or where nothing is written.
+    recorded: bool,
+}
 
 impl Alarms {
-    fn note(&mut self, alarm: Alarm, at: Timestamp) {
-        if self.0.len() == KEPT {
-            self.0.pop_front();
+    fn noted(&self) -> MutexGuard<'_, VecDeque<Noted>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, alarm: Alarm, at: Timestamp, recorded: bool) {
+        let mut noted = self.noted();
+        noted.retain(|other| other.recorded || other.alarm != alarm);
+        if noted.len() == KEPT {
+            noted.pop_front();
         }
-        self.0.push_back((alarm, at));
+        noted.push_back(Noted {
+            alarm,
+            at,
+            recorded,
+        });
     }
 
     fn is_known(&self, alarm: &Alarm, now: Timestamp) -> bool {
-        let same = |(other, at): &&(Alarm, Timestamp)| other == alarm && now.since(*at) < QUIET;
-        self.0.iter().rev().find(same).is_some()
+        let known =
+            |noted: &Noted| noted.recorded && noted.alarm == *alarm && now.since(noted.at) < QUIET;
+        self.noted().iter().rev().any(known)
+    }
+
+    /// How many alarms are open, and the kind and the time of the newest of them. One is open for a day:
+    /// what is still out of order then is raised again.
+    #[must_use]
+    pub fn open(&self, now: Timestamp) -> (u64, Option<(AlarmKind, Timestamp)>) {
+        let noted = self.noted();
+        let is_open = |noted: &&Noted| now.since(noted.at) < QUIET;
+        let newest = noted.iter().rev().find(is_open);
+        let newest = newest.map(|noted| (noted.alarm.kind, noted.at));
+        (noted.iter().filter(is_open).count() as u64, newest)
     }
 }
 
@@ -124,7 +156,7 @@ impl Coordinator {
             at,
         } = recovery::decode(record)?
         {
-            self.alarms.note(Alarm { kind, about, says }, at);
+            self.alarms.note(Alarm { kind, about, says }, at, true);
         }
         Ok(())
     }
@@ -148,22 +180,29 @@ impl Coordinator {
             expected: Expected::Any,
             events: serde_json::to_string(&event).into_iter().collect(),
         };
-        self.append_apart(vec![entry], now)?;
-        self.alarms.note(alarm, now.wall);
-        Ok(())
+        let appended = self.append_apart(vec![entry], now);
+        self.alarms.note(alarm, now.wall, appended.is_ok());
+        appended.map(drop)
     }
 
     /// The last alarms, newest first.
     #[must_use]
     pub fn alarms(&self) -> Vec<AlarmSummary> {
-        let alarms = self.alarms.0.iter().rev();
-        let alarms = alarms.map(|(alarm, at)| AlarmSummary {
+        let noted = self.alarms.noted();
+        let alarms = noted.iter().rev();
+        let alarms = alarms.map(|Noted { alarm, at, .. }| AlarmSummary {
             kind: alarm.kind.as_str().to_owned(),
             about: alarm.about.clone(),
             says: alarm.says.clone(),
             at: at.to_string(),
         });
         alarms.collect()
+    }
+
+    /// The alarms, for others to count.
+    #[must_use]
+    pub fn open_alarms(&self) -> Arc<Alarms> {
+        Arc::clone(&self.alarms)
     }
 
     /// Adds a fact to the batch under way.

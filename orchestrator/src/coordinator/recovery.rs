@@ -55,7 +55,8 @@ impl Coordinator {
             next_doubt: None,
             sharing: super::sharing::Sharing::Alone,
             still: false,
-            alarms: super::notices::Alarms::default(),
+            alarms: Arc::default(),
+            lent: super::Lent::default(),
             polls: super::polls::Polls::default(),
             progress: super::progress::Reports::default(),
             batch: super::Batch::default(),
@@ -189,7 +190,7 @@ impl Coordinator {
         if let Some((_, run)) = self.just_closed.iter().find(fresh) {
             return Ok(run.clone());
         }
-        let records = self.store.read(&id.stream(), 1)?;
+        let records = self.records_of(id)?;
         self.folded(id, &records)?
             .ok_or_else(|| Refusal::no_run(id.as_str()))
     }

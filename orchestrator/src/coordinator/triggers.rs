@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use phisync_state::{StreamName, Timestamp, Version};
+use phisync_state::{Record, StreamName, Timestamp, Version};
 use phisync_workflows::Machine;
 use phisync_workflows::machine;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,15 @@ use super::{Coordinator, Now, Refusal, recovery};
 
 /// So many starts of a trigger are remembered for its rate.
 const STARTS_MAX: usize = 10_000;
+
+/// A `dedupe_key` starts no second run within this.
+pub(super) const DEDUPED_FOR: Duration = Duration::from_hours(30 * 24);
+
+/// A trigger remembers no more keys than this; the oldest go first.
+const DEDUPED_MAX: usize = 100_000;
+
+/// After so many facts the definition that counts is said again, so that what is before it can go.
+const SAID_EVERY: Version = 500;
 
 /// A fact of the stream `trigger/WORKFLOW`. Format version 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,10 +77,44 @@ pub(super) enum TriggerFact {
 struct OfWorkflow {
     version: Version,
     definition: Option<String>,
+    /// The version at which that was said last.
+    said: Version,
     /// Keys that have started a run, by trigger.
-    deduped: BTreeMap<u32, BTreeSet<String>>,
+    deduped: BTreeMap<u32, Deduped>,
     /// The last starts of each trigger, oldest first.
     starts: BTreeMap<u32, VecDeque<Timestamp>>,
+}
+
+/// Keys that have started a run.
+#[derive(Default)]
+struct Deduped {
+    keys: BTreeSet<String>,
+    /// The same, oldest first.
+    since: VecDeque<(Timestamp, String)>,
+}
+
+impl Deduped {
+    fn insert(&mut self, key: String, at: Timestamp) {
+        self.forget(at);
+        if self.since.len() == DEDUPED_MAX
+            && let Some((_, oldest)) = self.since.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
+        if self.keys.insert(key.clone()) {
+            self.since.push_back((at, key));
+        }
+    }
+
+    /// Lets go of what counts no more at this time.
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((at, key)) = self.since.front()
+            && now.since(*at) >= DEDUPED_FOR
+        {
+            self.keys.remove(key);
+            self.since.pop_front();
+        }
+    }
 }
 
 /// The triggers of all workflows.
@@ -85,15 +129,20 @@ impl Triggers {
         let of = self.workflows.entry(workflow.to_owned()).or_default();
         of.version = version;
         match fact {
-            TriggerFact::TriggersSet { definition, .. } => of.definition = Some(definition.clone()),
+            TriggerFact::TriggersSet { definition, .. } => {
+                of.definition = Some(definition.clone());
+                of.said = version;
+            }
             TriggerFact::TriggerFired {
                 trigger,
                 dedupe,
                 at,
                 ..
             } => {
-                let keys = of.deduped.entry(*trigger).or_default();
-                keys.extend(dedupe.clone());
+                if let Some(key) = dedupe {
+                    let keys = of.deduped.entry(*trigger).or_default();
+                    keys.insert(key.clone(), *at);
+                }
                 let starts = of.starts.entry(*trigger).or_default();
                 starts.push_back(*at);
                 if starts.len() > STARTS_MAX {
@@ -103,6 +152,16 @@ impl Triggers {
             TriggerFact::TriggerSkipped { .. } => {}
         }
     }
+}
+
+/// How many of a trigger's facts, from the first on, have no bearing on what happens after `since`: they
+/// are older, and the definition that counts is said again behind them.
+pub(super) fn outlived(records: &[Record], since: Timestamp) -> usize {
+    let old = records.iter().take_while(|r| r.at < since).count();
+    let last = old.min(records.len().saturating_sub(1));
+    let said = |r: &Record| r.event.starts_with("{\"triggers_set\"");
+    let up_to = records.get(..=last).unwrap_or_default();
+    up_to.iter().rposition(said).unwrap_or(0)
 }
 
 fn stream(workflow: &str) -> StreamName {
@@ -132,6 +191,16 @@ impl Coordinator {
             .add(stream(workflow), before, std::slice::from_ref(fact));
         self.batch.triggers.insert(workflow.to_owned());
         self.triggers.replay(workflow, before + 1, fact);
+    }
+
+    /// Says again which version of a workflow counts, once enough has happened since.
+    fn say_again(&mut self, workflow: &str, now: Now) {
+        let known = self.triggers.workflows.get(workflow);
+        let due = known.filter(|of| of.version >= of.said + SAID_EVERY);
+        if let Some(definition) = due.and_then(|of| of.definition.clone()) {
+            let at = now.wall;
+            self.note_trigger(workflow, &TriggerFact::TriggersSet { definition, at });
+        }
     }
 
     /// Starts the runs that an event is to start, in the batch under way.
@@ -222,12 +291,13 @@ impl Coordinator {
             },
         };
         self.note_trigger(workflow, &fact);
+        self.say_again(workflow, now);
     }
 
     /// Whether an event is one that the trigger starts a run for, and the key that it must not have
     /// twice; or, in words, why an event that fits starts none.
     fn wanted(
-        &self,
+        &mut self,
         workflow: &str,
         place: u32,
         spec: &machine::Trigger,
@@ -247,6 +317,10 @@ impl Coordinator {
                 return Ok(None);
             }
         }
+        let known = self.triggers.workflows.get_mut(workflow);
+        if let Some(keys) = known.and_then(|of| of.deduped.get_mut(&place)) {
+            keys.forget(scope.now);
+        }
         let of = self.triggers.workflows.get(workflow);
         let dedupe = spec.dedupe_key.as_ref().map(|key| key.eval(scope));
         let dedupe = dedupe.transpose();
@@ -254,7 +328,7 @@ impl Coordinator {
         let dedupe = dedupe.map(|key| key.to_string());
         let taken = of.and_then(|of| of.deduped.get(&place));
         if let Some(key) = &dedupe
-            && taken.is_some_and(|taken| taken.contains(key))
+            && taken.is_some_and(|taken| taken.keys.contains(key))
         {
             return Err(format!("the key {key} has started a run before"));
         }
@@ -280,5 +354,55 @@ impl Coordinator {
                 .replay(workflow, record.version, &recovery::decode(&record)?);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use phisync_state::{Record, Seq, StreamName, Timestamp};
+
+    use super::{DEDUPED_FOR, DEDUPED_MAX, Deduped, outlived};
+
+    #[test]
+    fn keys_are_forgotten_when_they_are_old_and_the_oldest_when_they_are_too_many() {
+        let at = |number: usize| Timestamp::from_micros(i64::try_from(number).expect("small"));
+        let mut keys = Deduped::default();
+        for number in 0..=DEDUPED_MAX {
+            keys.insert(number.to_string(), at(number));
+        }
+        assert_eq!(keys.since.len(), DEDUPED_MAX);
+        assert_eq!(keys.keys.len(), DEDUPED_MAX);
+        assert!(!keys.keys.contains("0") && keys.keys.contains("1"));
+        keys.forget(at(10).saturating_add(DEDUPED_FOR));
+        assert!(!keys.keys.contains("10") && keys.keys.contains("11"));
+        assert_eq!(keys.since.len(), keys.keys.len());
+    }
+
+    #[test]
+    fn facts_go_when_they_are_old_and_the_definition_is_said_behind_them() {
+        let record = |seconds: i64, event: &str| Record {
+            seq: Seq(1),
+            stream: StreamName::new("trigger/react"),
+            version: 1,
+            at: Timestamp::from_micros(seconds * 1_000_000),
+            event: format!("{{\"{event}\":{{}}}}"),
+        };
+        let records = [
+            record(1, "triggers_set"),
+            record(2, "trigger_fired"),
+            record(3, "triggers_set"),
+            record(4, "trigger_fired"),
+            record(5, "triggers_set"),
+        ];
+        let outlived = |seconds: i64| {
+            let since = Timestamp::from_micros(seconds * 1_000_000);
+            outlived(&records, since)
+        };
+        assert_eq!(outlived(1), 0);
+        assert_eq!(outlived(2), 0, "what fired then still counts");
+        assert_eq!(outlived(3), 2);
+        assert_eq!(outlived(4), 2);
+        assert_eq!(outlived(100), 4, "the last word stays, however old");
+        assert_eq!(super::outlived(&[], Timestamp::from_micros(0)), 0);
     }
 }

@@ -14,9 +14,12 @@ pub struct Health {
     pub reason: Option<String>,
     /// What durable means here: `sync`, `interval` or `none`.
     pub mode: String,
-    /// How often somebody knew a head that this journal never had.
+    /// How many things were found out of order within the last day; `GET /v1/alarms` tells them.
     #[serde(default)]
     pub alarms: u64,
+    /// The newest of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_alarm: Option<NewestAlarm>,
     /// The last durable record.
     pub head_seq: u64,
     /// The chain hash after it.
@@ -25,6 +28,15 @@ pub struct Health {
     pub version: String,
     /// Which of all servers answers: a new word with every start.
     pub instance: String,
+}
+
+/// The newest of the open alarms, as far as everybody may know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NewestAlarm {
+    /// `tail cut`, `snapshot damaged`, `view rebuilt` or `witness ahead`.
+    pub kind: String,
+    /// When.
+    pub at: String,
 }
 
 /// `GET /v1/me`: who the token says is calling.

@@ -3,7 +3,8 @@
 //! A thread of its own looks once a second whether enough has happened; neither the thread that
 //! decides nor the one that writes waits for it. Afterwards the coordinator forgets the runs that
 //! are in archives now, a few at a time. A snapshot that fails is reported and tried again when it
-//! is due next: nothing rests on it.
+//! is due next: nothing rests on it. The newest one is looked at as often, and before another is taken: damage
+//! is put on record, and another is taken in its place at once.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -122,6 +123,8 @@ struct Taker {
     covered: Seq,
     /// When the last one was taken or tried, on the monotonic clock.
     last: Duration,
+    /// When the newest one was last looked at.
+    checked: Duration,
     calls: tokio::runtime::Runtime,
 }
 
@@ -145,6 +148,7 @@ pub(crate) fn start(
     let calls = tokio::runtime::Builder::new_current_thread().build()?;
     let mut taker = Taker {
         last: clock.monotonic(),
+        checked: clock.monotonic(),
         store,
         handle,
         clock,
@@ -167,17 +171,19 @@ impl Taker {
                     // Whoever asked may be gone; what was taken stays.
                     drop(reply.send(taken));
                 }
-                Err(RecvTimeoutError::Timeout) if self.is_due() => match self.take() {
-                    Ok(Some(taken)) => tracing::info!(
-                        file = taken.file,
-                        streams = taken.streams,
-                        archived = taken.archived,
-                        bytes = taken.size,
-                        "took a snapshot"
-                    ),
-                    Ok(None) => {}
-                    Err(error) => self.report(&error),
-                },
+                Err(RecvTimeoutError::Timeout) if self.is_due() || self.is_spoilt() => {
+                    match self.take() {
+                        Ok(Some(taken)) => tracing::info!(
+                            file = taken.file,
+                            streams = taken.streams,
+                            archived = taken.archived,
+                            bytes = taken.size,
+                            "took a snapshot"
+                        ),
+                        Ok(None) => {}
+                        Err(error) => self.report(&error),
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Ask::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -192,8 +198,22 @@ impl Taker {
         new > 0 && waited >= self.policy.every || new >= self.policy.records && waited >= soonest
     }
 
+    /// Whether the newest snapshot is found damaged; it is looked at as often as one is taken.
+    fn is_spoilt(&mut self) -> bool {
+        let now = self.clock.monotonic();
+        if now.saturating_sub(self.checked.max(self.last)) < self.policy.every {
+            return false;
+        }
+        self.checked = now;
+        matches!(self.store.check_snapshot(), Err(ReadError::Corrupt { .. }))
+    }
+
     fn take(&mut self) -> Result<Option<Taken>, SnapshotFailure> {
         self.last = self.clock.monotonic();
+        if let Err(damage) = self.store.check_snapshot() {
+            // The alarm is a record, so there is something to take a snapshot of.
+            self.alarm(&damage, "another is taken in its place");
+        }
         let pre_images = self.policy.pre_images;
         let projection = self.call(move |c, now| Ok(c.projection(pre_images, now)))?;
         let keeping = &self.policy.keeping;
@@ -202,6 +222,9 @@ impl Taker {
             .snapshot(&projection, keeping, self.clock.now())?;
         if let Some(taken) = &taken {
             self.covered = taken.seq;
+            if let Some(damage) = &taken.instead_of {
+                self.alarm(damage, "another is taken in its place");
+            }
             self.call(move |c, now| {
                 c.forget_outlived(now.wall.saturating_sub(pre_images));
                 Ok(())
@@ -220,17 +243,23 @@ impl Taker {
     /// Says that no snapshot was taken; damage to what the store stands on is put on record.
     fn report(&self, error: &SnapshotFailure) {
         tracing::warn!(%error, "no snapshot was taken");
-        if let SnapshotFailure::Snapshot(SnapshotError::Read(ReadError::Corrupt { what, .. })) =
-            error
-        {
-            let alarm = Alarm {
-                kind: AlarmKind::SnapshotDamaged,
-                about: what.clone(),
-                says: format!("{error}; the next start passes it over"),
-            };
-            if let Err(refusal) = self.call(move |c, now| c.raise(alarm, now)) {
-                tracing::warn!(%refusal, "an alarm is not on record");
-            }
+        if let SnapshotFailure::Snapshot(SnapshotError::Read(damage)) = error {
+            self.alarm(damage, "and no other way to what it held is found");
+        }
+    }
+
+    /// Puts damage on record, with what is done about it.
+    fn alarm(&self, damage: &ReadError, then: &str) {
+        let ReadError::Corrupt { what, .. } = damage else {
+            return;
+        };
+        let alarm = Alarm {
+            kind: AlarmKind::SnapshotDamaged,
+            about: what.clone(),
+            says: format!("{damage}; {then}"),
+        };
+        if let Err(refusal) = self.call(move |c, now| c.raise(alarm, now)) {
+            tracing::warn!(%refusal, "an alarm is not on record");
         }
     }
 

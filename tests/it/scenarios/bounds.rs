@@ -176,6 +176,24 @@ fn an_event_that_fits_starts_a_run_once_per_dedupe_key_within_the_rate() {
 }
 
 #[test]
+fn a_dedupe_key_starts_another_run_when_a_month_has_passed() {
+    let mut w = World::new(REACT, TEAM);
+    let now = w.now();
+    w.coordinator()
+        .register(&compiled(REACT), now)
+        .expect("it is sound");
+    let sha = json!({ "branch": "main", "sha": "a" });
+    push(&mut w, None, &sha);
+    w.seconds(30 * 86_400 - 60);
+    push(&mut w, None, &sha);
+    assert_eq!(started(&mut w), 1, "not within a month");
+    w.seconds(60);
+    w.crash_and_reopen();
+    push(&mut w, None, &sha);
+    assert_eq!(started(&mut w), 2);
+}
+
+#[test]
 fn an_event_sent_again_with_its_key_is_the_same_event() {
     let mut w = World::new(REACT, TEAM);
     let data = json!({ "branch": "main", "sha": "a" });

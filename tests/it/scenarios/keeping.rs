@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use phisync_state::env::SimDisk;
+use phisync::coordinator::{Coordinator, Lent, Refusal};
+use phisync_state::env::{Fault, Kind, Lasting, SimDisk};
 use phisync_state::snapshot::Keeping;
-use phisync_state::{FileOptions, FileStore};
+use phisync_state::{FileOptions, FileStore, Store as _};
 use phisync_tests::{World, compiled};
 use serde_json::json;
 
@@ -53,6 +54,55 @@ fn eight_days(w: &mut World, store: &FileStore) -> u64 {
             return taken.records;
         }
     }
+}
+
+#[test]
+fn whoever_lends_the_records_of_an_archived_run_spares_the_coordinator_its_archive() {
+    const ONCE: &str = "
+workflow: once
+steps:
+  - { id: write, task: write, assign: DC }
+";
+    let disk = SimDisk::new();
+    let options = FileOptions {
+        reserve: 0,
+        ..FileOptions::default()
+    };
+    let opened = FileStore::open(Arc::new(disk.clone()), Path::new("/data"), options);
+    let store = Arc::new(opened.expect("it opens").0);
+    let mut w = World::on(Arc::<FileStore>::clone(&store), ONCE, TEAM);
+    let archives = Arc::clone(store.archives());
+    w.coordinator().set_archives(archives);
+    let run = w.start();
+    let write = w.take("dc", "write");
+    w.complete(&write, json!({}));
+    settle(&mut w);
+    let now = w.now();
+    let projection = w.coordinator().projection(MONTH, now);
+    let keeping = Keeping {
+        archive_from: 1,
+        ..Keeping::default()
+    };
+    let taken = store.snapshot(&projection, &keeping, now.wall);
+    assert_eq!(taken.expect("it works").expect("new").archived, 1);
+    w.coordinator().forget_archived(None);
+    let records = store.read(&run.stream(), 1).expect("the disk works");
+    // From here on the archive cannot be read.
+    let broken = Fault::Error(std::io::ErrorKind::Other);
+    disk.fail(Kind::Read, 1, Lasting::Forever, broken);
+    let unlent = w.coordinator().cancel(&run, "dana", None, now);
+    assert!(matches!(unlent, Err(Refusal::Unreadable(_))), "{unlent:?}");
+    let mut lent = Lent::default();
+    lent.add(run.clone(), records);
+    let cancel = lent.to(|c: &mut Coordinator, now| c.cancel(&run, "dana", None, now));
+    let refused = cancel(w.coordinator(), now);
+    assert!(matches!(refused, Err(Refusal::Rejected(_))), "{refused:?}");
+    let unlent = w.coordinator().cancel(&run, "dana", None, now);
+    assert!(
+        matches!(unlent, Err(Refusal::Unreadable(_))),
+        "lent for one operation only: {unlent:?}"
+    );
+    disk.heal();
 }
 
 #[test]

@@ -1,19 +1,20 @@
 //! What the handlers share, and how they ask the coordinator.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use phisync_agents::protocol::SeqResponse;
 use phisync_state::env::Clock;
+use phisync_state::snapshot::Standing;
 use phisync_workflows::Catalog;
 
-use crate::coordinator::{Coordinator, Now, Refusal};
-use crate::engine::RunId;
+use crate::coordinator::{Alarms, Coordinator, Lent, Now, Refusal};
+use crate::engine::{RunId, TaskId};
 use crate::identity::TokenStore;
 use crate::runtime::{Handle, Prover, Snapshots, Transactor};
 
 use super::auth::Counts;
 use super::body::Answer;
+use super::past::records_of;
 use super::problem::Problem;
 
 /// What the handlers share.
@@ -36,8 +37,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Which of all servers this is; not a secret.
     pub instance: String,
-    /// How often somebody knew a head that this journal never had.
-    pub alarms: AtomicU64,
+    /// What was found out of order lately.
+    pub alarms: Arc<Alarms>,
     /// Whether it only shows what is there.
     pub read_only: bool,
     /// Whether an agent changes documents and files only under a task that it holds.
@@ -63,16 +64,40 @@ impl App {
         Ok(Answer::ok(SeqResponse { seq: head.seq.0 }, head))
     }
 
+    /// The records of those of the runs that are in archives, read where nobody else waits for it.
+    pub(super) async fn lent(
+        &self,
+        runs: impl IntoIterator<Item = RunId>,
+    ) -> Result<Lent, Problem> {
+        let mut lent = Lent::default();
+        for run in runs {
+            let standing = self.snapshots.archives().standing(&run.stream());
+            if matches!(standing, Standing::Archived(_)) {
+                let records = records_of(self, &run).await?;
+                lent.add(run, records);
+            }
+        }
+        Ok(lent)
+    }
+
+    /// The same for the run of a task.
+    pub(super) async fn lent_for(&self, task: &str) -> Result<Lent, Problem> {
+        // What is no task is refused where it is looked up.
+        let run = TaskId::split(task).ok().map(|(run, _, _)| run);
+        self.lent(run).await
+    }
+
     /// The same for a run, by its id or a unique beginning of it.
     pub(super) async fn on_run<T: Send + 'static>(
         &self,
         id: String,
         operation: impl FnOnce(&mut Coordinator, &RunId, Now) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Answer<T>, Problem> {
-        let answer = self.answer(move |c, now| {
+        let lent = self.lent(RunId::parse(&id)).await?;
+        let answer = self.answer(lent.to(move |c: &mut Coordinator, now| {
             let run = c.resolve_run(&id)?;
             operation(c, &run, now)
-        });
+        }));
         answer.await
     }
 }

@@ -1,5 +1,6 @@
 //! Results of agents, one by one and many at once, with a look at the files that prove them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -10,8 +11,8 @@ use phisync_agents::protocol::{
 };
 use phisync_state::Head;
 
-use crate::coordinator::{Coordinator, Outcome, Polled, Refusal};
-use crate::engine::{RawJson, Rejection};
+use crate::coordinator::{Coordinator, Lent, Outcome, Polled, Refusal};
+use crate::engine::{RawJson, Rejection, TaskId};
 
 use super::body::{Answer, Body};
 use super::extract::Path;
@@ -38,15 +39,16 @@ pub(super) async fn complete(
         output: RawJson::from(request.output),
         proof: Vec::new(),
     };
+    let lent = app.lent_for(&outcome.task).await?;
     for _ in 1..LOOKS_MAX {
-        match report(&app, &agent, &outcome, request.poll.as_ref()).await {
+        match report(&app, &agent, &outcome, request.poll.as_ref(), &lent).await {
             Err(Refusal::Rejected(Rejection::ProofWanted { files, .. })) => {
                 outcome.proof = app.prover.look(files).await?;
             }
             reported => return answer(reported),
         }
     }
-    answer(report(&app, &agent, &outcome, request.poll.as_ref()).await)
+    answer(report(&app, &agent, &outcome, request.poll.as_ref(), &lent).await)
 }
 
 fn answer(
@@ -63,11 +65,12 @@ async fn report(
     agent: &str,
     outcome: &Outcome,
     poll: Option<&PollRequest>,
+    lent: &Lent,
 ) -> Result<(Option<Vec<Task>>, Head), Refusal> {
     let (agent, outcome) = (agent.to_owned(), outcome.clone());
     let Some(next) = poll.cloned() else {
         let complete = move |c: &mut Coordinator, now| c.complete_with(&agent, &outcome, None, now);
-        let (_, head) = app.handle.call(complete).await?;
+        let (_, head) = app.handle.call(lent.clone().to(complete)).await?;
         return Ok((None, head));
     };
     let wait = bounded_wait(next.wait_s);
@@ -81,7 +84,10 @@ async fn report(
             _ => c.poll(&agent, capabilities, max, wait, now),
         }
     };
-    let (tasks, head) = app.handle.claim(caller, complete_and_poll).await?;
+    let (tasks, head) = app
+        .handle
+        .claim(caller, lent.clone().to(complete_and_poll))
+        .await?;
     Ok((Some(tasks), head))
 }
 
@@ -105,6 +111,12 @@ pub(super) async fn complete_many(
         proof: Vec::new(),
     });
     let mut outcomes: Vec<_> = outcomes.collect();
+    let runs = outcomes
+        .iter()
+        .filter_map(|outcome| Some(TaskId::split(&outcome.task).ok()?.0));
+    // Each once, however many results name it.
+    let runs: BTreeSet<_> = runs.collect();
+    let lent = app.lent(runs).await?;
     let mut answers: Vec<Result<(), Refusal>> = vec![Ok(()); outcomes.len()];
     let mut open: Vec<usize> = (0..outcomes.len()).collect();
     // Those that files have to prove come again, in a batch of their own.
@@ -114,13 +126,13 @@ pub(super) async fn complete_many(
         let (caller, next) = (agent.clone(), request.poll.clone());
         let (done, at) = app
             .handle
-            .call(move |c, now| {
+            .call(lent.clone().to(move |c: &mut Coordinator, now| {
                 let next = next.as_ref().map(|next| {
                     let max = next.max.unwrap_or(1);
                     (next.capabilities.as_deref(), max)
                 });
                 c.complete_many(&caller, &some, next.filter(|_| look == 0), now)
-            })
+            }))
             .await?;
         let (said, completed) = done;
         tasks = tasks.or(completed.tasks);

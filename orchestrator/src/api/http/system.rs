@@ -1,13 +1,12 @@
 //! The server itself: health, and who the server takes the caller for.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
 
 use crate::identity::Caller;
-use crate::protocol::{AlarmList, Health, Me};
+use crate::protocol::{AlarmList, Health, Me, NewestAlarm};
 
 use super::App;
 use super::body::Answer;
@@ -22,11 +21,16 @@ pub(super) async fn health(State(app): State<Arc<App>>) -> Json<Health> {
         None => "ok",
         Some(_) => "read_only",
     };
+    let (alarms, newest) = app.alarms.open(app.clock.now());
     Json(Health {
         status: status.to_owned(),
         reason: reason.map(|reason| reason.to_string()),
         mode: store.durability().name().to_owned(),
-        alarms: app.alarms.load(Ordering::Relaxed),
+        alarms,
+        newest_alarm: newest.map(|(kind, at)| NewestAlarm {
+            kind: kind.as_str().to_owned(),
+            at: at.to_string(),
+        }),
         head_seq: head.seq.0,
         head_hash: head.hash.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

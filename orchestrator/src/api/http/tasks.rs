@@ -8,6 +8,7 @@ use phisync_agents::protocol::{
     PollResponse, ReleaseRequest, SeqResponse,
 };
 
+use crate::coordinator::Coordinator;
 use crate::engine::{Failure, RawJson};
 use crate::identity::Caller;
 use crate::protocol::TaskDetail;
@@ -41,8 +42,10 @@ pub(super) async fn heartbeat(
     Body(request): Body<HeartbeatRequest>,
 ) -> Result<Answer<HeartbeatResponse>, Problem> {
     let progress = request.progress.as_ref().map(RawJson::from_value);
-    let heartbeat =
-        app.answer(move |c, now| c.heartbeat(&agent, &id, request.token, progress.as_ref(), now));
+    let lent = app.lent_for(&id).await?;
+    let heartbeat = app.answer(lent.to(move |c: &mut Coordinator, now| {
+        c.heartbeat(&agent, &id, request.token, progress.as_ref(), now)
+    }));
     heartbeat.await
 }
 
@@ -53,10 +56,11 @@ pub(super) async fn fail(
     Body(request): Body<FailRequest>,
 ) -> Result<Answer<SeqResponse>, Problem> {
     let error = Failure::new(request.code, request.message);
-    let fail = app.change(move |c, now| {
+    let lent = app.lent_for(&id).await?;
+    let fail = app.change(lent.to(move |c: &mut Coordinator, now| {
         let (retryable, after) = (request.retryable, request.retry_after_ms);
         c.fail(&agent, &id, request.token, &error, retryable, after, now)
-    });
+    }));
     fail.await
 }
 
@@ -67,12 +71,13 @@ pub(super) async fn ask(
     Body(request): Body<AskRequest>,
 ) -> Result<Answer<AskResponse>, Problem> {
     let form = request.form.map(RawJson::from);
+    let lent = app.lent_for(&id).await?;
     let (asked, head) = app
         .handle
-        .call(move |c, now| {
+        .call(lent.to(move |c: &mut Coordinator, now| {
             let question = &request.question;
             c.ask(&agent, &id, request.token, question, form.as_ref(), now)
-        })
+        }))
         .await?;
     let body = AskResponse {
         seq: head.seq.0,
@@ -87,7 +92,9 @@ pub(super) async fn show(
     _caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Answer<TaskDetail>, Problem> {
-    app.answer(move |c, now| c.task(&id, now)).await
+    let lent = app.lent_for(&id).await?;
+    app.answer(lent.to(move |c: &mut Coordinator, now| c.task(&id, now)))
+        .await
 }
 
 pub(super) async fn release(
@@ -96,7 +103,9 @@ pub(super) async fn release(
     Path(id): Path<String>,
     Body(request): Body<ReleaseRequest>,
 ) -> Result<Answer<SeqResponse>, Problem> {
-    let release =
-        app.change(move |c, now| c.release(&agent, &id, request.token, request.begun, now));
+    let lent = app.lent_for(&id).await?;
+    let release = app.change(lent.to(move |c: &mut Coordinator, now| {
+        c.release(&agent, &id, request.token, request.begun, now)
+    }));
     release.await
 }
