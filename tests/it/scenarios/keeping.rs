@@ -87,6 +87,9 @@ steps:
     assert_eq!(taken.expect("it works").expect("new").archived, 1);
     w.coordinator().forget_archived(None);
     let records = store.read(&run.stream(), 1).expect("the disk works");
+    // What closed last is remembered until something else happens.
+    let _other = w.start();
+    settle(&mut w);
     // From here on the archive cannot be read.
     let broken = Fault::Error(std::io::ErrorKind::Other);
     disk.fail(Kind::Read, 1, Lasting::Forever, broken);
