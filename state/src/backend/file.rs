@@ -85,7 +85,10 @@ impl FileStore {
             archives: &self.archives,
             lock: self.lock.as_ref(),
         };
-        let damage = match fold.take(projection, keeping, now, false) {
+        // What is copied is not looked at record by record: a flipped letter would be as written from then on.
+        let checked = self.check_snapshot().map_err(SnapshotError::from);
+        let taken = checked.and_then(|()| fold.take(projection, keeping, now, false));
+        let damage = match taken {
             Err(SnapshotError::Read(damage @ ReadError::Corrupt { .. })) => damage,
             taken => return taken,
         };
