@@ -34,9 +34,7 @@ pub enum Life {
     /// It ended; the rest of its group may still be there.
     Ended,
     /// It was stopped by a signal and does nothing; only Unix knows this.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "no such state on this system"))]
     Stopped,
     /// It goes on after a stop.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "no such state on this system"))]
     Continued,
 }
