@@ -63,7 +63,7 @@ fn result(source: &SourceText, diagnostic: &Diagnostic, codes: &[&str]) -> Json 
     let mut message = diagnostic.message.clone();
     for more in [Some(&diagnostic.label), diagnostic.help.as_ref()] {
         if let Some(more) = more.filter(|more| !more.is_empty()) {
-            message.push_str("\n");
+            message.push('\n');
             message.push_str(more);
         }
     }
