@@ -160,11 +160,15 @@ impl Committer {
                         reason: Arc::clone(&reason),
                     }));
                 }
-                if !error.is_full() {
-                    return Err(error);
+                if error.is_full() {
+                    self.find_room(&error);
+                    return Ok(());
                 }
-                self.find_room(&error);
-                return Ok(());
+                // Whoever wanted it tries again; nothing stops for that.
+                return match error.is_without_effect() {
+                    true => Ok(()),
+                    false => Err(error),
+                };
             }
         };
         let start = self.writer.end();

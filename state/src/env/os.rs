@@ -226,6 +226,8 @@ mod system {
     use std::io;
     use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
     use std::path::Path;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::time::Duration;
 
     pub(super) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         file.read_at(buffer, offset)
@@ -244,7 +246,24 @@ mod system {
     }
 
     pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        let opened = super::super::passing::with_a_descriptor(
+            || File::open(path),
+            |milliseconds| {
+                drop(spare().take());
+                std::thread::sleep(Duration::from_millis(milliseconds));
+            },
+        );
+        let directory = opened?;
+        directory.sync_all()?;
+        *spare() = Some(directory);
+        Ok(())
+    }
+
+    /// The directory that was synced last: its descriptor is kept for the next one, which has no other way
+    /// where all are taken.
+    fn spare() -> MutexGuard<'static, Option<File>> {
+        static SPARE: Mutex<Option<File>> = Mutex::new(None);
+        SPARE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn check_private(directory: &Metadata) -> io::Result<()> {

@@ -32,6 +32,27 @@ pub(super) fn uninterrupted<T>(
     patiently(through_signals, later, pause)
 }
 
+/// No descriptor is left to the process, or to the whole system, as Unix numbers them.
+#[cfg(any(unix, test))]
+const OUT_OF_FILES: [i32; 2] = [24, 23];
+
+/// Does `open` until there is a descriptor for it, or for too long. For what has no other way: nothing was
+/// done yet, so that it may be repeated even where it is the first half of a sync.
+///
+/// # Errors
+/// The last one.
+#[cfg(any(unix, test))]
+pub(super) fn with_a_descriptor<T>(
+    open: impl FnMut() -> io::Result<T>,
+    pause: impl FnMut(u64),
+) -> io::Result<T> {
+    let passes = |error: &io::Error| {
+        let number = error.raw_os_error();
+        number.is_some_and(|number| OUT_OF_FILES.contains(&number))
+    };
+    patiently(open, passes, pause)
+}
+
 /// Does `rename` until nobody holds the file, or for too long.
 ///
 /// # Errors

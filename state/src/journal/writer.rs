@@ -58,11 +58,23 @@ pub(crate) struct WriteError {
 /// How messages call making something durable.
 const SYNC: &str = "sync";
 
+/// How messages call making a file.
+const CREATE: &str = "create";
+
+/// So many times its length a segment may have where the next one cannot be made.
+const OVERLONG: u64 = 4;
+
 impl WriteError {
     /// Whether the disk takes nothing more for the time being, and nothing else is wrong. What a
     /// failed sync says never counts: what reached the disk is then unknown.
     pub(crate) fn is_full(&self) -> bool {
         self.verb != SYNC && is_full(&self.source)
+    }
+
+    /// Whether nothing has happened but that a new file was not to be had, for want of a descriptor
+    /// maybe: what is open serves on.
+    pub(crate) fn is_without_effect(&self) -> bool {
+        self.verb == CREATE && !self.is_full()
     }
 }
 
@@ -189,7 +201,8 @@ impl Writer {
     }
 
     /// Begins the next segment if `batch` does not fit into this one, or if it would have to take more
-    /// room for it while the next one lies ready.
+    /// room for it while the next one lies ready. Where its file is not to be had this one grows beyond its
+    /// length, up to a bound.
     pub(crate) fn make_room(&mut self, batch: &Batch) -> Result<Option<Begun>, WriteError> {
         let length = self.end.offset + batch.bytes.len() as u64;
         let ready = || self.ahead.as_ref().is_some_and(Ahead::is_finished);
@@ -197,10 +210,17 @@ impl Writer {
         if length <= self.sizes.segment && !spared {
             return Ok(None);
         }
-        self.rotate()
+        match self.rotate() {
+            Err(error) if error.is_without_effect() && length <= OVERLONG * self.sizes.segment => {
+                tracing::warn!(%error, "the next segment is begun later");
+                Ok(None)
+            }
+            rotated => rotated,
+        }
     }
 
-    /// Begins the next segment if this one holds any record.
+    /// Begins the next segment if this one holds any record. After an error without effect this one is
+    /// closed, and goes on with the next batch as after a stop in order.
     pub(crate) fn rotate(&mut self) -> Result<Option<Begun>, WriteError> {
         if self.end.last < self.first {
             return Ok(None);
@@ -364,7 +384,7 @@ pub(crate) fn begin(
                 }
                 created => created,
             };
-            (temporary, file.map_err(at("create", &name))?)
+            (temporary, file.map_err(at(CREATE, &name))?)
         }
     };
     let line = header.encode();

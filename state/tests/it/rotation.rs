@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use phisync_state::env::{Access, Disk as _, Fault, Kind, SimDisk, Survive};
+use phisync_state::env::{Access, Disk as _, Fault, Kind, Lasting, SimDisk, Survive};
 use phisync_state::{FileOptions, FileStore, Head, Sizes, Store as _};
 
-use crate::support::{DATA, everything, put, small};
+use crate::snapshotting::{Toy, at, eager};
+use crate::support::{DATA, everything, open, put, small};
 
 /// Long enough to be prepared.
 const SEGMENT: u64 = 1 << 20;
@@ -122,4 +123,37 @@ fn a_disk_without_room_for_the_next_segment_is_full_no_earlier_for_it() {
     for _ in 4..9 {
         put_large(&store).expect("what is ahead gives way");
     }
+}
+
+/// Bug: a snapshot wants a new segment, for which there was no descriptor among too many connections; the
+/// store took that for the end of its disk and stopped.
+#[test]
+fn a_segment_whose_file_is_not_to_be_had_is_begun_later_and_nothing_stops_for_it() {
+    let disk = SimDisk::new();
+    let (store, _) = open(&disk).expect("an empty disk opens");
+    put(&store, "run/a", "0").expect("the disk works");
+    let fault = Fault::Error(std::io::ErrorKind::Other);
+    disk.fail(Kind::Create, 1, Lasting::Forever, fault);
+    let refused = store.snapshot(&Toy, &eager(), at(1));
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(store.failed(), None);
+    // Segments have a kibibyte: this is far more than fits into one.
+    let mut told = 1;
+    while told < 7 {
+        put(&store, "run/a", &format!("\"{}\"", "x".repeat(200))).expect("the open one serves on");
+        told += 1;
+    }
+    disk.heal();
+    for _ in 0..12 {
+        put(&store, "run/a", &format!("\"{}\"", "x".repeat(200))).expect("the disk works");
+        told += 1;
+    }
+    let segments = disk.read_dir(&Path::new(DATA).join("journal"));
+    assert!(
+        segments.expect("it is there").len() > 2,
+        "later is not never"
+    );
+    drop(store);
+    let (store, _) = open(&disk.reboot(Survive::Nothing)).expect("it is sound");
+    assert_eq!(everything(&store).len(), told);
 }
