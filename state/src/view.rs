@@ -25,6 +25,8 @@ use crate::{FileId, Seq};
 pub const VIEW_DIRECTORY: &str = "state";
 /// What a view being written ends with; no name of a view can.
 const TEMPORARY: &str = ".json.tmp";
+/// What a directory ends with that was in the place of a view.
+const ASIDE: &str = "json.aside";
 /// The most characters of a view's name: a prefix and an id.
 const NAME_MAX: usize = 100;
 /// The most views that wait to be written.
@@ -350,14 +352,28 @@ fn write(
     let path = name.path(data);
     match version {
         Some((seq, body)) => {
+            let bytes = encode(seq, &body());
             let temporary = path.with_extension(&TEMPORARY[1..]);
-            replace_file(disk, &path, &temporary, &encode(seq, &body()), false)
+            let replace = || replace_file(disk, &path, &temporary, &bytes, false);
+            replace().or_else(|error| {
+                put_aside(disk, &path, error)?;
+                replace()
+            })
         }
         None => match disk.remove(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
+            removed => removed.or_else(|error| put_aside(disk, &path, error)),
         },
     }
+}
+
+/// Gives a directory that somebody made in the place of a view another name: it is not ours to delete.
+fn put_aside(disk: &dyn Disk, path: &Path, error: io::Error) -> io::Result<()> {
+    if disk.read_dir(path).is_err() {
+        return Err(error);
+    }
+    tracing::warn!(place = %path.display(), "a directory was in the place of a view; it is kept beside");
+    disk.rename(path, &path.with_extension(ASIDE))
 }
 
 #[cfg(test)]

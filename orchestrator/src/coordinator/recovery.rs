@@ -64,7 +64,7 @@ impl Coordinator {
             changed: std::collections::BTreeSet::new(),
             unwatched: std::collections::BTreeSet::new(),
             files_wanted: Vec::new(),
-            stale_views: super::views::StaleViews::default(),
+            stale_views: super::views::StaleViews::of_a_start(),
             transactions: super::transactions::Transactions::default(),
             documents: super::documents::Documents::default(),
             locks: super::locks::Locks::default(),
@@ -100,6 +100,8 @@ impl Coordinator {
                 coordinator.resume(&id, now);
             }
         }
+        let (views, open) = (&mut coordinator.stale_views, &coordinator.open);
+        views.runs_at_start(open.keys());
         Ok(coordinator)
     }
 

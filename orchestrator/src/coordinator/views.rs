@@ -23,8 +23,8 @@ const SHORT_RUN: Duration = Duration::from_secs(1);
 /// that makes an agent dead by default.
 const HEALTH_PERIOD: Duration = Duration::from_secs(10);
 
-/// The health of more agents than this is told no more often than that whatever happens: making it
-/// holds up everybody.
+/// The health of more agents than this is told no more often than that whatever happens, and the views of more
+/// runs are not made anew by a start: making them holds up everybody.
 const CROWD: usize = 500;
 
 /// The content of one view.
@@ -53,6 +53,15 @@ pub(super) struct StaleViews {
 }
 
 impl StaleViews {
+    /// Somebody may have deleted any view meanwhile: the two that everybody shares are written once.
+    pub(super) fn of_a_start() -> Self {
+        Self {
+            agents: true,
+            approvals: true,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn run_changed(&mut self, id: &RunId, _now: Now) {
         self.approvals = true;
         self.agents = true;
@@ -66,6 +75,14 @@ impl StaleViews {
         let lived = run.closed_at.map(|at| at.since(run.started_at));
         if lived.is_some_and(|lived| lived >= SHORT_RUN) {
             self.closed.insert(run.id.clone(), body(run));
+        }
+    }
+
+    /// Somebody may have deleted a view meanwhile. Where very many runs are open their views come back with
+    /// their next change: making all of them would hold up everybody.
+    pub(super) fn runs_at_start<'a>(&mut self, open: impl ExactSizeIterator<Item = &'a RunId>) {
+        if open.len() <= CROWD {
+            self.runs.extend(open.cloned());
         }
     }
 
