@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use phisync_state::env::{self, replace_file};
 use phisync_state::env::{
-    Clock, Disk, Entropy as _, OsClock, OsDisk, OsEntropy, ReadOnlyDisk, SeededEntropy,
+    Clock, Disk, Entropy as _, OsClock, OsDisk, OsEntropy, ReadOnlyDisk, SeededEntropy, SteadyClock,
 };
 use phisync_state::transaction::{Blobs, Workspace};
 use phisync_state::{Durability, FileOptions, FileStore, Head, Opened, Store, Unknown, ViewWriter};
@@ -117,12 +117,25 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub fn start(options: &ServeOptions) -> Result<Self, StartError> {
+        Self::start_on(options, Arc::new(OsDisk), Arc::new(OsClock::new()))
+    }
+
+    /// As [`Self::start`], with the data directory on a disk and under clocks of the caller's own. Working
+    /// trees are the system's all the same, and so is the place that the directory's path names.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    fn start_on(
+        options: &ServeOptions,
+        real: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         if !options.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(options.listen));
         }
         let disk: Arc<dyn Disk> = match options.read_only {
-            true => Arc::new(ReadOnlyDisk::over(Arc::new(OsDisk))),
-            false => Arc::new(OsDisk),
+            true => Arc::new(ReadOnlyDisk::over(Arc::clone(&real))),
+            false => Arc::clone(&real),
         };
         let only_run = options
             .only_run
@@ -139,7 +152,7 @@ impl Server {
             ..FileOptions::default()
         };
         let (store, opened) = match options.read_only {
-            true => FileStore::open_to_read(Arc::new(OsDisk), &options.data)?,
+            true => FileStore::open_to_read(real, &options.data)?,
             false => FileStore::open(Arc::clone(&disk), &options.data, file_options)?,
         };
         if let Some(doubt) = env::doubtful_place(&options.data) {
@@ -161,7 +174,7 @@ impl Server {
         let paths = DataPaths::new(&options.data);
         let tokens = TokenStore::open(Arc::clone(&disk), paths.clone(), &mut OsEntropy)?;
         let admin = tokens.admin().reveal().to_owned();
-        let clock: Arc<dyn Clock> = Arc::new(OsClock::new());
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::over(clock));
         let now = Now {
             wall: clock.now(),
             mono: clock.monotonic(),

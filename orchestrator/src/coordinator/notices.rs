@@ -35,6 +35,8 @@ pub enum AlarmKind {
     ViewRebuilt,
     /// A client was told a head that this journal never had.
     WitnessAhead,
+    /// The wall clock of the machine was set, or the machine slept.
+    ClockJumped,
 }
 
 impl AlarmKind {
@@ -46,6 +48,7 @@ impl AlarmKind {
             Self::SnapshotDamaged => "snapshot damaged",
             Self::ViewRebuilt => "view rebuilt",
             Self::WitnessAhead => "witness ahead",
+            Self::ClockJumped => "clock jumped",
         }
     }
 }

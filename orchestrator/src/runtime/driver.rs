@@ -16,11 +16,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use phisync_state::env::Clock;
+use phisync_state::env::{Clock, Jump};
 use phisync_state::{Head, Store, Unknown};
 use tokio::sync::{oneshot, watch};
 
-use crate::coordinator::{Coordinator, LockGrant, Now, Refusal};
+use crate::coordinator::{Alarm, AlarmKind, Coordinator, LockGrant, Now, Refusal};
 use crate::protocol::DocumentTurn;
 
 use super::failure::ServerFailure;
@@ -103,6 +103,7 @@ pub(crate) fn start(
     let mut driver = Driver {
         desk,
         store,
+        looked_at: clock.monotonic(),
         clock,
         views,
         handle: handle.clone(),
@@ -133,6 +134,8 @@ struct Driver {
     guard_due: Duration,
     /// Nothing that is due is tried before.
     tick_after: Duration,
+    /// When the clocks were looked at last.
+    looked_at: Duration,
     patience: Patience,
 }
 
@@ -147,11 +150,9 @@ impl Driver {
     /// Runs until told to stop.
     fn run(&mut self, queue: &Receiver<Message>) {
         loop {
-            let before = self.now();
-            let wait = self.time_to_next_duty(before);
+            let wait = self.time_to_next_duty(self.now());
             let first = queue.recv_timeout(wait);
-            let after = self.now();
-            self.excuse_standstill(before, wait, after);
+            self.look(wait);
             match first {
                 Ok(Message::Job(job)) => {
                     if let Some(done) = self.work_off(job, queue) {
@@ -181,17 +182,21 @@ impl Driver {
         soonest.unwrap_or(VIEW_PERIOD) + Duration::from_micros(1)
     }
 
-    fn excuse_standstill(&mut self, before: Now, wait: Duration, after: Now) {
-        let elapsed = after.mono.saturating_sub(before.mono);
-        let late = elapsed.saturating_sub(wait);
+    /// Looks at the clocks, not having meant to wait longer than `wait` since the last look. What was longer,
+    /// wherever it was spent, is nobody's silence: we could not hear.
+    fn look(&mut self, wait: Duration) -> Now {
+        let now = self.now();
+        let late = now.mono.saturating_sub(self.looked_at).saturating_sub(wait);
+        self.looked_at = now.mono;
         if late >= PAUSE_MIN {
             tracing::warn!(
                 ?late,
                 "this process stood still; leases are extended by that"
             );
             self.desk.coordinator.excuse_pause(late);
-            self.patience.count_from(after.mono);
+            self.patience.count_from(now.mono);
         }
+        now
     }
 
     /// Who waits for the disk cannot speak to us: what expires does so later by that.
@@ -201,6 +206,26 @@ impl Driver {
             self.desk.coordinator.excuse_pause(standstill);
         }
         self.patience.give_up(now.mono);
+    }
+
+    fn record_jump(&mut self, jump: Jump, now: Now) {
+        let (by, says) = match jump {
+            Jump::Forward(by) => (by, "later than before; what is due by it is due now"),
+            Jump::Back(by) => (
+                by,
+                "earlier than before; until it is reached time goes at half speed",
+            ),
+        };
+        let by = by.as_secs();
+        let alarm = Alarm {
+            kind: AlarmKind::ClockJumped,
+            about: "clock".to_owned(),
+            says: format!("the wall clock shows a time {by} s {says}"),
+        };
+        tracing::warn!(says = alarm.says, "the wall clock jumped");
+        if let Err(refusal) = self.desk.coordinator.raise(alarm, now) {
+            tracing::warn!(%refusal, "an alarm is not on record");
+        }
     }
 
     /// Does what is queued, up to a bound; `Some` if told to stop meanwhile.
@@ -217,7 +242,8 @@ impl Driver {
     }
 
     fn execute(&mut self, job: Job) {
-        let now = self.now();
+        // Each job has its own look: many short ones in a row are no standstill, as they are heard.
+        let now = self.look(Duration::ZERO);
         if let Some(answer) = job(&mut self.desk, now) {
             self.release(answer);
         }
@@ -225,7 +251,10 @@ impl Driver {
     }
 
     fn do_duties(&mut self) {
-        let now = self.now();
+        let now = self.look(Duration::ZERO);
+        if let Some(jump) = self.clock.take_jump() {
+            self.record_jump(jump, now);
+        }
         self.excuse_slow_disk(now);
         if now.mono >= self.guard_due
             && let Some(mut guard) = self.guard.take()

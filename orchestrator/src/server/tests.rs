@@ -1,5 +1,7 @@
 //! A whole server, from inside.
 
+mod standstill;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{ServeOptions, Server};

@@ -11,6 +11,20 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Time since some fixed start; never goes back.
     fn monotonic(&self) -> Duration;
+    /// A jump of the wall clock that is certain by now, told once. Only a clock that compares the two
+    /// knows of any.
+    fn take_jump(&self) -> Option<Jump> {
+        None
+    }
+}
+
+/// By how much the wall clock has moved against the monotonic one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jump {
+    /// It shows a later time.
+    Forward(Duration),
+    /// It shows an earlier time.
+    Back(Duration),
 }
 
 /// A clock that moves only when told to.
@@ -18,6 +32,8 @@ pub trait Clock: Send + Sync {
 pub struct ManualClock {
     start: Timestamp,
     elapsed_micros: AtomicI64,
+    /// What the wall clock has jumped by.
+    jumped_micros: AtomicI64,
 }
 
 impl ManualClock {
@@ -27,7 +43,14 @@ impl ManualClock {
         Self {
             start,
             elapsed_micros: AtomicI64::new(0),
+            jumped_micros: AtomicI64::new(0),
         }
+    }
+
+    /// Moves the wall clock alone, by so many seconds.
+    pub fn jump(&self, seconds: i64) {
+        let micros = seconds.saturating_mul(1_000_000);
+        self.jumped_micros.fetch_add(micros, Ordering::SeqCst);
     }
 
     /// Moves both clocks forward.
@@ -39,7 +62,8 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        self.start.saturating_add(self.monotonic())
+        let told = self.start.saturating_add(self.monotonic()).as_micros();
+        Timestamp::from_micros(told.saturating_add(self.jumped_micros.load(Ordering::SeqCst)))
     }
 
     fn monotonic(&self) -> Duration {

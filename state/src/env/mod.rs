@@ -16,14 +16,16 @@ mod path_tree;
 mod place;
 mod read_only;
 mod sim;
+mod steady;
 mod tree;
 #[cfg(test)]
 mod tree_tests;
 
-pub use clock::{Clock, ManualClock};
+pub use clock::{Clock, Jump, ManualClock};
 pub use disk::{Access, Disk, DiskFile, DiskLock, read_all, replace_file};
 pub use entropy::{Entropy, SeededEntropy};
 pub use os::{OsClock, OsDisk, OsEntropy, doubtful_place, raise_open_files};
 pub use read_only::ReadOnlyDisk;
 pub use sim::{Fault, Kind, Lasting, Operation, Profile, SimDisk, Survive};
+pub use steady::SteadyClock;
 pub use tree::{Content, Found, Tree, Trees};
