@@ -147,8 +147,18 @@ fn the_health_of_the_agents_lies_there_as_scripts_of_a_state_folder_read_it() {
 #[test]
 fn of_many_servers_that_start_at_once_exactly_one_serves() {
     let project = Project::new([]);
-    let starting: Vec<Child> = (0..12)
-        .map(|_| project.start(&["serve", "--listen", "127.0.0.1:0"]))
+    // The same directory by three names.
+    std::os::unix::fs::symlink(".", project.path("linked")).expect("a link");
+    std::os::unix::fs::symlink(".phisync", project.path("also")).expect("a link");
+    std::fs::create_dir(project.data()).expect("a directory");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(project.data(), private).expect("a mode");
+    let names = [".phisync", "linked/.phisync", "also"];
+    let starting: Vec<Child> = (0..20)
+        .map(|number| {
+            let data = names[number % names.len()];
+            project.start(&["serve", "--data", data, "--listen", "127.0.0.1:0"])
+        })
         .collect();
     let announced = eventually("one of them is ready", || {
         fs::read_to_string(project.data().join("server.json")).ok()

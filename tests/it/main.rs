@@ -18,6 +18,8 @@ mod durability;
 mod errors;
 #[cfg(unix)]
 mod examples;
+#[cfg(unix)]
+mod faults;
 mod files;
 #[cfg(target_os = "linux")]
 mod full_disk;

@@ -175,3 +175,39 @@ fn many_starts_at_once_under_one_name_are_one_run_and_refusals() {
         .count();
     assert_eq!((started, refused, runs(&owner)), (1, 15, 1), "{answers:?}");
 }
+
+#[test]
+fn of_many_decisions_at_once_one_counts_and_the_others_hear_so() {
+    const APPROVAL: &str = "workflow: ask
+steps:
+  - { id: ok, approval: { from: { roles: [editor] }, prompt: Go on?, timeout: 1h, on_reject: continue } }
+  - { id: then, needs: ok, prompt: Do it., assign: WEBC }
+";
+    const PEOPLE: &str =
+        "phisync: 1\nagents: { WEBC: {} }\npeople: { dana: { roles: [editor] } }\n";
+    let project = Project::new([("agents.yaml", PEOPLE)]);
+    let server = Server::start(&project);
+    let owner = server.owner(&project);
+    for round in 0..4 {
+        let start = json!({ "definition": APPROVAL, "id": format!("ask-{round}") });
+        let _started = owner.post("/v1/runs", &start).expect(201);
+        let path = format!("/v1/approvals/ask-{round}.ok/decide");
+        let words = ["approve", "reject"];
+        let answers = all_at_once(16, |number| {
+            let word = json!({ "decision": words[number % 2] });
+            let reply = owner.post(&path, &word);
+            (reply.status, reply.body["code"].clone())
+        });
+        let heard = |word: usize| {
+            let said = answers.iter().skip(word).step_by(2);
+            said.map(|(status, _)| *status).collect::<BTreeSet<u16>>()
+        };
+        let both = [heard(0), heard(1)];
+        // Whoever says the same again is told what was first.
+        let (good, late) = (BTreeSet::from([200]), BTreeSet::from([409]));
+        assert!(
+            both == [good.clone(), late.clone()] || both == [late, good],
+            "{answers:?}"
+        );
+    }
+}
