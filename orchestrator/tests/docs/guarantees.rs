@@ -25,21 +25,67 @@ fn sources() -> String {
     text
 }
 
-#[test]
-fn every_fault_names_tests_that_exist_or_says_that_there_is_none() {
-    let sources = sources();
-    let text = page::text("docs/guarantees.md");
-    let faults = page::table(&text, "## Faults");
-    assert!(faults.len() > 20, "the table has gone");
-    for fault in faults {
-        let tests = page::code_words(&fault[2]);
-        assert_eq!(tests.is_empty(), fault[2] == "none", "{}", fault[0]);
-        for test in tests {
+/// Fails unless every test in backticks in the last cell of `rows` exists; gives how many each row names.
+fn count_tests(sources: &str, rows: &[Vec<String>]) -> Vec<usize> {
+    let count = |row: &Vec<String>| {
+        let tests = page::code_words(&row[2]);
+        for test in &tests {
             // As a function, or as a line of a macro that makes one.
             let there = sources.contains(&format!("fn {test}("))
                 || sources.contains(&format!("    {test}: "));
-            assert!(there, "`{test}`, which {} names, does not exist", fault[0]);
+            assert!(there, "`{test}`, which {} names, does not exist", row[0]);
         }
+        tests.len()
+    };
+    rows.iter().map(count).collect()
+}
+
+/// The ids of the catalogue that stand in brackets at the end of a row's first cell.
+fn ids(cell: &str) -> Vec<String> {
+    let inside = cell.rsplit_once('(').map_or("", |(_, rest)| rest);
+    let words = inside.trim_end_matches(')').split(", ");
+    let is_id = |word: &&str| {
+        let (letter, number) = word.split_at_checked(1).unwrap_or_default();
+        "FXIN".contains(letter) && number.parse::<u32>().is_ok()
+    };
+    words.filter(is_id).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_row_of_the_catalogue_names_tests_that_exist_or_says_why_there_is_none() {
+    let sources = sources();
+    let faults = page::table(&page::text("docs/guarantees.md"), "## Faults");
+    for (fault, tests) in faults.iter().zip(count_tests(&sources, &faults)) {
+        let unshown = fault[1].starts_with("not shown here: ");
+        assert_eq!(tests == 0, unshown, "{}", fault[0]);
+    }
+    let mut named: Vec<String> = faults.iter().flat_map(|fault| ids(&fault[0])).collect();
+    let catalogue = [("F", 21), ("X", 19), ("I", 15), ("N", 16)];
+    let mut all: Vec<String> = catalogue
+        .into_iter()
+        .flat_map(|(letter, last)| (1..=last).map(move |number| format!("{letter}{number}")))
+        .collect();
+    named.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(named, all, "each row of the catalogue once");
+}
+
+#[test]
+fn every_sentence_of_the_contract_and_every_exit_code_has_its_tests() {
+    let sources = sources();
+    let text = page::text("docs/guarantees.md");
+    let kept = page::table(&text, "## What keeps it");
+    for number in 1..=9 {
+        let sentence = text.matches(&format!("\n- **C{number} ")).count();
+        let rows = kept.iter().filter(|row| row[0] == format!("C{number}"));
+        assert_eq!((sentence, rows.count()), (1, 1), "C{number}");
+    }
+    assert!(!count_tests(&sources, &kept).contains(&0));
+    let codes = page::table(&text, "## Exit codes");
+    assert!(!count_tests(&sources, &codes).contains(&0));
+    let known = page::table(&page::text("docs/cli.md"), "## Exit codes");
+    for code in codes {
+        assert!(known.iter().any(|row| row[0] == code[0]), "{}", code[0]);
     }
 }
 
