@@ -8,8 +8,8 @@ use super::{ServeOptions, Server};
 use crate::coordinator::Settings;
 use crate::runtime::{ServerFailure, SnapshotPolicy};
 
-fn server(data: &std::path::Path) -> Server {
-    let options = ServeOptions {
+fn options(data: &std::path::Path) -> ServeOptions {
+    ServeOptions {
         data: data.to_owned(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         agents_file: None,
@@ -24,7 +24,11 @@ fn server(data: &std::path::Path) -> Server {
         settings: Settings::default(),
         answer_within: super::ANSWER_WITHIN,
         limits: crate::api::http::Limits::default(),
-    };
+    }
+}
+
+fn server(data: &std::path::Path) -> Server {
+    let options = options(data);
     Server::start(&options).expect("a free directory and a free port")
 }
 

@@ -1,7 +1,6 @@
 //! Disks, processes and clocks that stand still or jump, under a whole server: nobody loses a task for it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -14,10 +13,11 @@ use serde_json::Map;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use super::super::{ANSWER_WITHIN, ServeOptions, Server};
+use super::super::Server;
+use super::options;
 use crate::coordinator::{Coordinator, Now, Polled, Refusal, RefusalClass, Target};
 use crate::engine::{RawJson, RunId};
-use crate::runtime::{ServerFailure, SnapshotPolicy};
+use crate::runtime::ServerFailure;
 
 const TEAM: &str = "agents: { WEBC: { concurrency: 3 } }\n";
 
@@ -147,23 +147,6 @@ impl Held {
     fn alarms(&self) -> Vec<String> {
         let alarms = self.call(|c, _| Ok(c.alarms())).expect("the disk works");
         alarms.into_iter().map(|alarm| alarm.says).collect()
-    }
-}
-
-fn options(data: &Path) -> ServeOptions {
-    ServeOptions {
-        data: data.to_owned(),
-        listen: std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0)),
-        agents_file: None,
-        announce: false,
-        only_run: None,
-        snapshots: SnapshotPolicy::default(),
-        durability: phisync_state::Durability::Sync,
-        read_only: false,
-        expect_head: None,
-        roots: Vec::new(),
-        answer_within: ANSWER_WITHIN,
-        agents_write_under_tasks: false,
     }
 }
 
