@@ -234,6 +234,6 @@ fn no_more_is_kept_of_what_a_command_leaves_than_it_was_given_room_for() {
     let _summary = work(&server, config).expect("a summary");
     assert_eq!(
         server.next("fail").body["message"],
-        "the command ended with exit code 1: ...ll was well\nthe end: no paper"
+        "the command ended with exit code 1: ...all was well\nthe end: no paper"
     );
 }
