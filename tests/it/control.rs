@@ -350,6 +350,18 @@ fn stalled(data: &Path) {
 }
 
 #[test]
+fn a_run_that_stalled_fails_by_its_own_rules_when_a_person_says_so() {
+    let project = Project::new([("agents.yaml", TEAM)]);
+    stalled(&project.data());
+    let site = Site::of(project);
+    site.command(&["incident", "skip", "r1", "--reason", "seen"]);
+    assert_eq!(site.command(&["run", "show", "r1"])["status"], "failed");
+    let incidents = site.owner.get("/v1/incidents").expect(200);
+    assert_eq!(incidents["incidents"], json!([]));
+    site.refused(&["incident", "skip", "r1", "--reason", "again"], 5);
+}
+
+#[test]
 fn a_run_that_stalled_is_an_incident_and_goes_on_when_a_person_says_so() {
     let project = Project::new([("agents.yaml", TEAM)]);
     stalled(&project.data());
@@ -363,7 +375,6 @@ fn a_run_that_stalled_is_an_incident_and_goes_on_when_a_person_says_so() {
     let listed = site.project.run(&["incident", "list"]).expect_code(0);
     assert!(listed.contains("engine.stalled"), "{listed}");
     assert_eq!(site.command(&["why", "r1"])["state"], "stalled");
-    site.refused(&["incident", "skip", "r1", "--reason", "seen"], 5);
     site.command(&["incident", "retry", "r1", "--reason", "seen"]);
     site.complete("r1.first");
     let incidents = site.owner.get("/v1/incidents").expect(200);

@@ -134,6 +134,10 @@ pub(crate) struct Limits {
     #[arg(long = "requests-per-token", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     #[serde(default, deserialize_with = "at_least_one")]
     pub(crate) requests_per_token: Option<u32>,
+    /// Take so many wrong tokens from one address within a minute; more are refused with 429 [default: 30]
+    #[arg(long = "wrong-tokens", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[serde(default, deserialize_with = "at_least_one")]
+    pub(crate) wrong_tokens: Option<u32>,
 }
 
 impl Limits {
@@ -142,6 +146,7 @@ impl Limits {
         Self {
             connections: self.connections.or(other.connections),
             requests_per_token: self.requests_per_token.or(other.requests_per_token),
+            wrong_tokens: self.wrong_tokens.or(other.wrong_tokens),
         }
     }
 
@@ -153,6 +158,7 @@ impl Limits {
             requests_per_token: self
                 .requests_per_token
                 .unwrap_or(default.requests_per_token),
+            wrong_tokens: self.wrong_tokens.unwrap_or(default.wrong_tokens),
         }
     }
 }

@@ -39,6 +39,10 @@ impl Incident {
         match self {
             Self::List(_) => list(context),
             Self::Retry(resolve) => resolve.run(context, "retry", "tried again now"),
+            // Of a run that stalled, not of a step that could not be undone.
+            Self::Skip(resolve) if !resolve.id.contains('.') => {
+                resolve.run(context, "skip", "fails by its own rules")
+            }
             Self::Skip(resolve) => resolve.run(context, "skip", "left as it is"),
             Self::Abandon(resolve) => resolve.run(context, "abandon", "nothing more is undone"),
         }

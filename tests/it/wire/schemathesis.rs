@@ -15,6 +15,9 @@ people:
   dana: { roles: [editor] }
 ";
 
+/// It tries every operation with a wrong token, more often than a server lets pass.
+const SETTINGS: &str = "[limits]\nwrong_tokens = 100000\n";
+
 /// What is looked for. A request that fits the description may still be refused: no schema says that a text is
 /// a workflow.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
@@ -26,7 +29,7 @@ fn whatever_is_sent_the_answer_is_one_that_the_description_knows() {
     let Some(program) = client("python/bin/schemathesis") else {
         return;
     };
-    let project = Project::new([("agents.yaml", TEAM)]);
+    let project = Project::new([("agents.yaml", TEAM), ("phisync.toml", SETTINGS)]);
     let server = Server::start(&project);
     let mut command = Command::new(program);
     command

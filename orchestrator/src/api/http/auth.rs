@@ -22,9 +22,7 @@ use super::witness;
 /// With this header the owner acts as an agent or a person.
 pub const ACT_AS: &str = "phisync-agent";
 
-/// Wrong tokens that a peer may send in a [`WINDOW`].
-const WRONG_MAX: u32 = 30;
-
+/// For so long the wrong tokens of a peer are counted together.
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Peers remembered; more are one.
@@ -36,6 +34,8 @@ pub struct Counts {
     /// Requests that one token may have open at once.
     open_max: u32,
     open: Mutex<BTreeMap<String, u32>>,
+    /// Wrong tokens that a peer may send in a [`WINDOW`].
+    wrong_max: u32,
     wrong: Mutex<BTreeMap<Option<IpAddr>, (Duration, u32)>>,
 }
 
@@ -52,6 +52,7 @@ impl Counts {
         Self {
             open_max: limits.requests_per_token,
             open: Mutex::default(),
+            wrong_max: limits.wrong_tokens,
             wrong: Mutex::default(),
         }
     }
@@ -86,7 +87,7 @@ impl Counts {
             (*since, *count) = (now, 0);
         }
         *count = count.saturating_add(1);
-        *count > WRONG_MAX
+        *count > self.wrong_max
     }
 }
 
@@ -192,7 +193,7 @@ fn unauthorized(headers: &HeaderMap) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, Limits, WINDOW, WRONG_MAX};
+    use super::{Counts, Limits, WINDOW};
     use std::time::Duration;
 
     #[test]
@@ -213,7 +214,7 @@ mod tests {
         let counts = Counts::new(Limits::default());
         let (one, other) = ("10.0.0.1".parse().ok(), "10.0.0.2".parse().ok());
         let at = Duration::from_secs;
-        for _ in 0..WRONG_MAX {
+        for _ in 0..30 {
             assert!(!counts.wrong(one, at(1)));
         }
         assert!(counts.wrong(one, at(2)));

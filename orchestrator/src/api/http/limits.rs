@@ -8,6 +8,8 @@ pub struct Limits {
     /// Requests that one token may have open, each waiting one of them. The owner's may have any number: a
     /// whole team of child processes works in its name.
     pub requests_per_token: u32,
+    /// Wrong tokens that one address may send within a minute before it must wait.
+    pub wrong_tokens: u32,
 }
 
 impl Default for Limits {
@@ -15,6 +17,7 @@ impl Default for Limits {
         Self {
             connections: 8192,
             requests_per_token: 256,
+            wrong_tokens: 30,
         }
     }
 }

@@ -288,7 +288,8 @@ impl Board {
             }
             RunEvent::StallResolved { action, by, .. } => {
                 let action = match action {
-                    Resolution::Retry | Resolution::Skip => "looked at again",
+                    Resolution::Retry => "looked at again",
+                    Resolution::Skip => "fails by its own rules",
                     Resolution::Abandon => "closed as it stands",
                 };
                 Some(format!("{}: {action}, says {by}", self.run))
