@@ -151,6 +151,14 @@ impl ScheduleState {
         }
     }
 
+    /// Whether `instant` waited: if so it was decided before, perhaps out of its turn, as those that a person
+    /// makes up for are, and the clock may have gone back since.
+    fn leave_queue(&mut self, instant: Timestamp) -> bool {
+        let waiting = self.queue.len();
+        self.queue.retain(|other| *other != instant);
+        self.queue.len() < waiting
+    }
+
     /// An instant that is decided in its turn moves the schedule on.
     fn pass(&mut self, instant: Timestamp) {
         self.cursor = self.cursor.max(instant);
@@ -211,8 +219,9 @@ pub fn apply(state: &mut ScheduleState, event: &ScheduleEvent) {
             by: _,
             at,
         } => {
-            if let Some(instant) = instant {
-                state.queue.retain(|other| other != instant);
+            if let Some(instant) = instant
+                && !state.leave_queue(*instant)
+            {
                 state.taken.insert(*instant, state.cursor);
                 state.pass(*instant);
             }
@@ -234,8 +243,10 @@ pub fn apply(state: &mut ScheduleState, event: &ScheduleEvent) {
             reason,
             at,
         } => {
-            state.queue.retain(|other| other != instant);
-            state.pass(*instant);
+            // What was taken out of its turn may still wait for its start.
+            if *reason == SkipReason::AlreadyTaken || !state.leave_queue(*instant) {
+                state.pass(*instant);
+            }
             state.remember(Past {
                 instant: Some(*instant),
                 at: *at,
