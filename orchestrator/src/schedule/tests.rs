@@ -413,6 +413,29 @@ fn meet(story: &mut Story, minute: i64) {
 }
 
 #[test]
+fn an_instant_made_up_for_leaves_those_before_it_to_their_turn_when_the_clock_goes_back() {
+    let mut story = every_ten_minutes(Overlap::Allow, CatchUp::All);
+    let by = || "dana".to_owned();
+    story.give(ScheduleInput::Pause {
+        by: by(),
+        reason: None,
+    });
+    story.now = BEGINNING + 65 * MINUTE;
+    let sixty = Timestamp::from_micros(BEGINNING + 60 * MINUTE);
+    story.give(ScheduleInput::Backfill {
+        from: sixty,
+        until: sixty,
+        by: by(),
+    });
+    story.now = BEGINNING + 45 * MINUTE;
+    story.give(ScheduleInput::Resume { by: by() });
+    meet(&mut story, 45);
+    meet(&mut story, 50);
+    meet(&mut story, 70);
+    insta::assert_snapshot!(words(&story).join(" | "), @"paused | backfill of 1 | 4 up to 45 passed: paused | resumed | 60 fired | 50 fired | 60 skipped: taken before | 70 fired");
+}
+
+#[test]
 fn after_a_standstill_none_last_or_all_of_the_missed_start() {
     let after = |catchup| {
         let mut story = every_ten_minutes(Overlap::Allow, catchup);
